@@ -1,0 +1,1 @@
+"""One file per web framework; none is imported by the core."""
