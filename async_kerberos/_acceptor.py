@@ -1,0 +1,274 @@
+"""The GSSAPI side: one blocking step of one security context, on whatever thread calls it.
+
+This is the only module that makes GSSAPI's context calls, and it makes them through ``gssapi.raw``: the high-level
+``SecurityContext.step`` returns as if all were well when a token is refused and raises at some later property access,
+and takes nearly twice the time.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import gssapi.raw as gss
+
+from ._checks import ANY_HOST
+from ._outcomes import Identity, Reason, split_realm
+
+_KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
+_SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
+
+_Store = dict[bytes | str, bytes | str]
+
+_NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
+# How a token begins tells what it is: RFC 2743, section 3.1 (0x60), RFC 4120, section 5.5.1 (0x6e, a bare AP-REQ),
+# RFC 4178, section 4.2.2 (0xa1, NegTokenResp), RFC 4120, section 5.5.2 (0x6f, a bare AP-REP).
+_BEGINNINGS = frozenset({0x60, 0x6E})
+_CONTINUATIONS = frozenset({0xA1, 0x6F})
+
+# Under SPNEGO the library hands out minor codes of its own numbering, so only the text tells these apart. The texts
+# are those of MIT krb5; the first that is contained in the message counts.
+_REASON_BY_TEXT = (
+    ("Request is a replay", Reason.REPLAY),
+    ("Clock skew too great", Reason.CLOCK_SKEW),
+    ("Ticket not yet valid", Reason.CLOCK_SKEW),
+    ("Ticket expired", Reason.EXPIRED),
+    ("does not match server principal", Reason.WRONG_SERVICE),
+    ("does not match any keys in keytab", Reason.MISCONFIGURED),
+    ("Service key not available", Reason.MISCONFIGURED),
+    ("Key table file", Reason.MISCONFIGURED),
+    ("Permission denied (filename: ", Reason.SERVER_FAULT),
+    ("Permission denied", Reason.MISCONFIGURED),
+    ("is likely out of date", Reason.KEY_VERSION),
+    ("cannot decrypt", Reason.UNKNOWN_KEY),
+    ("Cannot decrypt ticket", Reason.UNKNOWN_KEY),
+    ("not found in keytab", Reason.UNKNOWN_KEY),
+    ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
+    ("(filename: ", Reason.SERVER_FAULT),
+    ("No space left on device", Reason.SERVER_FAULT),
+    ("Disk quota exceeded", Reason.SERVER_FAULT),
+    ("Read-only file system", Reason.SERVER_FAULT),
+    ("malformed or corrupt", Reason.MALFORMED),
+)
+
+
+def begins_negotiation(token: bytes) -> bool:
+    """Whether the token opens a new exchange."""
+    return token[0] in _BEGINNINGS
+
+
+def continues_negotiation(token: bytes) -> bool:
+    """Whether the token can only be a later leg of an exchange."""
+    return token[0] in _CONTINUATIONS
+
+
+def is_ntlm(token: bytes) -> bool:
+    """Whether this is a bare NTLM message, which browsers send when they could get no ticket."""
+    return token.startswith(_NTLM_SIGNATURE)
+
+
+@dataclass(frozen=True)
+class Established:
+    """The context is complete, by a mechanism and for a service that are allowed."""
+
+    identity: Identity
+    token: bytes | None
+
+
+@dataclass(frozen=True)
+class Continued:
+    """Another token is needed."""
+
+    context: gss.SecurityContext
+    token: bytes | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The token is no good, or this server is not fit to judge it.
+
+    ``detail`` is GSSAPI's message; it may name principals and files, never a token or a key.
+    """
+
+    reason: Reason
+    detail: str
+
+
+Step = Established | Continued | Refused
+
+
+class AcquireError(Exception):
+    """No acceptor credential could be had. The text is GSSAPI's message."""
+
+
+# python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the casts below.
+
+
+@dataclass(frozen=True)
+class _Credential:
+    creds: gss.Creds
+    # The service principal that the credential is for; None where it takes any key of the keytab.
+    principal: str | None
+
+
+class Acceptor:
+    """Steps security contexts for one service.
+
+    Any number of threads may call it at once. Each call borrows a credential that no other call uses meanwhile: calls
+    that share one wait for each other inside the library.
+
+    Args:
+        service: the service's name, such as ``HTTP``.
+        hostnames: the host names of the service; ``"*"`` for any; empty for this host's name.
+        keytab: the keytab's name; None for the environment's or the system's default.
+    """
+
+    def __init__(self, service: str, hostnames: Sequence[str], keytab: str | None) -> None:
+        self._service = service
+        self._hostnames = tuple(hostnames)
+        self._keytab = keytab
+        # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
+        self._idle: list[_Credential] = []
+
+    def step(self, token: bytes, context: gss.SecurityContext | None = None) -> Step:
+        """Take one token of an exchange. Blocks.
+
+        Args:
+            token: what the client sent.
+            context: the half-open context that the token continues; None for a new exchange.
+
+        Returns:
+            What came of it. Every refusal by GSSAPI is a :class:`Refused`; nothing is raised for what a client sends.
+        """
+        try:
+            credential = self._idle.pop()
+        except IndexError:
+            try:
+                credential = self._acquire()
+            except AcquireError as error:
+                return Refused(Reason.MISCONFIGURED, str(error))
+        try:
+            return self._step(credential, token, context)
+        finally:
+            self._idle.append(credential)
+
+    def _step(self, credential: _Credential, token: bytes, context: gss.SecurityContext | None) -> Step:
+        try:
+            accepted = gss.accept_sec_context(token, credential.creds, context)
+            if accepted.more_steps:
+                return Continued(cast("Any", accepted).context, accepted.token)
+            # The credential allows Kerberos alone; a plug-in that did not heed that would be noticed here.
+            if accepted.mech != _KRB5:
+                return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
+            principal = _text(cast("Any", accepted).initiator_name)
+            service_principal = credential.principal
+            if service_principal is None:
+                context = cast("Any", accepted).context
+                service_principal = _text(cast("Any", gss.inquire_context(context, target_name=True)).target_name)
+                if not self.serves(service_principal):
+                    return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
+        except gss.GSSError as error:
+            message = _message(error)
+            return Refused(_reason(error, message), message)
+        except UnicodeDecodeError:
+            return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
+        return Established(Identity(principal, service_principal), accepted.token)
+
+    def serves(self, service_principal: str) -> bool:
+        """Whether a ticket for this principal is one for this service, by the principal's text alone."""
+        name, _ = split_realm(service_principal)
+        service, slash, host = name.partition("/")
+        # A backslash would be an escaped separator: no host name has one.
+        if not slash or service != self._service or "/" in host or "\\" in host:
+            return False
+        if ANY_HOST in self._hostnames:
+            return True
+        return any(_same_host(hostname, host) for hostname in self._hostnames or (socket.gethostname(),))
+
+    def describe(self) -> str:
+        """The service principal that the keytab has a key for. Blocks.
+
+        Raises:
+            AcquireError: there is no keytab, or no such key in it.
+        """
+        credential = self._acquire()
+        self._idle.append(credential)
+        if credential.principal is None:
+            hosts = ", ".join(self._hostnames)
+            return f"{self._service}/{hosts} by whichever key of the keytab a ticket is for"
+        return _with_default_realm(credential.principal, self._store())
+
+    def _acquire(self) -> _Credential:
+        pinned = len(self._hostnames) <= 1 and ANY_HOST not in self._hostnames
+        try:
+            name = None
+            if pinned:
+                hostname = self._hostnames[0] if self._hostnames else socket.gethostname()
+                name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
+            creds = _acquire(name, self._store())
+            # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
+            gss.set_neg_mechs(creds, [_KRB5])
+            return _Credential(creds, _credential_name(creds) if pinned else None)
+        except gss.GSSError as error:
+            raise AcquireError(_message(error)) from error
+
+    def _store(self) -> _Store | None:
+        return None if self._keytab is None else {b"keytab": os.fsencode(self._keytab)}
+
+
+def _acquire(name: gss.Name | None, store: _Store | None) -> gss.Creds:
+    mechs = [_KRB5, _SPNEGO]
+    if store is None:
+        acquired = gss.acquire_cred(name, mechs=mechs, usage="accept")
+    else:
+        acquired = gss.acquire_cred_from(store, name, mechs=mechs, usage="accept")
+    creds: gss.Creds = cast("Any", acquired).creds
+    return creds
+
+
+def _text(name: gss.Name) -> str:
+    return gss.display_name(name, name_type=False).name.decode()
+
+
+def _credential_name(creds: gss.Creds) -> str:
+    name: gss.Name = cast("Any", gss.inquire_cred(creds, lifetime=False, usage=False, mechs=False)).name
+    # A host-based name belongs to no realm until a ticket says so; the library writes that as "HTTP/host@".
+    return _text(name).removesuffix("@")
+
+
+def _with_default_realm(principal: str, store: _Store | None) -> str:
+    """Complete the principal by the default realm, if the keytab has that key."""
+    try:
+        name = gss.import_name(principal.encode(), gss.NameType.kerberos_principal)
+        return _credential_name(_acquire(name, store))
+    except gss.GSSError:
+        return principal
+
+
+def _same_host(configured: str, host: str) -> bool:
+    # Clients write host names in small letters, people do not. A name without a dot stands for its qualified form, as
+    # it does for the library when it acquires the credential (qualify_shortname in krb5.conf).
+    ours, theirs = configured.lower(), host.lower()
+    return theirs == ours or ("." not in ours and theirs.partition(".")[0] == ours)
+
+
+def _message(error: gss.GSSError) -> str:
+    """The minor code's text, or the major's where that says nothing."""
+    minor = "; ".join(error.get_all_statuses(error.min_code, False)) if error.min_code else ""
+    if minor and minor not in ("Success", "Unknown error"):
+        return minor
+    return "; ".join(error.get_all_statuses(error.maj_code, True))
+
+
+def _reason(error: gss.GSSError, message: str) -> Reason:
+    for text, reason in _REASON_BY_TEXT:
+        if text in message:
+            return reason
+    if isinstance(error, gss.BadMechanismError):
+        return Reason.WRONG_MECHANISM
+    if isinstance(error, gss.InvalidTokenError):
+        return Reason.MALFORMED
+    return Reason.OTHER

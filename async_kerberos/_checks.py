@@ -1,0 +1,89 @@
+"""Checks of options, made where the option is given."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import cast
+
+from ._errors import ConfigurationError
+
+ANY_HOST = "*"
+
+_HOSTNAME = re.compile(r"[^\s/@\\*\0]+")
+_SERVICE = re.compile(r"[^\s/@\\\0]+")
+
+
+def check_count(option: str, value: object) -> None:
+    """Refuse what is not a whole number of at least one."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(option, f"must be a whole number of at least 1, not {value!r}")
+
+
+def check_seconds(option: str, value: object) -> None:
+    """Refuse what is not a positive, finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
+        raise ConfigurationError(option, f"must be a positive number of seconds, not {value!r}")
+
+
+def check_type(option: str, value: object, wanted: type) -> None:
+    """Refuse what is not of the option object's type."""
+    if not isinstance(value, wanted):
+        raise ConfigurationError(option, f"must be {wanted.__name__}(...), not {value!r}")
+
+
+def check_service(option: str, value: object) -> None:
+    """Refuse what cannot be the first component of a service principal."""
+    if not isinstance(value, str) or not _SERVICE.fullmatch(value):
+        raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not {value!r}")
+
+
+def check_hostnames(option: str, value: object) -> tuple[str, ...]:
+    """Refuse what is no host name, and return the host names; none of them means this host's."""
+    if value is None:
+        return ()
+    names = (value,) if isinstance(value, str) else _elements(value)
+    if not names:
+        raise ConfigurationError(option, f"must be a host name, several, '*' or None, not {value!r}")
+    hostnames: list[str] = []
+    for name in names:
+        if not isinstance(name, str) or not (name == ANY_HOST or _HOSTNAME.fullmatch(name)):
+            raise ConfigurationError(option, f"must be host names without spaces, '/' or '@', not {name!r}")
+        hostnames.append(name)
+    if ANY_HOST in hostnames and len(hostnames) > 1:
+        raise ConfigurationError(option, "'*' takes every host name: name no other beside it")
+    return tuple(hostnames)
+
+
+def check_keytab(option: str, value: object) -> str | None:
+    """Refuse what cannot name a keytab, and return it as text."""
+    if value is None:
+        return None
+    path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None
+    if not path or "\0" in path:
+        raise ConfigurationError(option, f"must be a path, 'TYPE:name' or None, not {value!r}")
+    return path
+
+
+def check_challenges(option: str, value: object) -> tuple[str, ...]:
+    """Refuse what cannot stand in ``WWW-Authenticate`` beside Negotiate, and return the values."""
+    challenges: list[str] = []
+    for challenge in _elements(value) if value != () else ():
+        if not isinstance(challenge, str) or not challenge.isascii() or not challenge.isprintable() or not challenge:
+            raise ConfigurationError(
+                option, f"must be header values such as 'Basic realm=\"intranet\"', not {challenge!r}"
+            )
+        if challenge.lower().split()[0] == "negotiate":
+            raise ConfigurationError(option, "Negotiate is offered already: name the other schemes alone")
+        challenges.append(challenge)
+    if not challenges and value != () and value != []:
+        raise ConfigurationError(option, f"must be a sequence of header values, not {value!r}")
+    return tuple(challenges)
+
+
+def _elements(value: object) -> tuple[object, ...]:
+    """The elements of a collection; none of a string or of what is no collection."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return tuple(cast("Iterable[object]", value))
+    return ()

@@ -1,0 +1,99 @@
+"""The grammar of ``Authorization`` and ``WWW-Authenticate`` for the scheme Negotiate: pure functions of strings.
+
+RFC 9110, section 11, defines the header fields; RFC 4559, section 4, the scheme.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+
+SCHEME = "Negotiate"
+
+_TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# RFC 9110, section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
+_CREDENTIALS = re.compile(rf"({_TCHARS})(?: +(.*))?", re.ASCII | re.DOTALL)
+# RFC 9110, section 11.2: auth-param = token BWS "=" BWS ( token / quoted-string ); quoted strings come emptied here.
+_AUTH_PARAM = re.compile(rf'{_TCHARS}[ \t]*=[ \t]*(?:{_TCHARS}|"")', re.ASCII)
+# The closing mark may be missing: a pattern that could fail at the end would be tried again from every mark before it.
+_QUOTED_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+class MalformedHeaderError(ValueError):
+    """The header does not follow the grammar. The text says how, and quotes nothing of it."""
+
+
+class TokenTooLargeError(ValueError):
+    """The token is longer than the limit."""
+
+
+def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | None:
+    """Take the GSSAPI token out of a request's ``Authorization``.
+
+    Args:
+        values: the values of all ``Authorization`` fields of the request, in order.
+        max_token_size: the largest token to decode, in bytes.
+
+    Returns:
+        The token, never empty; None where the request offers no credentials, or those of another scheme.
+
+    Raises:
+        MalformedHeaderError: two fields (or two that a server joined by a comma), no token, or one that is not base64.
+        TokenTooLargeError: the token is longer than ``max_token_size``.
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        # RFC 9110, section 5.3: a sender must not repeat a field that is no list. Which of two would be the user?
+        raise MalformedHeaderError("more than one Authorization field")
+    value = values[0].strip(" \t")
+    if not value:
+        return None
+    parsed = _CREDENTIALS.fullmatch(value)
+    if parsed is None:
+        raise MalformedHeaderError("Authorization does not begin with a scheme")
+    scheme, rest = parsed.groups()
+    if scheme.lower() != "negotiate":  # RFC 9110, section 11.1: schemes are matched without regard to case
+        if rest is not None and "," in rest:
+            _refuse_joined_fields(rest)
+        return None
+    if not rest:
+        raise MalformedHeaderError("Negotiate without a token")
+    # Three bytes for four characters; the limit is checked before anything of that size is decoded.
+    if len(rest) > (max_token_size + 2) // 3 * 4:
+        raise TokenTooLargeError(f"a token of more than {max_token_size} bytes")
+    return _decode(rest)
+
+
+def _refuse_joined_fields(rest: str) -> None:
+    """Refuse what follows a scheme if a second field's credentials are in it.
+
+    A WSGI server joins two fields by a comma. After a comma, the credentials of one field go on with an auth-param and
+    with nothing else.
+    """
+    _, *elements = _QUOTED_STRING.sub('""', rest).split(",")
+    for element in elements:
+        text = element.strip(" \t")
+        # RFC 9110, section 5.6.1.2: a recipient must accept empty list elements.
+        if text and _AUTH_PARAM.fullmatch(text) is None:
+            raise MalformedHeaderError("more than one Authorization field")
+
+
+def _decode(text: str) -> bytes:
+    try:
+        token = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedHeaderError("the token is not base64") from None
+    # RFC 4648, sections 3.2 to 3.5: no padding left out or added, no stray bits. Only one spelling encodes to itself.
+    if base64.b64encode(token).decode("ascii") != text:
+        raise MalformedHeaderError("the token is not canonical base64")
+    return token
+
+
+def challenge(token: bytes | None = None) -> str:
+    """The value of ``WWW-Authenticate``: the scheme, and the acceptor's token where there is one (RFC 4559, 4.1)."""
+    if not token:
+        return SCHEME
+    return f"{SCHEME} {base64.b64encode(token).decode('ascii')}"

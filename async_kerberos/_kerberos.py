@@ -1,0 +1,315 @@
+"""What an application configures once, and the decision on every request."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypedDict
+
+from ._acceptor import (
+    Acceptor,
+    AcquireError,
+    Continued,
+    Refused,
+    Step,
+    begins_negotiation,
+    continues_negotiation,
+    is_ntlm,
+)
+from ._checks import check_challenges, check_count, check_hostnames, check_keytab, check_service, check_type
+from ._errors import ConfigurationError, WorkersError
+from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore, Peer
+from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+from ._outcomes import Accepted, Denied, Headers, Outcome, Reason
+from ._workers import WorkerLimits, Workers, without_blocking_a_loop
+
+if TYPE_CHECKING:
+    from gssapi.raw import SecurityContext
+
+logger = logging.getLogger("async_kerberos")
+
+_STATUS = {
+    Reason.NO_CREDENTIALS: 401,
+    Reason.CONTINUE: 401,
+    Reason.MALFORMED: 400,
+    Reason.TOO_LARGE: 431,
+    Reason.OVERLOADED: 503,
+    Reason.TIMED_OUT: 503,
+    Reason.MISCONFIGURED: 500,
+    Reason.SERVER_FAULT: 500,
+}
+"""The status for each reason; for any other, the token was refused, and the operator chooses (``failure_status``)."""
+
+_LEVEL = {
+    Reason.NO_CREDENTIALS: logging.DEBUG,
+    Reason.CONTINUE: logging.DEBUG,
+    Reason.OVERLOADED: logging.ERROR,
+    Reason.TIMED_OUT: logging.ERROR,
+    Reason.MISCONFIGURED: logging.ERROR,
+    Reason.SERVER_FAULT: logging.ERROR,
+}
+
+_RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again after a fraction of a second
+
+
+@dataclass(frozen=True)
+class AuthRequest:
+    """What the decision needs to know of a request, in no framework's terms.
+
+    Attributes:
+        authorization: the values of all its ``Authorization`` fields.
+        peer: address and port of the client's connection, by which a later leg of the exchange is known. None where
+            the request has no connection of its own: HTTP/2, a Unix socket, a WebSocket, a proxy that hides the port.
+        earlier: what an earlier check of this same request came to.
+    """
+
+    authorization: tuple[str, ...] = field(default=(), repr=False)
+    peer: Peer | None = None
+    earlier: Accepted | None = None
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """A token that is worth a step, and the half-open context it continues."""
+
+    request: AuthRequest
+    token: bytes
+    half_open: HalfOpen[SecurityContext] | None
+
+
+class KerberosOptions(TypedDict, total=False):
+    """The options of :class:`Kerberos` beside ``service`` and ``hostname``."""
+
+    keytab: str | os.PathLike[str] | None
+    max_token_size: int
+    failure_status: int
+    other_challenges: Sequence[str]
+    half_open: HalfOpenLimits
+    workers: WorkerLimits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kerberos:
+    """One service that demands Kerberos authentication.
+
+    Building one checks the arguments alone: nothing is read, looked up or written. Credentials are acquired when the
+    first token comes.
+
+    Attributes:
+        service: the service's name, the first component of its principal. Browsers ask for ``HTTP``.
+        hostname: the host name that clients use, or several; ``"*"`` takes a ticket for any host name that the keytab
+            has a key of this service for. None is this host's name, asked for when it is needed.
+        keytab: the keytab, as a path or ``TYPE:name``. None is what ``KRB5_KTNAME`` names, then the system's default.
+        max_token_size: the largest token to look at, in bytes. A ticket of a user in 1,000 groups takes 10 kB, and
+            Active Directory makes none above 64 KiB.
+        failure_status: the answer to a token that is refused: 403, which no client takes for an invitation to try
+            again, or 401 with a new challenge, as RFC 9110, section 15.5.2, has it.
+        other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers beside this
+            one, such as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with these alone.
+        half_open: limits for exchanges of several legs.
+        workers: limits for the worker threads.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+
+    service: str = "HTTP"
+    hostname: str | Sequence[str] | None = None
+    keytab: str | os.PathLike[str] | None = None
+    max_token_size: int = 64 * 1024
+    failure_status: int = 403
+    other_challenges: Sequence[str] = ()
+    half_open: HalfOpenLimits = field(default_factory=HalfOpenLimits)
+    workers: WorkerLimits = field(default_factory=WorkerLimits)
+    _acceptor: Acceptor = field(init=False, repr=False)
+    _workers: Workers = field(init=False, repr=False)
+    _half_open: HalfOpenStore[SecurityContext] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        hostnames = check_hostnames("hostname", self.hostname)
+        check_service("service", self.service)
+        keytab = check_keytab("keytab", self.keytab)
+        check_count("max_token_size", self.max_token_size)
+        if self.failure_status not in (401, 403):
+            raise ConfigurationError("failure_status", f"must be 401 or 403, not {self.failure_status!r}")
+        challenges = check_challenges("other_challenges", self.other_challenges)
+        check_type("half_open", self.half_open, HalfOpenLimits)
+        check_type("workers", self.workers, WorkerLimits)
+        settle = functools.partial(object.__setattr__, self)
+        if self.hostname is not None and not isinstance(self.hostname, str):
+            settle("hostname", hostnames)
+        settle("other_challenges", challenges)
+        settle("_acceptor", Acceptor(self.service, hostnames, keytab))
+        settle("_workers", Workers(self.workers))
+        store: HalfOpenStore[SecurityContext] = HalfOpenStore(self.half_open)
+        settle("_half_open", store)
+
+    async def authenticate(self, request: AuthRequest) -> Outcome:
+        """Decide on a request, on an event loop of asyncio or trio. The loop never waits for GSSAPI.
+
+        Args:
+            request: the request.
+
+        Returns:
+            Whether it may pass, and as whom; a request that may not comes back with the answer to it. Nothing is
+            raised for what a client sends.
+        """
+        begun = self._begin(request)
+        if not isinstance(begun, _Exchange):
+            return begun
+        try:
+            step = await self._workers.run(functools.partial(self._step, begun))
+        except WorkersError as error:
+            return self._deny(request, error.reason, str(error))
+        return self._finish(begun, step)
+
+    def authenticate_blocking(self, request: AuthRequest) -> Outcome:
+        """Decide on a request, on a thread that may wait: the same decision, made on the calling thread.
+
+        Args:
+            request: the request.
+
+        Returns:
+            As :meth:`authenticate`. There is no queue and no deadline: the thread waits for its own step.
+        """
+        begun = self._begin(request)
+        if not isinstance(begun, _Exchange):
+            return begun
+        return self._finish(begun, self._step(begun))
+
+    def close(self) -> None:
+        """Let the worker threads end, once they have made the calls that wait. The next request starts new ones."""
+        self._workers.close()
+
+    def log_setup(self) -> None:
+        """Log the service principal, or a warning where no keytab, or none with the principal, is to be had.
+
+        On a thread with an event loop it returns at once, and the line is logged later.
+        """
+        without_blocking_a_loop(self._log_setup)
+
+    def _log_setup(self) -> None:
+        try:
+            principal = self._acceptor.describe()
+        except AcquireError as error:
+            if self.keytab is None and "KRB5_KTNAME" not in os.environ:
+                logger.warning("Kerberos: set KRB5_KTNAME to your keytab file (%s)", _one_line(str(error)))
+            else:
+                logger.warning("Kerberos: %s", _one_line(str(error)))
+        else:
+            logger.info("Kerberos: server is %s", principal)
+
+    def _begin(self, request: AuthRequest) -> Outcome | _Exchange:
+        """All that is decided before the step."""
+        if request.earlier is not None and request.earlier.authorization == request.authorization:
+            return self._check_earlier(request, request.earlier)
+        try:
+            token = parse_authorization(request.authorization, self.max_token_size)
+        except MalformedHeaderError as error:
+            return self._deny(request, Reason.MALFORMED, str(error))
+        except TokenTooLargeError as error:
+            return self._deny(request, Reason.TOO_LARGE, str(error))
+        if token is None:
+            return self._deny(request, Reason.NO_CREDENTIALS)
+        if is_ntlm(token):
+            return self._deny(request, Reason.WRONG_MECHANISM, "an NTLM token")
+        peer = _connection(request)
+        half_open = None if peer is None else self._half_open.take(peer)
+        if begins_negotiation(token):
+            # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
+            return _Exchange(request, token, None)
+        if not continues_negotiation(token):
+            return self._refuse(request, Reason.MALFORMED, "not a GSSAPI token")
+        if half_open is None:
+            return self._deny(request, Reason.HALF_OPEN_LOST, "no context waits on this connection")
+        return _Exchange(request, token, half_open)
+
+    def _step(self, exchange: _Exchange) -> Step:
+        """The one blocking call of a request."""
+        half_open = exchange.half_open
+        return self._acceptor.step(exchange.token, None if half_open is None else half_open.context)
+
+    def _finish(self, exchange: _Exchange, step: Step) -> Outcome:
+        """All that is decided after the step."""
+        request = exchange.request
+        if isinstance(step, Refused):
+            return self._refuse(request, step.reason, step.detail)
+        if isinstance(step, Continued):
+            peer = _connection(request)
+            if peer is None:
+                return self._deny(request, Reason.HALF_OPEN_LOST, "the request has no connection of its own")
+            self._half_open.put(peer, step.context, None if exchange.half_open is None else exchange.half_open.deadline)
+            return self._deny(request, Reason.CONTINUE, token=step.token)
+        logger.debug("Kerberos: accepted %s from %s", step.identity, _client(request))
+        headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
+        return Accepted(step.identity, headers, self, request.authorization)
+
+    def _check_earlier(self, request: AuthRequest, earlier: Accepted) -> Outcome:
+        """Decide by what another check of the same request found: a token is good for one step only."""
+        if earlier.kerberos is not self and not self._acceptor.serves(earlier.identity.service_principal):
+            detail = f"the ticket is for {earlier.identity.service_principal}, and an outer check has used it"
+            return self._deny(request, Reason.WRONG_SERVICE, detail)
+        return replace(earlier, headers=())
+
+    def _refuse(self, request: AuthRequest, reason: Reason, detail: str) -> Denied:
+        """Deny a token that GSSAPI, or a look at its first byte, has refused: what is malformed is not the header."""
+        status = self.failure_status if reason is Reason.MALFORMED else None
+        return self._deny(request, reason, detail, status=status)
+
+    def _deny(
+        self,
+        request: AuthRequest,
+        reason: Reason,
+        detail: str = "",
+        *,
+        status: int | None = None,
+        token: bytes | None = None,
+    ) -> Denied:
+        status = status or _STATUS.get(reason, self.failure_status)
+        challenges: list[str] = []
+        if reason in (Reason.NO_CREDENTIALS, Reason.CONTINUE):
+            challenges.append(challenge(token))
+            if token is None:
+                challenges.extend(self.other_challenges)
+        elif status == self.failure_status:
+            if self.other_challenges:
+                status = 401
+                challenges.extend(self.other_challenges)
+            elif status == 401:
+                challenges.append(challenge())
+        headers = [("WWW-Authenticate", value) for value in challenges]
+        if status == 503:
+            headers.append(("Retry-After", _RETRY_AFTER_SECONDS))
+        logger.log(
+            _LEVEL.get(reason, logging.WARNING),
+            "Kerberos: %d for %s: %s%s. %s",
+            status,
+            _client(request),
+            reason.value,
+            f" ({_one_line(detail)})" if detail else "",
+            reason.remedy,
+        )
+        return Denied(status, reason, tuple(headers))
+
+
+@functools.cache
+def default_kerberos() -> Kerberos:
+    """The ``Kerberos`` of an application that configures none: service ``HTTP``, this host's name."""
+    return Kerberos()
+
+
+def _connection(request: AuthRequest) -> Peer | None:
+    # Port 0 is what servers put where a proxy told them an address alone: many clients may share it.
+    return request.peer if request.peer is not None and request.peer[1] else None
+
+
+def _client(request: AuthRequest) -> str:
+    return "a client" if request.peer is None else _one_line(request.peer[0])
+
+
+def _one_line(text: str) -> str:
+    """Make sure that nothing a client can influence breaks a log line or a terminal."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

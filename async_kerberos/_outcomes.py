@@ -1,0 +1,154 @@
+"""What an attempt to sign in comes to: values alone, no behaviour of a server."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._kerberos import Kerberos
+
+Headers = tuple[tuple[str, str], ...]
+"""Response headers, to be appended to what a response has; the same name may come twice."""
+
+
+class Reason(enum.Enum):
+    """Why a request was not let through: the closed list that logs and hooks speak in.
+
+    The value is the reason in words. A client never learns it.
+    """
+
+    NO_CREDENTIALS = "no credentials"
+    CONTINUE = "another leg is needed"
+    MALFORMED = "malformed"
+    TOO_LARGE = "token too large"
+    WRONG_MECHANISM = "wrong mechanism"
+    REPLAY = "replay"
+    CLOCK_SKEW = "clock skew"
+    EXPIRED = "expired ticket"
+    WRONG_SERVICE = "wrong service principal"
+    KEY_VERSION = "key version mismatch"
+    UNKNOWN_KEY = "unknown key"
+    HALF_OPEN_LOST = "half-open context lost"
+    OVERLOADED = "overloaded"
+    TIMED_OUT = "timed out"
+    MISCONFIGURED = "server misconfigured"
+    SERVER_FAULT = "server fault"
+    OTHER = "other"
+
+    @property
+    def remedy(self) -> str:
+        """One sentence that tells the operator what to do, or what to look at."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Reason.NO_CREDENTIALS: "Nothing to do: the client is asked for a ticket.",
+    Reason.CONTINUE: "Nothing to do: the exchange goes on.",
+    Reason.MALFORMED: "Look at the client, or at a proxy that rewrites the Authorization header.",
+    Reason.TOO_LARGE: "Raise max_token_size, and the server's header limit, if the user is in very many groups.",
+    Reason.WRONG_MECHANISM: (
+        "The client could get no ticket and fell back to NTLM: check that the URL's host name has a service principal "
+        "in the KDC and is in the browser's list of trusted sites."
+    ),
+    Reason.REPLAY: "The same token came twice: a client or a proxy repeats requests, or somebody replays them.",
+    Reason.CLOCK_SKEW: "Set the clocks of client and server by NTP; Kerberos allows five minutes.",
+    Reason.EXPIRED: "The user needs a new ticket: sign in again, or kinit.",
+    Reason.WRONG_SERVICE: "Check hostname and service against the name clients use; `klist -k` lists the keytab.",
+    Reason.KEY_VERSION: "Export the keytab again; clients get tickets for the new key once theirs expire.",
+    Reason.UNKNOWN_KEY: "Export the keytab again: it has no key, or another key, for the ticket's service principal.",
+    Reason.HALF_OPEN_LOST: (
+        "Exchanges of several legs need a connection of their own up to this server: keep-alive, HTTP/1, and no proxy "
+        "that hides the client's port."
+    ),
+    Reason.OVERLOADED: "More sign-ins than the workers can take: add processes, or machines.",
+    Reason.TIMED_OUT: "A worker did not answer in time: look for a keytab or replay cache on a storage that hangs.",
+    Reason.MISCONFIGURED: "Point keytab or KRB5_KTNAME at a readable keytab that holds the service principal.",
+    Reason.SERVER_FAULT: "Make the replay cache's folder (KRB5RCACHEDIR) writable, and its disk not full.",
+    Reason.OTHER: "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does.",
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user who has proved, by a Kerberos ticket, who they are.
+
+    Attributes:
+        principal: the client principal in its text form (RFC 1964, section 2.1.1), such as ``alice@EXAMPLE.COM``.
+            ``/``, ``@`` and ``\\`` within a component come escaped by a backslash.
+        service_principal: the principal that the ticket was made for, such as ``HTTP/www.example.com@EXAMPLE.COM``.
+            Without a realm where the credential alone had settled it.
+    """
+
+    principal: str
+    service_principal: str = ""
+
+    def __str__(self) -> str:
+        return self.principal
+
+    @property
+    def name(self) -> str:
+        """The principal without its realm: ``alice``, or ``alice/admin``."""
+        return split_realm(self.principal)[0]
+
+    @property
+    def realm(self) -> str:
+        """The realm: ``EXAMPLE.COM``; empty where the principal has none."""
+        return split_realm(self.principal)[1]
+
+
+def split_realm(principal: str) -> tuple[str, str]:
+    """Split ``name@REALM`` at the ``@`` that no backslash escapes (RFC 1964, section 2.1.1)."""
+    escaped = False
+    for position, character in enumerate(principal):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == "@":
+            return principal[:position], principal[position + 1 :]
+    return principal, ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The client has proved who it is.
+
+    Attributes:
+        identity: who.
+        headers: to be appended to whatever response follows: the acceptor's reply, by which the client can make sure
+            of the server (mutual authentication). Empty where GSSAPI made no reply, or where another result has
+            brought it already.
+        kerberos: the object that made this result.
+        authorization: the values of ``Authorization`` that it was made from; it says nothing of any other request.
+    """
+
+    identity: Identity
+    headers: Headers = ()
+    kerberos: Kerberos | None = field(default=None, repr=False, compare=False)
+    authorization: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Denied:
+    """The request must not reach the application; this is the answer to it.
+
+    Attributes:
+        status: the HTTP status code.
+        headers: ``WWW-Authenticate`` and ``Retry-After``, where they belong.
+        reason: why, for logs and hooks; not for the client.
+    """
+
+    status: int
+    reason: Reason
+    headers: Headers = field(default=(), repr=False)
+
+    @property
+    def body(self) -> str:
+        """The body for the client: the status in words and nothing else."""
+        return HTTPStatus(self.status).phrase
+
+
+Outcome = Accepted | Denied

@@ -1,0 +1,237 @@
+"""The thread boundary: blocking calls made on a few worker threads, awaited on any event loop.
+
+Nothing here ever makes an event loop wait. Jobs go to the workers through one queue, which a busy worker drains
+without being woken again; results go back in batches, one wake-up of the loop for all that are ready.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar, cast
+
+import anyio
+from anyio.lowlevel import RunVar, current_token
+
+from ._checks import check_count, check_seconds
+from ._errors import Overloaded, TimedOut
+from ._fork import renew_after_fork
+
+T = TypeVar("T")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # pragma: no cover - macOS and others without affinities
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLimits:
+    """How many threads make the blocking calls, and how long a request may wait for them.
+
+    Attributes:
+        threads: worker threads; None for one a core. Accepting a token is a computation, so more only contend.
+        queue: calls that may wait for a worker. A worker makes several thousand a second, so 1,024 wait a fraction
+            of a second when all goes well; beyond that, a client is better told to come again.
+        seconds: how long a request waits, in the queue and for the call, before it is answered without a result.
+
+    Raises:
+        ConfigurationError: a number is not positive, or not a number.
+    """
+
+    threads: int | None = None
+    queue: int = 1024
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            check_count("workers.threads", self.threads)
+        check_count("workers.queue", self.queue)
+        check_seconds("workers.seconds", self.seconds)
+
+
+class _Mailbox:
+    """Brings finished jobs back to the event loop that it was made on."""
+
+    def __init__(self) -> None:
+        # Since anyio 4.11 the token wraps the native one; before, it was the native one.
+        token: Any = current_token()
+        # Weak, since anyio holds the mailbox for as long as the loop lives, and would hold the loop through it.
+        self._loop = weakref.ref(getattr(token, "native_token", token))
+        self._finished: deque[_Job[Any]] = deque()
+        self._woken = False
+
+    def post(self, job: _Job[Any]) -> None:
+        """Deliver a finished job. Called on a worker."""
+        self._finished.append(job)
+        # Whoever reads True here has appended before the loop clears the mark, and so before it empties the box.
+        if not self._woken:
+            self._woken = True
+            loop: Any = self._loop()
+            try:
+                wake = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+                wake(self._deliver)
+            except (AttributeError, RuntimeError):
+                # The loop has ended, and whoever waited with it. (trio.RunFinishedError is a RuntimeError too.)
+                self._finished.clear()
+
+    def _deliver(self) -> None:
+        self._woken = False
+        while self._finished:
+            self._finished.popleft().done.set()
+
+
+_mailbox: RunVar[_Mailbox] = RunVar("async_kerberos_mailbox")
+
+
+class _Job(Generic[T]):
+    """One call, and what came of it."""
+
+    __slots__ = ("call", "done", "error", "mailbox", "result")
+
+    def __init__(self, call: Callable[[], T], mailbox: _Mailbox) -> None:
+        self.call = call
+        self.mailbox = mailbox
+        self.done = anyio.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def make_call(self) -> None:
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+        self.mailbox.post(self)
+
+
+class _Pool:
+    """The threads of one process, from the first call to a close or a fork."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
+        self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        # Jobs that no worker has taken yet. Whoever removes a job from here, worker or waiter, has it to itself.
+        self.waiting: set[_Job[Any]] = set()
+        self.closed = False
+        self._numbers = itertools.count(1)
+        self._started = 0
+
+    def put(self, job: _Job[Any]) -> bool:
+        """Take a job in, unless the pool is closed."""
+        self.waiting.add(job)
+        if self.closed:
+            self.waiting.discard(job)
+            return False
+        self.queue.put(job)
+        if self._started < self.size and (number := next(self._numbers)) <= self.size:
+            self._started = number
+            threading.Thread(target=self._serve, name=f"async-kerberos-{number}", daemon=True).start()
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+        for _ in range(self.size):
+            self.queue.put(None)
+
+    def _serve(self) -> None:
+        while True:
+            job = self.queue.get()
+            if job is None:
+                if not self.waiting:
+                    return
+                # A job that came in as the pool was closed is still behind.
+                self.queue.put(None)
+            else:
+                try:
+                    self.waiting.remove(job)
+                except KeyError:
+                    pass  # withdrawn
+                else:
+                    job.make_call()
+            del job  # what a call returned must not live on while this thread waits for the next
+
+
+class Workers:
+    """A bounded pool of daemon threads for blocking calls.
+
+    Threads start at first use, one with each call until there are enough. One pool serves any number of event loops,
+    on asyncio and on trio.
+    """
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self._limits = limits
+        self._size = limits.threads or _cores()
+        self._pool = _Pool(self._size)
+        renew_after_fork(self, Workers._forget_threads)
+
+    def _forget_threads(self) -> None:
+        self._pool = _Pool(self._size)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a blocking call on a worker, and wait for it without blocking the loop.
+
+        If the caller is cancelled or the deadline passes, a call that has not begun is never made, and the result of
+        one that has is dropped.
+
+        Args:
+            call: what to call, without arguments.
+
+        Returns:
+            What the call returned; what it raised is raised here.
+
+        Raises:
+            Overloaded: the queue is full.
+            TimedOut: the deadline passed.
+        """
+        try:
+            mailbox = _mailbox.get()
+        except LookupError:
+            mailbox = _Mailbox()
+            _mailbox.set(mailbox)
+        job = _Job(call, mailbox)
+        pool = self._submit(job)
+        try:
+            with anyio.move_on_after(self._limits.seconds):
+                await job.done.wait()
+                if job.error is not None:
+                    raise job.error
+                return cast("T", job.result)
+        finally:
+            pool.waiting.discard(job)
+        raise TimedOut(f"no result after {self._limits.seconds:g} seconds")
+
+    def _submit(self, job: _Job[Any]) -> _Pool:
+        while True:
+            pool = self._pool
+            # A job that was withdrawn stays in the queue as a shell until a worker meets it; shells are bounded too.
+            if len(pool.waiting) >= self._limits.queue or pool.queue.qsize() >= 2 * self._limits.queue:
+                raise Overloaded(f"{len(pool.waiting)} calls wait for {self._size} workers")
+            if pool.put(job):
+                return pool
+
+    def close(self) -> None:
+        """Have the threads end when they have made the calls that wait. The next call starts new ones."""
+        pool, self._pool = self._pool, _Pool(self._size)
+        pool.close()
+
+
+def without_blocking_a_loop(call: Callable[[], None]) -> None:
+    """Make a call that blocks: here and now, or on a thread of its own if an event loop runs on this thread.
+
+    For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
+    about to fork.
+    """
+    try:
+        current_token()
+    except RuntimeError:
+        call()
+    else:
+        threading.Thread(target=call, name="async-kerberos-setup", daemon=True).start()
