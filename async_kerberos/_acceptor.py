@@ -166,8 +166,9 @@ class Acceptor:
             principal = _text(cast("Any", accepted).initiator_name)
             service_principal = credential.principal
             if service_principal is None:
-                context = cast("Any", accepted).context
-                service_principal = _text(cast("Any", gss.inquire_context(context, target_name=True)).target_name)
+                established: gss.SecurityContext = cast("Any", accepted).context
+                inquired = gss.inquire_context(established, target_name=True)
+                service_principal = _text(cast("Any", inquired).target_name)
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:

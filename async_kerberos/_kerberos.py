@@ -80,8 +80,12 @@ class _Exchange:
     half_open: HalfOpen[SecurityContext] | None
 
 
+Hostname = str | Sequence[str] | None
+"""One host name, several, ``"*"`` for any, or None for this host's."""
+
+
 class KerberosOptions(TypedDict, total=False):
-    """The options of :class:`Kerberos` beside ``service`` and ``hostname``."""
+    """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
 
     keytab: str | os.PathLike[str] | None
     max_token_size: int
@@ -89,6 +93,13 @@ class KerberosOptions(TypedDict, total=False):
     other_challenges: Sequence[str]
     half_open: HalfOpenLimits
     workers: WorkerLimits
+
+
+class AllOptions(KerberosOptions, total=False):
+    """The options of :class:`Kerberos`, for annotations of ``**options``."""
+
+    service: str
+    hostname: Hostname
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +128,7 @@ class Kerberos:
     """
 
     service: str = "HTTP"
-    hostname: str | Sequence[str] | None = None
+    hostname: Hostname = None
     keytab: str | os.PathLike[str] | None = None
     max_token_size: int = 64 * 1024
     failure_status: int = 403

@@ -1,0 +1,147 @@
+"""Between an ASGI scope and the decision: what the adapters of ASGI frameworks have in common.
+
+One request may be checked at several places: a middleware, a mounted application's, a decorator, a dependency. They
+find each other by two keys of the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from ._kerberos import AuthRequest, Kerberos, default_kerberos
+from ._outcomes import Accepted, Denied, Headers, Outcome
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_NEAREST = "async_kerberos.nearest"
+_SIGN_IN = "async_kerberos.sign_in"
+IDENTITY = "kerberos"
+
+_RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+
+carried: ContextVar[Accepted | None] = ContextVar("async_kerberos_carried", default=None)
+"""The result of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
+
+A context also reaches requests that the application makes in its own process, so whoever reads this compares the
+``Authorization`` that the result was made from.
+"""
+
+
+class SignIn:
+    """What is known of one request's sign-in, shared by all who handle the request."""
+
+    def __init__(self) -> None:
+        self.accepted: Accepted | None = None
+        # Headers that are still to be added where the response starts.
+        self.reply: Headers = ()
+        # Whether somebody adds them there.
+        self.adds_reply = False
+
+    def adding_reply(self, send: Send) -> Send:
+        """Wrap ``send`` so that the response, whatever it turns out to be, carries the acceptor's reply."""
+        self.adds_reply = True
+
+        async def send_with_reply(message: Message) -> None:
+            # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
+            if self.reply and message["type"] in _RESPONSE_STARTS and message.get("status") != 401:
+                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(self.reply)]}
+                self.reply = ()
+            await send(message)
+
+        return send_with_reply
+
+
+def sign_in_of(scope: Scope) -> SignIn:
+    """The scope's sign-in; begun here if it was not yet."""
+    sign_in = scope.get(_SIGN_IN)
+    if not isinstance(sign_in, SignIn):
+        sign_in = scope[_SIGN_IN] = SignIn()
+    return sign_in
+
+
+def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
+    """Make ``kerberos`` the nearest one for all that handles the scope further down.
+
+    Returns:
+        The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
+    """
+    scope[_NEAREST] = kerberos
+    sign_in = sign_in_of(scope)
+    return send if sign_in.adds_reply else sign_in.adding_reply(send)
+
+
+async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
+    """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
+
+    Args:
+        scope: the scope.
+        kerberos: who decides; None for the nearest one that an outer middleware carries, or the default.
+    """
+    decider, request = _question(scope, kerberos)
+    return _note(scope, await decider.authenticate(request))
+
+
+def authenticate_scope_blocking(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
+    """As :func:`authenticate_scope`, on a thread that may wait."""
+    decider, request = _question(scope, kerberos)
+    return _note(scope, decider.authenticate_blocking(request))
+
+
+def _question(scope: Scope, kerberos: Kerberos | None) -> tuple[Kerberos, AuthRequest]:
+    nearest: Kerberos | None = scope.get(_NEAREST)
+    return kerberos or nearest or default_kerberos(), _request(scope, sign_in_of(scope).accepted)
+
+
+def _note(scope: Scope, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Accepted):
+        sign_in = sign_in_of(scope)
+        # The first result stays: it names the one that took the step, and brings the reply.
+        if sign_in.accepted is None or sign_in.accepted.authorization != outcome.authorization:
+            sign_in.accepted = outcome
+            sign_in.reply = outcome.headers
+        scope[IDENTITY] = outcome.identity
+    return outcome
+
+
+def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    client: tuple[str, int] | None = scope.get("client")
+    # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
+    owns_connection = (
+        client is not None and scope["type"] == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1")
+    )
+    return AuthRequest(
+        authorization=tuple(value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"),
+        peer=None if client is None else (client[0], client[1] if owns_connection else 0),
+        earlier=earlier,
+    )
+
+
+async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
+    """Answer a request that may not pass, before its body is read or its handshake accepted."""
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+            return
+        prefix = "websocket."
+    body = denied.body.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        *encode_headers(denied.headers),
+    ]
+    await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body, "more_body": False})
+
+
+def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them: bytes, the names in small letters."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -1,0 +1,61 @@
+"""Kerberos for FastAPI: a dependency that is the signed-in user, and shows up in the OpenAPI document."""
+
+# No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
+
+from .._asgi import authenticate_scope, sign_in_of
+from .._kerberos import Kerberos
+from .._outcomes import Denied, Identity
+
+try:
+    from fastapi import Response
+    from fastapi.exceptions import HTTPException, WebSocketException
+    from fastapi.openapi.models import HTTPBase
+    from fastapi.requests import HTTPConnection
+    from fastapi.security.base import SecurityBase
+except ImportError as error:
+    raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from error
+
+from .starlette import KerberosMiddleware, init_kerberos, requires_authentication
+
+__all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
+
+
+class KerberosIdentity(SecurityBase):
+    """A dependency that demands Kerberos authentication: ``Depends(KerberosIdentity())`` is an ``Identity``.
+
+    For routes, WebSocket routes and, among ``dependencies=[...]``, for routers and applications. Several of them on one
+    request take one step together.
+
+    Args:
+        kerberos: the service; None for that of the nearest configured application or middleware.
+        scheme_name: the name of the security scheme in the OpenAPI document.
+    """
+
+    def __init__(self, kerberos: Kerberos | None = None, *, scheme_name: str = "Kerberos") -> None:
+        self.kerberos = kerberos
+        self.scheme_name = scheme_name
+        self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
+
+    async def __call__(self, connection: HTTPConnection, response: Response) -> Identity:
+        """Authenticate one request.
+
+        Raises:
+            HTTPException: the request may not pass; it carries the answer.
+            WebSocketException: likewise, where the server can answer a handshake by closing it alone.
+        """
+        scope = connection.scope
+        outcome = await authenticate_scope(scope, self.kerberos)
+        if isinstance(outcome, Denied):
+            if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
+                raise WebSocketException(1008)
+            # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
+            headers: dict[str, str] = {}
+            for name, value in outcome.headers:
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+            raise HTTPException(outcome.status, outcome.body, headers)
+        sign_in = sign_in_of(scope)
+        if not sign_in.adds_reply:
+            # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
+            for name, value in outcome.headers:
+                response.headers.append(name, value)
+        return outcome.identity

@@ -1,0 +1,155 @@
+"""Kerberos for Flask: the decorator of Flask-Kerberos, for sync and async views."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from .._asgi import carried
+from .._kerberos import AuthRequest, Hostname, Kerberos, default_kerberos
+from .._outcomes import Accepted, Denied, Outcome
+from .._views import inspect_view
+
+try:
+    from flask import Flask, Response, after_this_request, current_app, g, request
+except ImportError as error:
+    raise ImportError("this adapter needs Flask: pip install 'async-kerberos[flask]'") from error
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .._kerberos import KerberosOptions
+
+__all__ = ["init_kerberos", "requires_authentication"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+_EXTENSION = "async_kerberos"
+
+
+def init_kerberos(
+    app: Flask, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+) -> Kerberos:
+    """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
+
+    Args:
+        app: the application.
+        service: the service's name.
+        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
+        options: those of :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The application's ``Kerberos``.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+    kerberos = Kerberos(service=service, hostname=hostname, **options)
+    app.extensions[_EXTENSION] = kerberos
+    kerberos.log_setup()
+    return kerberos
+
+
+class Decorator(Protocol):
+    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
+
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(
+        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+
+
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
+) -> Callable[P, R | Response]: ...
+@overload
+def requires_authentication(view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+) -> Callable[Concatenate[S, P], R | Response]: ...
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[S, str, P], R], /
+) -> Callable[Concatenate[S, P], R | Response]: ...
+@overload
+def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
+def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+    """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route``.
+
+    The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
+    a sync one: authentication is done on the WSGI thread, before Flask makes a loop for the view.
+
+    Args:
+        view: a view, a method of a ``MethodView``, or a function for ``before_request``. Among the ``decorators`` of a
+            ``MethodView``, its methods get the principal by the name ``user``.
+        kerberos: the service; None for the application's, or the default.
+    """
+    if view is None:
+        return functools.partial(requires_authentication, kerberos=kerberos)
+    inspected = inspect_view(view)
+
+    def protected(*args: Any, **kwargs: Any) -> Any:
+        outcome = _authenticate(kerberos)
+        if isinstance(outcome, Denied):
+            response = Response(outcome.body, outcome.status, content_type="text/plain; charset=utf-8")
+            response.headers.extend(outcome.headers)
+            return response
+        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+        return current_app.ensure_sync(inspected.call)(*args, **kwargs)
+
+    return inspected.dress(protected)
+
+
+def _authenticate(kerberos: Kerberos | None) -> Outcome:
+    earlier: Accepted | None = g.get("_kerberos_accepted") or carried.get()
+    nearest = None if earlier is None else earlier.kerberos
+    configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
+    outcome = (kerberos or configured or nearest or default_kerberos()).authenticate_blocking(
+        _request(request.environ, earlier)
+    )
+    if isinstance(outcome, Accepted):
+        # The first result stays: it names the one that took the step.
+        if "_kerberos_accepted" not in g:
+            g._kerberos_accepted = outcome if outcome.headers or earlier is None else earlier
+        g.kerberos_identity = outcome.identity
+        request.environ["REMOTE_USER"] = outcome.identity.principal
+        if outcome.headers:
+            after_this_request(functools.partial(_add_reply, outcome))
+    return outcome
+
+
+def _add_reply(accepted: Accepted, response: Response) -> Response:
+    # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
+    if response.status_code != 401:
+        for name, value in accepted.headers:
+            response.headers.add(name, value)
+    return response
+
+
+def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
+    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    address: str = environ.get("REMOTE_ADDR", "")
+    port: str = environ.get("REMOTE_PORT", "")
+    # ProxyFix puts the client's address beside the port of the proxy's connection, which any client may share.
+    owns_connection = (
+        environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1")
+        and "werkzeug.proxy_fix.orig" not in environ
+        and port.isascii()
+        and port.isdigit()
+    )
+    return AuthRequest(
+        authorization=() if authorization is None else (authorization,),
+        peer=(address, int(port) if owns_connection else 0) if address else None,
+        earlier=earlier,
+    )

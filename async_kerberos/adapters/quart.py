@@ -1,0 +1,187 @@
+"""Kerberos for Quart: routes and WebSockets, async and sync."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+
+from .._asgi import authenticate_scope, authenticate_scope_blocking, sign_in_of
+from .._kerberos import Hostname, Kerberos
+from .._outcomes import Accepted, Denied
+from .._outcomes import Headers as Reply
+from .._views import inspect_view, is_async
+
+try:
+    from quart import (
+        Quart,
+        Response,
+        after_this_request,
+        current_app,
+        g,
+        has_websocket_context,
+        request,
+        websocket,
+    )
+    from quart.ctx import after_this_websocket
+    from werkzeug.datastructures import Headers
+except ImportError as error:
+    raise ImportError("this adapter needs Quart: pip install 'async-kerberos[quart]'") from error
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .._asgi import Scope
+    from .._kerberos import KerberosOptions
+
+__all__ = ["init_kerberos", "requires_authentication"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+_EXTENSION = "async_kerberos"
+
+
+def init_kerberos(
+    app: Quart, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+) -> Kerberos:
+    """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
+
+    Args:
+        app: the application.
+        service: the service's name.
+        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
+        options: those of :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The application's ``Kerberos``.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+    kerberos = Kerberos(service=service, hostname=hostname, **options)
+    app.extensions[_EXTENSION] = kerberos
+    kerberos.log_setup()
+    return kerberos
+
+
+class Decorator(Protocol):
+    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
+
+    @overload
+    def __call__(
+        self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | Response]]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap] # of a view that takes two strings: the first is no instance
+        self, view: Callable[Concatenate[str, P], R], /
+    ) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(
+        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+
+
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
+) -> Callable[P, Coroutine[Any, Any, R | Response]]: ...
+@overload
+def requires_authentication(  # type: ignore[overload-overlap] # of a view that takes two strings: the first is no instance
+    view: Callable[Concatenate[str, P], R], /
+) -> Callable[P, R | Response]: ...
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
+@overload
+def requires_authentication(
+    view: Callable[Concatenate[S, str, P], R], /
+) -> Callable[Concatenate[S, P], R | Response]: ...
+@overload
+def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
+def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+    """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route`` or ``@app.websocket``.
+
+    The view gets the principal as its first argument (after ``self``), then what it got before.
+
+    Args:
+        view: a view of a route or a WebSocket, a method of a ``MethodView``, or a function for ``before_request`` or
+            ``before_websocket``. Among the ``decorators`` of a ``MethodView``, its methods get the principal by the
+            name ``user``.
+        kerberos: the service; None for the application's, or the default.
+    """
+    if view is None:
+        return functools.partial(requires_authentication, kerberos=kerberos)
+    inspected = inspect_view(view)
+
+    async def protected_async(*args: Any, **kwargs: Any) -> Any:
+        outcome = await authenticate_scope(_scope(), _nearest(kerberos))
+        if isinstance(outcome, Denied):
+            return _denial(outcome)
+        _publish(outcome)
+        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+        return await inspected.call(*args, **kwargs)
+
+    def protected_sync(*args: Any, **kwargs: Any) -> Any:
+        # Quart calls this on a thread of the loop's pool, which may wait.
+        outcome = authenticate_scope_blocking(_scope(), _nearest(kerberos))
+        if isinstance(outcome, Denied):
+            return _denial(outcome)
+        _publish(outcome)
+        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+        return inspected.call(*args, **kwargs)
+
+    return inspected.dress(protected_async if is_async(view) else protected_sync)
+
+
+def _scope() -> Scope:
+    scope: Any = websocket.scope if has_websocket_context() else request.scope
+    return cast("Scope", scope)
+
+
+def _nearest(kerberos: Kerberos | None) -> Kerberos | None:
+    configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
+    return kerberos or configured
+
+
+def _publish(accepted: Accepted) -> None:
+    g.kerberos_identity = accepted.identity
+    # Headers come once with each sign-in; a middleware around the application adds them itself.
+    if not accepted.headers or sign_in_of(_scope()).adds_reply:
+        return
+
+    async def add_reply(response: Any) -> Any:
+        # None where a WebSocket was accepted. On a 401 of the application's own, a client would take the reply for one
+        # more leg of the exchange.
+        if response is not None and response.status_code != 401:
+            response.headers.extend(accepted.headers)
+        return response
+
+    if has_websocket_context():
+        after_this_websocket(add_reply)
+        _reply_on_accept(accepted.headers)
+    else:
+        after_this_request(add_reply)
+
+
+def _reply_on_accept(reply: Reply) -> None:
+    """Have the handshake carry the reply: Quart accepts by this method, asked to or when it first sends or receives."""
+    connection: Any = cast("Any", websocket)._get_current_object()
+    accept = connection.accept
+
+    async def accept_with_reply(headers: Any = None, subprotocol: str | None = None) -> None:
+        together = Headers(headers)
+        together.extend(reply)
+        await accept(together, subprotocol)
+
+    connection.accept = accept_with_reply
+
+
+def _denial(denied: Denied) -> Response:
+    response = Response(denied.body, denied.status, content_type="text/plain; charset=utf-8")
+    response.headers.extend(denied.headers)
+    return response

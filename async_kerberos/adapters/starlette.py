@@ -1,0 +1,298 @@
+"""Kerberos for Starlette, and for FastAPI applications that use Starlette's ways."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+
+import anyio.from_thread
+
+from .._asgi import IDENTITY, App, Receive, Scope, Send, authenticate_scope, carry, send_denial, sign_in_of
+from .._kerberos import Hostname, Kerberos
+from .._outcomes import Denied, Identity
+from .._views import View, inspect_view, is_async
+from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
+
+try:
+    from starlette.applications import Starlette
+    from starlette.authentication import AuthCredentials, BaseUser
+    from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+    from starlette.exceptions import HTTPException
+    from starlette.requests import HTTPConnection
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.websockets import WebSocket, WebSocketState
+except ImportError as error:
+    raise ImportError("this adapter needs Starlette: pip install 'async-kerberos[starlette]'") from error
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .._kerberos import KerberosOptions
+
+__all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_authentication"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
+
+_HANDLERS = frozenset(
+    {"get", "head", "post", "put", "patch", "delete", "options", "on_connect", "on_receive", "on_disconnect"}
+)
+
+
+class KerberosUser(BaseUser):
+    """The user as Starlette knows users: ``request.user``.
+
+    Attributes:
+        kerberos_identity: the :class:`~async_kerberos.Identity`.
+    """
+
+    def __init__(self, kerberos_identity: Identity) -> None:
+        self.kerberos_identity = kerberos_identity
+
+    @property
+    def is_authenticated(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The principal."""
+        return self.kerberos_identity.principal
+
+    @property
+    def identity(self) -> str:
+        """The principal."""
+        return self.kerberos_identity.principal
+
+
+class KerberosMiddleware(ASGIKerberosMiddleware):
+    """Let none but authenticated requests reach the application, and set ``request.user`` and ``request.auth``.
+
+    As :class:`async_kerberos.adapters.asgi.KerberosMiddleware` in all else.
+    """
+
+    def publish(self, scope: Scope) -> None:
+        """Set ``scope["user"]`` and ``scope["auth"]``."""
+        _publish(scope)
+
+
+class _CarrierMiddleware:
+    """Enforces nothing: carries the application's ``Kerberos``, and adds the reply where the response starts."""
+
+    def __init__(self, app: App, kerberos: Kerberos) -> None:
+        self.app = app
+        self.kerberos = kerberos
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            send = carry(scope, send, self.kerberos)
+        await self.app(scope, receive, send)
+
+
+def init_kerberos(
+    app: Starlette, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+) -> Kerberos:
+    """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
+
+    Nothing is enforced by this alone: decorate views with :func:`requires_authentication`, or add
+    :class:`KerberosMiddleware`.
+
+    Args:
+        app: the application, before it has served a request.
+        service: the service's name.
+        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
+        options: those of :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The application's ``Kerberos``.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+    kerberos = Kerberos(service=service, hostname=hostname, **options)
+    app.add_middleware(_CarrierMiddleware, kerberos=kerberos)
+    kerberos.log_setup()
+    return kerberos
+
+
+class Decorator(Protocol):
+    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
+
+    @overload
+    def __call__(self, view: E, /) -> E: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+
+
+@overload
+def requires_authentication(view: E, /) -> E: ...
+@overload
+def requires_authentication(view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
+@overload
+def requires_authentication(view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+@overload
+def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
+def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+    """Demand Kerberos authentication of whoever calls a view.
+
+    A function, or a method of an ``HTTPEndpoint`` or ``WebSocketEndpoint``, gets the principal as its first argument
+    (after ``self``), then what it got before. Of a decorated endpoint class, the handlers whose first parameter is
+    named ``user`` do.
+
+    Args:
+        view: the view; a route's function must get the request or the WebSocket.
+        kerberos: the service; None for that of the nearest configured application or middleware.
+    """
+    if view is None:
+        return functools.partial(requires_authentication, kerberos=kerberos)
+    if isinstance(view, type):
+        return _protect_endpoint(view, kerberos)
+    inspected = inspect_view(view)
+    protect = _protect_async if is_async(view) else _protect_sync
+    return inspected.dress(protect(inspected, kerberos))
+
+
+def _protect_async(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
+    async def protected(*args: Any, **kwargs: Any) -> Any:
+        connection = _find_connection(view, args, kwargs)
+        outcome = await authenticate_scope(connection.scope, kerberos)
+        if isinstance(outcome, Denied):
+            return await _deny(connection, outcome)
+        _publish(connection.scope)
+        args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
+        if isinstance(connection, WebSocket) and not sign_in_of(connection.scope).adds_reply:
+            replying = _replying_websocket(connection)
+            args = tuple(replying if value is connection else value for value in args)
+            kwargs = {name: replying if value is connection else value for name, value in kwargs.items()}
+        try:
+            return _with_reply(connection, await view.call(*args, **kwargs))
+        except HTTPException as error:
+            raise _with_reply_on_error(connection, error) from None
+
+    return protected
+
+
+def _protect_sync(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
+    def protected(*args: Any, **kwargs: Any) -> Any:
+        connection = _find_connection(view, args, kwargs)
+        # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
+        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, kerberos)
+        if isinstance(outcome, Denied):
+            return _denial(outcome)
+        _publish(connection.scope)
+        args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
+        try:
+            return _with_reply(connection, view.call(*args, **kwargs))
+        except HTTPException as error:
+            raise _with_reply_on_error(connection, error) from None
+
+    return protected
+
+
+def _protect_endpoint(endpoint: type[Any], kerberos: Kerberos | None) -> type[Any]:
+    if not issubclass(endpoint, (HTTPEndpoint, WebSocketEndpoint)):
+        raise TypeError(f"{endpoint.__qualname__} is neither an HTTPEndpoint nor a WebSocketEndpoint")
+    undecorated_dispatch: Callable[..., Any] = endpoint.dispatch
+
+    async def dispatch(self: Any) -> None:
+        outcome = await authenticate_scope(self.scope, kerberos)
+        if isinstance(outcome, Denied):
+            await send_denial(self.scope, self.send, outcome)
+            return
+        _publish(self.scope)
+        sign_in = sign_in_of(self.scope)
+        if not sign_in.adds_reply:
+            self.send = sign_in.adding_reply(self.send)
+        await undecorated_dispatch(self)
+
+    members: dict[str, Any] = {"dispatch": dispatch}
+    for name in _HANDLERS:
+        handler = getattr(endpoint, name, None)
+        if handler is not None and list(inspect.signature(handler).parameters)[1:2] == ["user"]:
+            members[name] = _handler_with_user(handler)
+    for name in ("__module__", "__qualname__", "__doc__"):
+        members[name] = getattr(endpoint, name)
+    return type(endpoint.__name__, (endpoint,), members)
+
+
+def _handler_with_user(function: Callable[..., Any]) -> Callable[..., Any]:
+    def principal(endpoint: Any) -> str:
+        identity: Identity = endpoint.scope[IDENTITY]
+        return identity.principal
+
+    if is_async(function):
+
+        async def async_handler(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return await function(self, principal(self), *args, **kwargs)
+
+        return async_handler
+
+    def handler(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, principal(self), *args, **kwargs)
+
+    return handler
+
+
+def _find_connection(view: View, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection[Any]:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, HTTPConnection):
+            connection: HTTPConnection[Any] = cast("Any", value)
+            return connection
+    name = getattr(view.call, "__qualname__", repr(view.call))
+    raise TypeError(f"{name} must take the request: a parameter of type Request, or WebSocket")
+
+
+def _publish(scope: Scope) -> None:
+    scope["user"] = KerberosUser(scope[IDENTITY])
+    earlier = scope.get("auth")
+    scopes = earlier.scopes if isinstance(earlier, AuthCredentials) else []
+    scope["auth"] = AuthCredentials([*scopes, *({"authenticated"} - set(scopes))])
+
+
+def _denial(denied: Denied) -> Response:
+    response = PlainTextResponse(denied.body, status_code=denied.status)
+    for name, value in denied.headers:
+        response.headers.append(name, value)
+    return response
+
+
+async def _deny(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
+    if not isinstance(connection, WebSocket):
+        return _denial(denied)
+    if connection.application_state is WebSocketState.CONNECTING:
+        await send_denial(connection.scope, connection.send, denied)
+    else:
+        await connection.close(1008)
+    return None
+
+
+def _replying_websocket(websocket: WebSocket) -> WebSocket:
+    """The same WebSocket, accepting with the reply: where no middleware adds it, this is the last place that can."""
+    send = sign_in_of(websocket.scope).adding_reply(websocket.send)
+    return WebSocket(websocket.scope, websocket.receive, send)
+
+
+def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
+    """Append the reply to what a view returned, unless something further out adds it, or it is a 401."""
+    sign_in = sign_in_of(connection.scope)
+    if isinstance(response, Response) and not sign_in.adds_reply and response.status_code != 401:
+        for name, value in sign_in.reply:
+            response.headers.append(name, value)
+    return response
+
+
+def _with_reply_on_error(connection: HTTPConnection[Any], error: HTTPException) -> HTTPException:
+    sign_in = sign_in_of(connection.scope)
+    if not sign_in.adds_reply and error.status_code != 401:
+        # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
+        headers = dict(error.headers or {})
+        for name, value in sign_in.reply:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        error.headers = headers
+    return error
