@@ -190,29 +190,36 @@ class Acceptor:
         return any(_same_host(hostname, host) for hostname in self._hostnames or (socket.gethostname(),))
 
     def describe(self) -> str:
-        """The service principal that the keytab has a key for. Blocks.
+        """The service principals that the keytab has keys for. Blocks.
 
         Raises:
-            AcquireError: there is no keytab, or no such key in it.
+            AcquireError: there is no keytab, or one of the keys is not in it.
         """
-        credential = self._acquire()
-        self._idle.append(credential)
-        if credential.principal is None:
-            hosts = ", ".join(self._hostnames)
-            return f"{self._service}/{hosts} by whichever key of the keytab a ticket is for"
-        return _with_default_realm(credential.principal, self._store())
+        if ANY_HOST in self._hostnames:
+            self._idle.append(self._acquire())
+            return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
+        principals: list[str] = []
+        for hostname in self._hostnames or (socket.gethostname(),):
+            credential = self._acquire_for(hostname)
+            principals.append(_with_default_realm(_credential_name(credential), self._store()))
+        return ", ".join(principals)
 
     def _acquire(self) -> _Credential:
-        pinned = len(self._hostnames) <= 1 and ANY_HOST not in self._hostnames
+        if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
+            # One credential for any key of the keytab; which one a ticket was for is looked up after the step.
+            return _Credential(self._acquire_for(None), None)
+        creds = self._acquire_for(self._hostnames[0] if self._hostnames else socket.gethostname())
+        return _Credential(creds, _credential_name(creds))
+
+    def _acquire_for(self, hostname: str | None) -> gss.Creds:
         try:
             name = None
-            if pinned:
-                hostname = self._hostnames[0] if self._hostnames else socket.gethostname()
+            if hostname is not None:
                 name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
             creds = _acquire(name, self._store())
             # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
             gss.set_neg_mechs(creds, [_KRB5])
-            return _Credential(creds, _credential_name(creds) if pinned else None)
+            return creds
         except gss.GSSError as error:
             raise AcquireError(_message(error)) from error
 

@@ -44,6 +44,11 @@ class SignIn:
         # Whether somebody adds them there.
         self.adds_reply = False
 
+    def take_reply(self) -> Headers:
+        """The headers that are still to be added: whoever takes them adds them."""
+        reply, self.reply = self.reply, ()
+        return reply
+
     def adding_reply(self, send: Send) -> Send:
         """Wrap ``send`` so that the response, whatever it turns out to be, carries the acceptor's reply."""
         self.adds_reply = True
@@ -51,8 +56,7 @@ class SignIn:
         async def send_with_reply(message: Message) -> None:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
             if self.reply and message["type"] in _RESPONSE_STARTS and message.get("status") != 401:
-                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(self.reply)]}
-                self.reply = ()
+                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(self.take_reply())]}
             await send(message)
 
         return send_with_reply

@@ -61,10 +61,14 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
         return None
     if not rest:
         raise MalformedHeaderError("Negotiate without a token")
-    # Three bytes for four characters; the limit is checked before anything of that size is decoded.
+    too_large = TokenTooLargeError(f"a token of more than {max_token_size} bytes")
+    # Three bytes make four characters: nothing much longer than the limit is decoded to find out how long it is.
     if len(rest) > (max_token_size + 2) // 3 * 4:
-        raise TokenTooLargeError(f"a token of more than {max_token_size} bytes")
-    return _decode(rest)
+        raise too_large
+    token = _decode(rest)
+    if len(token) > max_token_size:
+        raise too_large
+    return token
 
 
 def _refuse_joined_fields(rest: str) -> None:

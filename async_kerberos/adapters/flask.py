@@ -28,6 +28,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
+_ACCEPTED = "async_kerberos.accepted"
 
 
 def init_kerberos(
@@ -112,16 +113,16 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
 
 
 def _authenticate(kerberos: Kerberos | None) -> Outcome:
-    earlier: Accepted | None = g.get("_kerberos_accepted") or carried.get()
+    earlier: Accepted | None = request.environ.get(_ACCEPTED) or carried.get()
     nearest = None if earlier is None else earlier.kerberos
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
     outcome = (kerberos or configured or nearest or default_kerberos()).authenticate_blocking(
         _request(request.environ, earlier)
     )
     if isinstance(outcome, Accepted):
-        # The first result stays: it names the one that took the step.
-        if "_kerberos_accepted" not in g:
-            g._kerberos_accepted = outcome if outcome.headers or earlier is None else earlier
+        # The first result of this request stays: it names the one that took the step.
+        same = earlier is not None and earlier.authorization == outcome.authorization
+        request.environ[_ACCEPTED] = earlier if same else outcome
         g.kerberos_identity = outcome.identity
         request.environ["REMOTE_USER"] = outcome.identity.principal
         if outcome.headers:

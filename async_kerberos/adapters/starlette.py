@@ -282,7 +282,7 @@ def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
     """Append the reply to what a view returned, unless something further out adds it, or it is a 401."""
     sign_in = sign_in_of(connection.scope)
     if isinstance(response, Response) and not sign_in.adds_reply and response.status_code != 401:
-        for name, value in sign_in.reply:
+        for name, value in sign_in.take_reply():
             response.headers.append(name, value)
     return response
 
@@ -292,7 +292,7 @@ def _with_reply_on_error(connection: HTTPConnection[Any], error: HTTPException) 
     if not sign_in.adds_reply and error.status_code != 401:
         # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
         headers = dict(error.headers or {})
-        for name, value in sign_in.reply:
+        for name, value in sign_in.take_reply():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         error.headers = headers
     return error

@@ -41,6 +41,8 @@ _REMOVE_SECONDS = 2.0
 # More than the keeper needs for everything it does on the way out.
 _CLOSE_SECONDS = 10.0
 
+# Absolute, as the keeper does not run in the tests' working directory.
+_PROGRAM = str(Path(__file__).resolve())
 _LOOPBACK = "127.0.0.1"
 _PR_SET_PDEATHSIG = 1
 
@@ -61,7 +63,7 @@ class Keeper:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603 (this interpreter, this file)
-            [sys.executable, "-I", "-S", __file__, tempfile.gettempdir()],
+            [sys.executable, "-I", "-S", _PROGRAM, tempfile.gettempdir()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # An inherited stderr would keep a pipe open that somebody may be reading to its end.
@@ -113,8 +115,8 @@ class Keeper:
             return
         process = self._process
         if process.stdin is not None:
-            # Said in words too: a forked child may hold the pipe open. It fails where the keeper is gone, or where this
-            # call interrupts an order; the end of the pipe does in the second case.
+            # In words too, as a forked child may hold the pipe open. Writing fails where the keeper is gone, and where
+            # this call has interrupted an order that was being written: there the end of the pipe has to do.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 process.stdin.write(b'{"end": true}\n')
             with contextlib.suppress(OSError):
@@ -229,8 +231,8 @@ def _orders(parent: int) -> Iterator[dict[str, Any]]:
 
 
 def _claim(port: int) -> socket.socket:
-    # Two MIT KDCs can listen on one port, and then each gets some of the other's requests. So what decides between realms
-    # is the next port, which nobody listens on and which this program holds alone.
+    # Two MIT KDCs can listen on one port, and then each gets some of the other's requests. So what decides between
+    # realms is the next port, which nobody listens on and which this program holds alone.
     claimed = socket.socket()
     try:
         claimed.bind((_LOOPBACK, port + 1))
@@ -251,9 +253,12 @@ def _wait_until_up(kdc: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + _KDC_START_SECONDS
     while b"starting..." not in said:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+        ready = select.select([pipe.fileno(), 0], [], [], left)[0] if left > 0 else []
+        if pipe.fileno() not in ready:
+            # Nothing but the end can come while an order is carried out.
+            why = "the realm was ended" if ready else f"{_KDC_START_SECONDS:g} s passed"
             _stop(kdc)
-            raise OSError(f"the KDC did not come up within {_KDC_START_SECONDS:g} s: {_text(said)}")
+            raise OSError(f"{why} before the KDC was up: {_text(said)}")
         chunk = os.read(pipe.fileno(), 4096)
         if not chunk:
             _stop(kdc)

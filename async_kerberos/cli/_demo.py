@@ -1,0 +1,153 @@
+"""The demo: a realm, an example application, and one sign-in, step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+from urllib.request import getproxies_environment
+
+from ._screen import Screen, logging_to, printable
+from ._server import DemoError, Example, listen, serving
+from ._sign_in import Answer, Client, masked
+from ._signals import EndingSignals, Signalled
+
+if TYPE_CHECKING:
+    from ..testing import Service, User
+
+_HOST = "localhost"
+_ACCESS_LOGS = ("uvicorn.access", "werkzeug")
+# The sign-in is shown in full by the client; the server's own lines about it would only come between.
+_LEVELS = {"async_kerberos": logging.INFO, **dict.fromkeys(_ACCESS_LOGS, logging.WARNING)}
+
+
+def run_demo(example: Example, *, port: int, once: bool, screen: Screen) -> None:
+    """Run the demo, on the main thread; whatever happens, it cleans up after itself.
+
+    Args:
+        example: the application.
+        port: the port of 127.0.0.1 to serve on; 0 for any.
+        once: whether to return after the sign-in. Otherwise it returns at Ctrl-C.
+        screen: where to show it.
+
+    Raises:
+        DemoError: the sign-in did not work, or something on the way to it.
+        RealmError: the realm did not start.
+        Signalled: a signal ended it, other than Ctrl-C while it served.
+    """
+    with EndingSignals() as signals:
+        stack = contextlib.ExitStack()
+        try:
+            _run(example, port, once, screen, stack)
+        finally:
+            signals.disarm()
+            stack.close()
+
+
+def _run(example: Example, port: int, once: bool, screen: Screen, stack: contextlib.ExitStack) -> None:
+    from ..testing import Realm  # The command has to work where the extra `testing` is missing.
+
+    listener = stack.enter_context(listen(port))
+    port = listener.getsockname()[1]
+    url = f"http://{_HOST}:{port}/"
+    screen.title(f"{example.title} behind Kerberos")
+    realm = stack.enter_context(Realm())
+    user = realm.user("alice")
+    service = realm.service(f"HTTP/{_HOST}")
+    screen.fields(
+        realm=f"{realm.name}, its KDC on 127.0.0.1 port {realm.port}",
+        user=user.principal,
+        service=service.principal,
+        app=f"{example.path}, on {example.server}",
+        url=url,
+    )
+    stack.enter_context(logging_to(screen, _LEVELS))
+    # GSSAPI reads the environment of the process, in the server and in the client alike.
+    stack.enter_context(realm.environ(user, service))
+    stack.enter_context(_variable("KERBEROS_HOSTNAME", _HOST))
+    server = stack.enter_context(serving(example, example.load(), listener))
+    _sign_in(Client(_HOST, port), user, service, screen)
+    if not once:
+        _serve(server, user, url, screen)
+
+
+def _sign_in(client: Client, user: User, service: Service, screen: Screen) -> None:
+    screen.title("1. A request without a ticket")
+    answer = client.get()
+    _show(screen, None, answer)
+    if answer.status != 401 or answer.negotiate is None:
+        raise DemoError(f"the server should have answered 401 and Negotiate, not {answer.status}")
+
+    screen.title("2. A ticket from the KDC")
+    authorization, expires = client.begin()
+    screen.fields(
+        client=user.principal, service=service.principal, expires=f"{expires.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    )
+
+    screen.title("3. The same request with the ticket")
+    answer = client.get(authorization)
+    _show(screen, authorization, answer)
+    if answer.status != 200:
+        raise DemoError(f"the sign-in failed: the server answered {answer.status} {answer.reason}; its log is above")
+
+    screen.title("4. The server's reply")
+    if answer.negotiate is None:
+        raise DemoError("the sign-in failed: the server did not prove who it is")
+    client.verify(answer.negotiate)
+    screen.line(f"mutual authentication verified: the server has the key of {service.principal}", "green")
+
+
+def _show(screen: Screen, authorization: str | None, answer: Answer) -> None:
+    screen.line("> GET / HTTP/1.1")
+    if authorization is not None:
+        screen.line(f"> Authorization: {masked(authorization)}")
+    screen.line(f"< {answer.status} {printable(answer.reason)}", "green" if answer.status == 200 else "yellow")
+    for challenge in answer.challenges:
+        screen.line(f"< WWW-Authenticate: {printable(masked(challenge))}")
+    screen.line("<")
+    for line in answer.body.splitlines():
+        screen.line(f"< {printable(line)}")
+
+
+def _serve(server: threading.Thread, user: User, url: str, screen: Screen) -> None:
+    screen.title("Try it by hand, in another terminal:")
+    screen.command(_curl(user, url))
+    screen.line("Serving until Ctrl-C.")
+    for name in _ACCESS_LOGS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        server.join()
+    except Signalled as signalled:
+        if signalled.number != signal.SIGINT:
+            raise
+        return  # The end that was announced.
+    raise DemoError("the server ended by itself; its log is above")
+
+
+def _curl(user: User, url: str) -> str:
+    """The command that signs in as the user, from any directory of any shell on this machine."""
+    variables = [f"{name}={shlex.quote(user.env[name])}" for name in ("KRB5_CONFIG", "KRB5CCNAME")]
+    # IPv4: the name may stand for ::1 too, where somebody else may serve.
+    options = ["--negotiate", "-u", ":", "--ipv4"]
+    if getproxies_environment().keys() & {"http", "all"}:
+        options += ["--noproxy", _HOST]
+    return " ".join([*variables, "curl", *options, url])
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Generator[None, None, None]:
+    """Set an environment variable: one in the developer's shell is meant for another server than the demo's."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,85 @@
+"""What the command prints: readable on a terminal, in a pipe, in a log of CI and without colours."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Generator
+
+from rich.console import Console
+from rich.text import Text
+
+
+class Screen:
+    """Standard output for the story, standard error for the log of the server."""
+
+    def __init__(self) -> None:
+        self._out = _console(stderr=False)
+        self._err = _console(stderr=True)
+
+    def title(self, text: str) -> None:
+        """Begin a step."""
+        self._out.print()
+        self._out.print(text, style="bold")
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Print one line of a step; its style is lost where there are no colours, so it must say nothing new."""
+        self._out.print(f"   {text}".rstrip(), style=style)
+
+    def fields(self, **values: str) -> None:
+        """Print names and values, the values below each other."""
+        width = max(map(len, values))
+        for name, value in values.items():
+            self._out.print(Text.assemble("   ", (f"{name:<{width}}  ", "dim"), printable(value)))
+
+    def command(self, text: str) -> None:
+        """Print a shell command on a line of its own, to be copied."""
+        self._out.print(f"\n{text}\n", style="cyan")
+
+    def log(self, text: str) -> None:
+        """Print what the server logs. It may be called on any thread."""
+        # Of a terminal that is gone nobody reads the log, and the server must not stumble over it.
+        with contextlib.suppress(OSError):
+            for line in text.splitlines():
+                self._err.print(f"   server log: {printable(line)}", style="dim")
+
+
+class _ScreenHandler(logging.Handler):
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._screen.log(self.format(record))
+
+
+@contextlib.contextmanager
+def logging_to(screen: Screen, levels: dict[str, int]) -> Generator[None, None, None]:
+    """Show the log on the screen: warnings, and of the loggers named what reaches their level."""
+    loggers = {logging.getLogger(name): level for name, level in levels.items()}
+    before = {logger: logger.level for logger in loggers}
+    handler = _ScreenHandler(screen)
+    logging.getLogger().addHandler(handler)
+    for logger, level in loggers.items():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for logger, level in before.items():
+            logger.setLevel(level)
+
+
+def printable(text: str) -> str:
+    """One line that no answer of a server and no path of a request can use to control the terminal."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # an ellipsis is not worth a failure where the locale has none
+    # A line is never wrapped: a curl command in two pieces cannot be copied. Text is data, so no markup in it either.
+    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)

@@ -1,0 +1,162 @@
+"""The example applications, and the servers that the demo runs them on."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import runpy
+import socket
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._errors import KerberosError
+
+# The demo runs the very files that readers copy from, so that each is written once and what is shown is what runs.
+# They are no modules of the package: in a checkout, an editable installation of it included, they are the top-level
+# folder `examples`, and the wheel has a copy of that folder here.
+_HERE = Path(__file__).parent
+_EXAMPLE_FOLDERS = (_HERE / "examples", _HERE.parents[1] / "examples")
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 5.0
+
+
+class DemoError(KerberosError):
+    """The demo cannot go on; the text says why."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One of the example applications.
+
+    Attributes:
+        title: the framework's name.
+        file: the file's name.
+        server: the name of the server that the demo runs it on.
+        modules: what has to be importable, beside what every demo needs, and the name of its distribution.
+    """
+
+    title: str
+    file: str
+    server: str
+    modules: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file is.
+
+        Raises:
+            DemoError: it is not there.
+        """
+        for folder in _EXAMPLE_FOLDERS:
+            if (folder / self.file).is_file():
+                return folder / self.file
+        raise DemoError(f"this installation has no examples: {self.file} is not in {_EXAMPLE_FOLDERS[0]}")
+
+    def load(self) -> Any:
+        """Run the file and return its application. No bytecode is left beside it.
+
+        Raises:
+            DemoError: the file is not there.
+        """
+        return runpy.run_path(str(self.path), run_name="async_kerberos_example")["app"]
+
+
+EXAMPLES = {
+    # asgiref is what Flask's own extra "async" brings, for the async view of the example.
+    "flask": Example("Flask", "flask_app.py", "werkzeug", ("flask", "asgiref")),
+    "quart": Example("Quart", "quart_app.py", "uvicorn", ("quart", "uvicorn")),
+    "starlette": Example("Starlette", "starlette_app.py", "uvicorn", ("starlette", "uvicorn")),
+    "fastapi": Example("FastAPI", "fastapi_app.py", "uvicorn", ("fastapi", "uvicorn")),
+    "asgi": Example("ASGI", "asgi_app.py", "uvicorn", ("uvicorn",)),
+}
+
+
+def missing_modules(example: Example) -> list[str]:
+    """The names of what a demo of the example needs and is not installed."""
+    return [name for name in (*example.modules, "k5test") if importlib.util.find_spec(name) is None]
+
+
+def listen(port: int) -> socket.socket:
+    """Open the socket to serve on. Done first and by the demo itself: a taken port ends it before anything started.
+
+    Args:
+        port: a port of 127.0.0.1; 0 for any.
+
+    Raises:
+        DemoError: the port is not to be had.
+    """
+    listener = socket.socket()
+    try:
+        # Without it, the port of a demo that has just ended stays taken for a minute. One in use is refused either way.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise DemoError(
+            f"cannot serve on port {port} of 127.0.0.1: {error.strerror}. Choose another one with --port, or any free "
+            "one with --port 0"
+        ) from error
+    return listener
+
+
+@contextlib.contextmanager
+def serving(example: Example, app: Any, listener: socket.socket) -> Generator[threading.Thread, None, None]:
+    """Run the application on its server, on a thread of this process: so no process can outlive the demo.
+
+    Yields:
+        The thread, which ends when the server does.
+
+    Raises:
+        DemoError: the server did not start; its log says why.
+    """
+    with (_werkzeug if example.server == "werkzeug" else _uvicorn)(app, listener) as thread:
+        yield thread
+
+
+@contextlib.contextmanager
+def _uvicorn(app: Any, listener: socket.socket) -> Generator[threading.Thread, None, None]:
+    import uvicorn
+
+    # Of open WebSockets it would wait for the clients to close them.
+    config = uvicorn.Config(app, log_config=None, log_level=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo server", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise DemoError("the server did not start; its log is above")
+            time.sleep(0.01)
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join(_STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def _werkzeug(app: Any, listener: socket.socket) -> Generator[threading.Thread, None, None]:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            # As uvicorn has it; werkzeug's own line has colours in it, terminal or not.
+            status = int(code) if isinstance(code, int) else code
+            logging.getLogger("werkzeug").info('%s - "%s" %s', self.address_string(), self.requestline, status)
+
+    host, port = listener.getsockname()
+    server = make_server(host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno())
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="demo server", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.shutdown()
+        thread.join(_STOP_SECONDS)

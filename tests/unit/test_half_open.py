@@ -1,0 +1,151 @@
+"""The store of half-open contexts: its bounds in number, for each peer, and in time."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from async_kerberos import ConfigurationError, HalfOpenLimits
+from async_kerberos._half_open import HalfOpenStore, Peer
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_store(total: int = 1024, per_peer: int = 8) -> tuple[HalfOpenStore[str], Clock]:
+    clock = Clock()
+    return HalfOpenStore[str](HalfOpenLimits(total=total, per_peer=per_peer, seconds=30.0), clock), clock
+
+
+def take(store: HalfOpenStore[str], peer: Peer) -> str | None:
+    half_open = store.take(peer)
+    return None if half_open is None else half_open.context
+
+
+def test_defaults() -> None:
+    """The limits are 1,024 in all, 8 for one address, 30 seconds."""
+    assert HalfOpenLimits() == HalfOpenLimits(total=1024, per_peer=8, seconds=30.0)
+
+
+def test_taken_once() -> None:
+    """A context is given out to the connection it belongs to, and once."""
+    store, _ = make_store()
+    store.put(("a", 1), "context")
+    assert take(store, ("a", 2)) is None
+    assert take(store, ("b", 1)) is None
+    assert take(store, ("a", 1)) == "context"
+    assert take(store, ("a", 1)) is None
+    assert len(store) == 0
+
+
+def test_replaced() -> None:
+    """A second context on a connection replaces the first."""
+    store, _ = make_store()
+    store.put(("a", 1), "old")
+    store.put(("a", 1), "new")
+    assert len(store) == 1
+    assert take(store, ("a", 1)) == "new"
+
+
+def test_per_peer() -> None:
+    """An address that has its number loses its own oldest context, and nobody else's."""
+    store, _ = make_store()
+    store.put(("victim", 1), "victim")
+    for port in range(1, 10):
+        store.put(("flood", port), str(port))
+    assert len(store) == 9
+    assert take(store, ("flood", 1)) is None
+    assert take(store, ("flood", 2)) == "2"
+    assert take(store, ("victim", 1)) == "victim"
+
+
+def test_total() -> None:
+    """A full store gives up its oldest context."""
+    store, _ = make_store(total=3)
+    for number in range(4):
+        store.put((f"peer{number}", 1), str(number))
+    assert len(store) == 3
+    assert take(store, ("peer0", 1)) is None
+    assert take(store, ("peer3", 1)) == "3"
+
+
+def test_expiry() -> None:
+    """A context is lost thirty seconds after the exchange began, and gives its place back."""
+    store, clock = make_store()
+    store.put(("a", 1), "first")
+    clock.now += 29.9
+    assert take(store, ("a", 1)) == "first"
+    store.put(("a", 1), "second")
+    clock.now += 30.0
+    assert take(store, ("a", 1)) is None
+    store.put(("a", 2), "third")
+    assert len(store) == 1
+
+
+def test_deadline_of_the_exchange() -> None:
+    """A later leg does not lengthen the exchange's time."""
+    store, clock = make_store()
+    store.put(("a", 1), "first leg")
+    store.put(("b", 1), "other")
+    clock.now += 20.0
+    half_open = store.take(("a", 1))
+    assert half_open is not None
+    store.put(("a", 1), "second leg", half_open.deadline)
+    clock.now += 9.0
+    store.put(("b", 1), "other")  # a longer wait ahead of it in the queue must not hide its expiry
+    clock.now += 2.0
+    assert take(store, ("a", 1)) is None
+    assert take(store, ("b", 1)) == "other"
+
+
+@pytest.mark.parametrize("option", ["total", "per_peer", "seconds"])
+@pytest.mark.parametrize("value", [0, -1, True, "1", None, float("nan"), float("inf")])
+def test_limits_are_checked(option: str, value: object) -> None:
+    """A limit that is no positive number is refused, and the message names it."""
+    with pytest.raises(ConfigurationError, match=f"half_open.{option}") as caught:
+        HalfOpenLimits(**{option: value})  # type: ignore[arg-type] # that is the point
+    assert caught.value.option == f"half_open.{option}"
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The store against a model that keeps everything and a clock."""
+
+    @initialize()
+    def start(self) -> None:
+        self.store, self.clock = make_store(total=4, per_peer=2)
+        self.model: dict[Peer, tuple[str, float]] = {}
+        self.count = 0
+
+    @rule(address=st.sampled_from("abc"), port=st.integers(1, 3))
+    def put(self, address: str, port: int) -> None:
+        self.count += 1
+        self.store.put((address, port), str(self.count))
+        self.model[address, port] = (str(self.count), self.clock.now + 30.0)
+
+    @rule(address=st.sampled_from("abc"), port=st.integers(1, 3))
+    def take(self, address: str, port: int) -> None:
+        found = take(self.store, (address, port))
+        context, deadline = self.model.pop((address, port), ("", 0.0))
+        assert found is None or (found == context and deadline > self.clock.now)
+
+    @rule(seconds=st.floats(0.0, 40.0))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @invariant()
+    def is_bounded(self) -> None:
+        waiting = getattr(self.store, "_waiting")  # noqa: B009 - a private look that no type checker minds
+        assert len(waiting) <= 4
+        for address in "abc":
+            assert sum(peer[0] == address for peer in waiting) <= 2
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)

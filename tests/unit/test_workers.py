@@ -1,0 +1,376 @@
+"""The thread boundary, without Kerberos: results, errors, bounds, deadlines, cancellation, loops, forks, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
+from async_kerberos._workers import Workers, without_blocking_a_loop
+
+pytestmark = pytest.mark.anyio
+
+HANG = 30.0
+"""Seconds after which something that should have happened counts as a hang."""
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture
+def make_workers() -> Iterator[Callable[..., Workers]]:
+    """Make pools that are closed, and their threads gone, when the test is over."""
+    before = set(threading.enumerate())
+    pools: list[Workers] = []
+
+    def make(**limits: Any) -> Workers:
+        pools.append(Workers(WorkerLimits(**limits)))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+    for thread in set(threading.enumerate()) - before:
+        # trio keeps threads of its own for a while.
+        if thread.name.startswith("async-kerberos-"):
+            thread.join(HANG)
+            assert not thread.is_alive()
+
+
+async def test_result(make_workers: Callable[..., Workers]) -> None:
+    """A call is made on a worker thread, and its result comes back."""
+    workers = make_workers(threads=1)
+    name = await workers.run(lambda: threading.current_thread().name)
+    assert name == "async-kerberos-1"
+    assert await workers.run(lambda: None) is None
+
+
+async def test_error(make_workers: Callable[..., Workers]) -> None:
+    """What a call raises is raised where it is awaited, and the worker goes on."""
+    workers = make_workers(threads=1)
+
+    def fail() -> None:
+        raise LookupError("lost")
+
+    with pytest.raises(LookupError, match="lost"):
+        await workers.run(fail)
+    assert await workers.run(lambda: 1) == 1
+
+
+async def test_threads_are_bounded(make_workers: Callable[..., Workers]) -> None:
+    """There are as many threads as allowed, started as they are needed, and all of them work at once."""
+    workers = make_workers(threads=3)
+    barrier = threading.Barrier(3)
+    names: set[str] = set()
+
+    async def meet() -> None:
+        names.add(await workers.run(lambda: (barrier.wait(HANG), threading.current_thread().name)[1]))
+
+    assert await workers.run(lambda: 0) == 0
+    async with anyio.create_task_group() as tasks:
+        for _ in range(9):
+            tasks.start_soon(meet)
+    assert names == {"async-kerberos-1", "async-kerberos-2", "async-kerberos-3"}
+
+
+async def test_default_threads(make_workers: Callable[..., Workers]) -> None:
+    """By default there is a thread for each core."""
+    workers = make_workers()
+    for _ in range(os.cpu_count() or 1):
+        await workers.run(lambda: None)
+    started = sum(thread.name.startswith("async-kerberos-") for thread in threading.enumerate())
+    assert started == len(os.sched_getaffinity(0))
+
+
+async def test_loop_goes_on(make_workers: Callable[..., Workers]) -> None:
+    """While a call blocks, the loop does other things: here, it lets the call go on."""
+    workers = make_workers(threads=1)
+    gate = threading.Event()
+
+    async def open_gate() -> None:
+        await anyio.lowlevel.checkpoint()
+        gate.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(open_gate)
+        assert await workers.run(lambda: gate.wait(HANG)) is True
+
+
+async def test_overload(make_workers: Callable[..., Workers]) -> None:
+    """With the queue full a call is refused at once; when there is room again, it is made."""
+    workers = make_workers(threads=1, queue=2)
+    busy, gate = threading.Event(), threading.Event()
+    results: list[int] = []
+
+    async def block() -> None:
+        await workers.run(lambda: (busy.set(), gate.wait(HANG)))
+
+    async def add(number: int) -> None:
+        results.append(await workers.run(lambda: number))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block)
+        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
+            await anyio.sleep(0.001)
+        tasks.start_soon(add, 1)
+        tasks.start_soon(add, 2)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(Overloaded):
+            await workers.run(lambda: 3)
+        gate.set()
+    assert sorted(results) == [1, 2]
+    assert await workers.run(lambda: 4) == 4
+
+
+async def test_deadline(make_workers: Callable[..., Workers]) -> None:
+    """When the deadline passes the caller is told so; a call that had not begun is never made."""
+    workers = make_workers(threads=1, seconds=0.05)
+    gate = threading.Event()
+    made: list[str] = []
+
+    async def expect_timeout(call: Callable[[], object]) -> None:
+        with pytest.raises(TimedOut):
+            await workers.run(call)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(expect_timeout, lambda: (gate.wait(HANG), made.append("begun")))
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(expect_timeout, lambda: made.append("never"))
+    gate.set()
+    while "begun" not in made:  # noqa: ASYNC110 - appended on another thread
+        await anyio.sleep(0.001)
+    assert await workers.run(lambda: len(made)) == 1
+
+
+async def test_cancellation_frees_the_place(make_workers: Callable[..., Workers]) -> None:
+    """A cancelled caller's call is withdrawn, its place in the queue is free, and a late result is dropped."""
+    workers = make_workers(threads=1, queue=1)
+    busy, gate = threading.Event(), threading.Event()
+    made: list[str] = []
+
+    async def block() -> None:
+        await workers.run(lambda: (busy.set(), gate.wait(HANG)))
+        made.append("result delivered to a caller that has gone")
+
+    async with anyio.create_task_group() as running:
+        running.start_soon(block)
+        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
+            await anyio.sleep(0.001)
+        with anyio.move_on_after(0.001):
+            await workers.run(lambda: made.append("withdrawn"))
+        running.cancel_scope.cancel()
+    gate.set()
+    assert await workers.run(lambda: list(made)) == []
+
+
+async def test_shells_are_bounded(make_workers: Callable[..., Workers]) -> None:
+    """Withdrawn calls that no worker has met yet are bounded too: a stuck worker cannot make them pile up."""
+    workers = make_workers(threads=1, queue=2)
+    busy, gate = threading.Event(), threading.Event()
+
+    async def block() -> None:
+        await workers.run(lambda: (busy.set(), gate.wait(HANG)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block)
+        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
+            await anyio.sleep(0.001)
+        refused = 0
+        for _ in range(10):
+            with anyio.move_on_after(0.001):
+                try:
+                    await workers.run(lambda: None)
+                except Overloaded:
+                    refused += 1
+        assert refused == 6
+        gate.set()
+
+
+async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
+    """What a call returned lives no longer than its caller holds it, though the thread waits on."""
+
+    class Result:
+        pass
+
+    workers = make_workers(threads=1)
+    result = await workers.run(Result)
+    reference = weakref.ref(result)
+    del result
+    await workers.run(lambda: None)
+    gc.collect()
+    assert reference() is None
+
+
+async def test_close(make_workers: Callable[..., Workers]) -> None:
+    """Closing lets waiting calls finish and the threads end; the next call starts new ones."""
+    workers = make_workers(threads=1)
+    gate = threading.Event()
+    results: list[int] = []
+    first = await workers.run(threading.current_thread)
+
+    async def block() -> None:
+        await workers.run(lambda: gate.wait(HANG))
+
+    async def add(number: int) -> None:
+        results.append(await workers.run(lambda: number))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block)
+        tasks.start_soon(add, 1)
+        await anyio.wait_all_tasks_blocked()
+        workers.close()
+        gate.set()
+    assert results == [1]
+    await anyio.to_thread.run_sync(lambda: first.join(HANG))
+    assert not first.is_alive()
+    assert await workers.run(threading.current_thread) is not first
+
+
+async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]) -> None:
+    """Calls that race with closing are all made: none is left in a pool whose threads have gone."""
+    workers = make_workers(threads=2)
+    stop = threading.Event()
+
+    def keep_closing() -> None:
+        while not stop.is_set():
+            workers.close()
+
+    closer = threading.Thread(target=keep_closing)
+    closer.start()
+    try:
+        with anyio.fail_after(HANG):
+            for number in range(100):
+                assert await workers.run(lambda number=number: number) == number  # type: ignore[misc]
+    finally:
+        stop.set()
+        closer.join()
+
+
+def test_many_loops(make_workers: Callable[..., Workers]) -> None:
+    """One pool serves loops on several threads, of asyncio and trio, each result going back where it belongs."""
+    workers = make_workers(threads=2)
+    wrong: list[object] = []
+
+    async def many(start: int) -> None:
+        for number in range(start, start + 200):
+            result = await workers.run(lambda number=number: number)  # type: ignore[misc]
+            if result != number:
+                wrong.append((number, result))
+
+    threads = [
+        threading.Thread(target=anyio.run, args=(many, 1_000 * number), kwargs={"backend": backend})
+        for number, backend in enumerate(["asyncio", "trio"] * 4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_loop_that_has_ended(make_workers: Callable[..., Workers], backend: str) -> None:
+    """A result for a loop that has ended is dropped, and the worker goes on."""
+    workers = make_workers(threads=1)
+    gate = threading.Event()
+
+    async def give_up() -> None:
+        with anyio.move_on_after(0.01):
+            await workers.run(lambda: gate.wait(HANG))
+
+    async def again() -> int:
+        return await workers.run(lambda: 1)
+
+    anyio.run(give_up, backend=backend)
+    gate.set()
+    assert anyio.run(again, backend=backend) == 1
+
+
+def test_loops_are_not_kept(make_workers: Callable[..., Workers]) -> None:
+    """A pool that outlives a loop does not keep it."""
+    workers = make_workers(threads=1)
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(workers.run(lambda: 1)) == 1
+    loop.close()
+    reference = weakref.ref(loop)
+    del loop
+    # The worker may be in the very act of waking the loop, holding it for that moment.
+    other = asyncio.new_event_loop()
+    assert other.run_until_complete(workers.run(lambda: 2)) == 2
+    other.close()
+    gc.collect()
+    assert reference() is None
+
+
+def test_fork(make_workers: Callable[..., Workers]) -> None:
+    """A forked child has no threads of the pool, and starts its own."""
+    workers = make_workers(threads=1)
+
+    async def result() -> int:
+        return await workers.run(lambda: 7)
+
+    assert asyncio.run(result()) == 7
+    assert fork_and_run(lambda: asyncio.run(result())) == 7
+    assert asyncio.run(result()) == 7
+
+
+def fork_and_run(call: Callable[[], int]) -> int:
+    """Fork; the child's exit status is what the call returns there."""
+    import warnings
+
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks in a process with threads; that they do no harm here is what is tested.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            status = call()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_setup_outside_a_loop() -> None:
+    """Outside a loop, what is done at set-up is done at once, on no other thread."""
+    threads: list[threading.Thread] = []
+    without_blocking_a_loop(lambda: threads.append(threading.current_thread()))
+    assert threads == [threading.current_thread()]
+
+
+async def test_setup_inside_a_loop() -> None:
+    """Inside a loop, what is done at set-up does not hold the loop up."""
+    done, gate = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def setup() -> None:
+        gate.wait(HANG)
+        threads.append(threading.current_thread())
+        done.set()
+
+    without_blocking_a_loop(setup)
+    gate.set()
+    await anyio.to_thread.run_sync(lambda: done.wait(HANG))
+    assert threads != [threading.current_thread()]
+    await anyio.to_thread.run_sync(lambda: threads[0].join(HANG))
+
+
+@pytest.mark.parametrize("option", ["threads", "queue", "seconds"])
+@pytest.mark.parametrize("value", [0, -1, True, "1", float("nan")])
+def test_limits_are_checked(option: str, value: object) -> None:
+    """A limit that is no positive number is refused, and the message names it."""
+    with pytest.raises(ConfigurationError, match=f"workers.{option}"):
+        WorkerLimits(**{option: value})  # type: ignore[arg-type] # that is the point
