@@ -1,0 +1,475 @@
+"""The acceptor and both doors of ``Kerberos`` with real tickets: who gets in, who does not, and what the log says."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import gssapi.raw as gss
+import pytest
+
+from async_kerberos import (
+    Accepted,
+    AuthRequest,
+    Denied,
+    HalfOpenLimits,
+    Identity,
+    Kerberos,
+    Outcome,
+    Reason,
+    WorkerLimits,
+)
+from async_kerberos._acceptor import Acceptor, AcquireError, Continued, Established, Refused
+from async_kerberos.testing import Realm, Service, User
+
+KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
+SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
+HOST = "www.example.test"
+PEER = ("192.0.2.7", 40_000)
+DCE = (gss.RequirementFlag.dce_style, gss.RequirementFlag.mutual_authentication)
+
+pytestmark = pytest.mark.usefixtures("signed_in")
+
+
+class Initiator:
+    """A client: one security context on the initiating side."""
+
+    def __init__(
+        self, target: str = f"HTTP@{HOST}", mech: gss.OID = SPNEGO, flags: tuple[gss.RequirementFlag, ...] = ()
+    ) -> None:
+        self.name = gss.import_name(target.encode(), gss.NameType.hostbased_service)
+        self.mech = mech
+        self.flags = flags or (gss.RequirementFlag.mutual_authentication,)
+        self.context: gss.SecurityContext | None = None
+        self.complete = False
+
+    def step(self, token: bytes | None = None) -> bytes:
+        result = gss.init_sec_context(
+            self.name, mech=self.mech, flags=self.flags, context=self.context, input_token=token
+        )
+        self.context, self.complete = cast("Any", result).context, not result.more_steps
+        return result.token or b""
+
+
+def negotiate(token: bytes) -> tuple[str]:
+    return ("Negotiate " + base64.b64encode(token).decode(),)
+
+
+def reply_of(outcome: Outcome) -> bytes:
+    (value,) = [value for name, value in outcome.headers if name == "WWW-Authenticate"]
+    return base64.b64decode(value.removeprefix("Negotiate "))
+
+
+def accepted(outcome: Outcome) -> Accepted:
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def denied(outcome: Outcome) -> Denied:
+    assert isinstance(outcome, Denied), outcome
+    return outcome
+
+
+@pytest.fixture
+def kerberos() -> Iterator[Kerberos]:
+    kerberos = Kerberos(hostname=HOST)
+    yield kerberos
+    kerberos.close()
+
+
+@pytest.mark.parametrize("mech", [SPNEGO, KRB5])
+def test_accepted(alice: User, mech: gss.OID) -> None:
+    """A ticket gets its owner in, by SPNEGO and by plain Kerberos, and the reply proves the server to the client."""
+    initiator = Initiator(mech=mech)
+    outcome = accepted(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(initiator.step()))))
+    assert outcome.identity.principal == alice.principal
+    assert outcome.identity.service_principal == f"HTTP/{HOST}"
+    initiator.step(reply_of(outcome))
+    assert initiator.complete
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_async_door(anyio_backend: str, kerberos: Kerberos, alice: User) -> None:
+    """The async door lets the same users in, on asyncio and on trio; its call is made on a worker."""
+    outcome = accepted(await kerberos.authenticate(AuthRequest(negotiate(Initiator().step()))))
+    assert outcome.identity.principal == alice.principal
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_stuck_worker(anyio_backend: str, tmp_path: Path) -> None:
+    """A call that hangs for real (the keytab is a pipe nobody writes to) is answered by 503 when its time is over."""
+    pipe = tmp_path / "keytab"
+    os.mkfifo(pipe)
+    kerberos = Kerberos(hostname=HOST, keytab=pipe, workers=WorkerLimits(threads=1, queue=1, seconds=0.2))
+    try:
+        outcome = denied(await kerberos.authenticate(AuthRequest(negotiate(Initiator().step()))))
+        assert (outcome.status, outcome.reason) == (503, Reason.TIMED_OUT)
+        assert outcome.headers == (("Retry-After", "1"),)
+    finally:
+        kerberos.close()
+        release_readers(pipe)
+
+
+def release_readers(pipe: Path) -> None:
+    """Let the workers that read a keytab which is a pipe find its end, each time they open it, until they are gone."""
+    while any(thread.name.startswith("async-kerberos-") for thread in threading.enumerate()):
+        os.close(os.open(pipe, os.O_RDWR))
+        time.sleep(0.001)
+
+
+def test_client_that_wants_no_mutual_authentication(alice: User) -> None:
+    """A client that did not ask for mutual authentication is served all the same."""
+    kerberos = Kerberos(hostname=HOST)
+    for mech in (SPNEGO, KRB5):
+        token = Initiator(mech=mech, flags=(gss.RequirementFlag.integrity,)).step()
+        outcome = accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(token))))
+        assert outcome.identity == Identity(alice.principal, f"HTTP/{HOST}")
+
+
+def test_replay(caplog: pytest.LogCaptureFixture) -> None:
+    """A token is good once, whichever object it was used with."""
+    authorization = negotiate(Initiator().step())
+    accepted(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(authorization, PEER)))
+    for kerberos in (Kerberos(hostname=HOST), Kerberos(hostname="*")):
+        outcome = denied(kerberos.authenticate_blocking(AuthRequest(authorization, PEER)))
+        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.REPLAY, ())
+    assert "Kerberos: 403 for 192.0.2.7: replay (Request is a replay). " + Reason.REPLAY.remedy in caplog.text
+
+
+def test_one_winner() -> None:
+    """Of eight threads with the same token, one gets in."""
+    kerberos = Kerberos(hostname=HOST)
+    request = AuthRequest(negotiate(Initiator().step()))
+    outcomes: list[Outcome] = []
+    barrier = threading.Barrier(8)
+
+    def race() -> None:
+        barrier.wait(30)
+        outcomes.append(kerberos.authenticate_blocking(request))
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Denied)]
+    assert reasons == [Reason.REPLAY] * 7
+    assert len(outcomes) == 8
+
+
+@pytest.fixture(scope="session")
+def others(realm: Realm, www: Service) -> list[Service]:
+    """More services whose keys are in the same keytab."""
+    return [realm.service(name) for name in (f"cifs/{HOST}", "HTTP/b.example.test", "HTTP/c.example.test")]
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize(
+    ("hostname", "target", "principal"),
+    [
+        (HOST, f"HTTP@{HOST}", f"HTTP/{HOST}"),
+        (HOST, f"cifs@{HOST}", None),
+        (HOST, "HTTP@b.example.test", None),
+        ([HOST], f"HTTP@{HOST}", f"HTTP/{HOST}"),
+        ([HOST, "b.example.test"], f"HTTP@{HOST}", f"HTTP/{HOST}@KRBTEST.COM"),
+        ([HOST, "b.example.test"], "HTTP@b.example.test", "HTTP/b.example.test@KRBTEST.COM"),
+        ([HOST, "b.example.test"], "HTTP@c.example.test", None),
+        ([HOST, "b.example.test"], f"cifs@{HOST}", None),
+        ("*", "HTTP@c.example.test", "HTTP/c.example.test@KRBTEST.COM"),
+        ("*", f"cifs@{HOST}", None),
+    ],
+)
+def test_only_this_service(hostname: str | list[str], target: str, principal: str | None) -> None:
+    """A ticket is good for the host names asked for and for no other service, though the keytab has its key."""
+    outcome = Kerberos(hostname=hostname).authenticate_blocking(AuthRequest(negotiate(Initiator(target).step())))
+    if principal is not None:
+        assert accepted(outcome).identity.service_principal == principal
+    else:
+        assert (denied(outcome).status, denied(outcome).reason) == (403, Reason.WRONG_SERVICE)
+
+
+def test_another_service_name() -> None:
+    """The service may have another name than HTTP."""
+    kerberos = Kerberos(service="cifs", hostname="*")
+    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator(f"cifs@{HOST}").step()))))
+    assert denied(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step())))).status == 403
+
+
+def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a host name the service is this host's, asked for when the first token comes."""
+    service = realm.service("HTTP/here.example.test", keytab=tmp_path / "here.keytab")
+    kerberos = Kerberos(keytab=service.keytab)
+    monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
+    outcome = kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@here.example.test").step())))
+    assert accepted(outcome).identity.service_principal == "HTTP/here.example.test"
+
+
+def test_two_legs(kerberos: Kerberos, alice: User) -> None:
+    """An exchange of two legs completes on its connection, and the client is sure of the server."""
+    initiator = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
+    assert (first.status, first.reason) == (401, Reason.CONTINUE)
+    second = kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER))
+    assert accepted(second).identity.principal == alice.principal
+    initiator.step(reply_of(second))
+    assert initiator.complete
+
+
+@pytest.mark.parametrize("first_peer", [PEER, None, (PEER[0], 0), (PEER[0], PEER[1] + 1)])
+def test_continuation_elsewhere(kerberos: Kerberos, first_peer: tuple[str, int] | None) -> None:
+    """A leg is known by its connection alone: from another one, or from none of its own, the exchange is lost."""
+    initiator = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), first_peer)))
+    if first_peer is None or not first_peer[1]:
+        assert (first.status, first.reason, first.headers) == (403, Reason.HALF_OPEN_LOST, ())
+        return
+    token = initiator.step(reply_of(first))
+    peer = (PEER[0], PEER[1] + 2)
+    second = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), peer)))
+    assert (second.status, second.reason, second.headers) == (403, Reason.HALF_OPEN_LOST, ())
+
+
+def test_fresh_start_on_a_spoilt_connection(kerberos: Kerberos) -> None:
+    """A half-open context that somebody left on a connection does not spoil the next user's token, and is gone."""
+    left = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(left.step()), PEER)))
+    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step()), PEER)))
+    late = kerberos.authenticate_blocking(AuthRequest(negotiate(left.step(reply_of(first))), PEER))
+    assert denied(late).reason is Reason.HALF_OPEN_LOST
+
+
+def test_request_without_a_token_keeps_the_exchange(kerberos: Kerberos) -> None:
+    """A request without credentials in between, for a picture say, does not end the exchange."""
+    initiator = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
+    assert denied(kerberos.authenticate_blocking(AuthRequest((), PEER))).reason is Reason.NO_CREDENTIALS
+    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER)))
+
+
+def test_half_open_limits(realm: Realm) -> None:
+    """The limits that were given are kept: here, one context."""
+    kerberos = Kerberos(hostname=HOST, half_open=HalfOpenLimits(total=1))
+    initiators = [Initiator(flags=DCE), Initiator(flags=DCE)]
+    firsts = [
+        denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), (f"192.0.2.{number}", 1))))
+        for number, initiator in enumerate(initiators)
+    ]
+    tokens = [initiator.step(reply_of(first)) for initiator, first in zip(initiators, firsts, strict=True)]
+    outcomes = [
+        kerberos.authenticate_blocking(AuthRequest(negotiate(token), (f"192.0.2.{number}", 1)))
+        for number, token in enumerate(tokens)
+    ]
+    assert denied(outcomes[0]).reason is Reason.HALF_OPEN_LOST
+    accepted(outcomes[1])
+
+
+def test_spoilt_continuation(kerberos: Kerberos) -> None:
+    """A second leg that is garbage is refused, and ends the exchange."""
+    initiator = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
+    garbage = kerberos.authenticate_blocking(AuthRequest(negotiate(b"\xa1\x03\x30\x01\x00"), PEER))
+    assert (denied(garbage).status, denied(garbage).headers) == (403, ())
+    late = kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER))
+    assert denied(late).reason is Reason.HALF_OPEN_LOST
+
+
+def test_nothing_is_kept() -> None:
+    """No security context outlives its request."""
+    acceptor = Acceptor("HTTP", [HOST], None)
+    step = acceptor.step(Initiator(flags=DCE).step())
+    assert isinstance(step, Continued)
+    context = step.context
+    del step
+    # Two references: the variable here, and the argument there.
+    assert sys.getrefcount(context) == 2
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"\x60\x03garbage",
+        b"\x6e\x03garbage",
+        b"\x60",
+        b"\x60\x82\xff\xff" + b"\0" * 300,
+        b"\x60\x10\x06\x06\x2b\x06\x01\x05\x05\x02\xa0\x06\x30\x04\xa0\x02\x30\x00",
+    ],
+)
+def test_garbage(token: bytes) -> None:
+    """What GSSAPI takes for garbage is 403 without a challenge, never an error of the server's."""
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(token))))
+    assert (outcome.status, outcome.headers) == (403, ())
+
+
+def test_truncated() -> None:
+    """A token cut short is refused as malformed: by 403, for the header was well-formed."""
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()[:100]))))
+    assert (outcome.status, outcome.reason) == (403, Reason.MALFORMED)
+
+
+def test_ntlm_inside_spnego() -> None:
+    """A negotiation that offers NTLM alone does not get anywhere."""
+    ntlm_oid = bytes.fromhex("060a2b06010401823702020a")
+    message = b"NTLMSSP\0\1\0\0\0" + b"\0" * 28
+
+    def tlv(tag: int, value: bytes) -> bytes:
+        return bytes([tag, len(value)]) + value
+
+    init = tlv(0x30, tlv(0xA0, tlv(0x30, ntlm_oid)) + tlv(0xA2, tlv(0x04, message)))
+    token = tlv(0x60, bytes.fromhex("06062b0601050502") + tlv(0xA0, init))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(token))))
+    assert (outcome.status, outcome.headers) == (403, ())
+
+
+def test_old_key(realm: Realm, tmp_path: Path) -> None:
+    """A ticket for a key that the keytab no longer has is refused, and the log names the key's version."""
+    service = realm.service("HTTP/rekeyed.example.test", keytab=tmp_path / "keytab")
+    kerberos = Kerberos(hostname="rekeyed.example.test", keytab=service.keytab)
+    token = Initiator("HTTP@rekeyed.example.test").step()
+    service.keytab.unlink()
+    realm.rekey(service)
+    outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token))))
+    assert (outcome.status, outcome.reason) == (403, Reason.KEY_VERSION)
+
+
+def test_wrong_key(realm: Realm, tmp_path: Path) -> None:
+    """A ticket made for another key than the keytab's is refused."""
+    one = realm.service("HTTP/wrongkey.example.test", keytab=tmp_path / "keytab")
+    with Realm(name=realm.name) as twin:
+        other = twin.service("HTTP/wrongkey.example.test", keytab=tmp_path / "other.keytab")
+        other.keytab.replace(one.keytab)
+    kerberos = Kerberos(hostname="wrongkey.example.test", keytab=one.keytab)
+    outcome = denied(
+        kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@wrongkey.example.test").step())))
+    )
+    assert (outcome.status, outcome.reason) == (403, Reason.UNKNOWN_KEY)
+
+
+@pytest.mark.parametrize("hostname", [HOST, "*"])
+def test_no_keytab(hostname: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a keytab the answer is 500 and the log says which file; once it is there, users get in."""
+    keytab = tmp_path / "late.keytab"
+    kerberos = Kerberos(hostname=hostname, keytab=keytab)
+    request = AuthRequest(negotiate(Initiator().step()), PEER)
+    outcome = denied(kerberos.authenticate_blocking(request))
+    assert (outcome.status, outcome.reason, outcome.headers) == (500, Reason.MISCONFIGURED, ())
+    assert outcome.body == "Internal Server Error"
+    assert str(keytab) in caplog.text
+    assert caplog.records[-1].levelname == "ERROR"
+    keytab.write_bytes(Path(os.environ["KRB5_KTNAME"].removeprefix("FILE:")).read_bytes())
+    accepted(kerberos.authenticate_blocking(request))
+
+
+def test_no_such_principal() -> None:
+    """A keytab without the service principal is the server's own fault: 500."""
+    kerberos = Kerberos(hostname="nowhere.example.test")
+    outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    assert (outcome.status, outcome.reason) == (500, Reason.MISCONFIGURED)
+
+
+def test_keytab_taken_away_and_put_back(realm: Realm, tmp_path: Path) -> None:
+    """A keytab that goes while the server runs makes 500s until it is back."""
+    service = realm.service("HTTP/gone.example.test", keytab=tmp_path / "keytab")
+    kerberos = Kerberos(hostname="gone.example.test", keytab=service.keytab)
+
+    def attempt() -> Outcome:
+        return kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@gone.example.test").step())))
+
+    accepted(attempt())
+    hidden = service.keytab.rename(tmp_path / "hidden")
+    assert denied(attempt()).reason is Reason.MISCONFIGURED
+    service.keytab.write_bytes(b"")
+    assert denied(attempt()).reason is Reason.MISCONFIGURED
+    service.keytab.write_bytes(b"\5\2\0\0")
+    assert denied(attempt()).reason is Reason.MISCONFIGURED
+    hidden.rename(service.keytab)
+    accepted(attempt())
+
+
+def test_replay_cache_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where no replay cache can be written nobody gets in: 500, and the log says what to mend."""
+    monkeypatch.setenv("KRB5RCACHEDIR", str(tmp_path / "missing"))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
+    assert "KRB5RCACHEDIR" in caplog.text
+
+
+def test_replay_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay cache on a full disk likewise."""
+    monkeypatch.setenv("KRB5RCACHENAME", "file2:/dev/full")
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
+
+
+def test_acquire_error_says_which() -> None:
+    """The error of a credential that cannot be had is GSSAPI's message, naming the principal."""
+    with pytest.raises(AcquireError, match=r"HTTP/nowhere\.example\.test"):
+        Acceptor("HTTP", ["nowhere.example.test"], None).describe()
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize(
+    ("hostname", "level", "message"),
+    [
+        (HOST, "INFO", f"Kerberos: server is HTTP/{HOST}@KRBTEST.COM"),
+        ([HOST, "b.example.test"], "INFO", f"server is HTTP/{HOST}@KRBTEST.COM, HTTP/b.example.test@KRBTEST.COM"),
+        ("*", "INFO", "Kerberos: server is HTTP/*, whichever the keytab has a key for"),
+        ("nowhere.example.test", "WARNING", "Kerberos: No key table entry found matching HTTP/nowhere.example.test"),
+        ([HOST, "nowhere.example.test"], "WARNING", "HTTP/nowhere.example.test"),
+    ],
+)
+def test_log_setup(hostname: str | list[str], level: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At set-up the log names the server's principal, or warns that the keytab lacks it."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    Kerberos(hostname=hostname).log_setup()
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("async_kerberos", level)
+    assert message in record.getMessage()
+
+
+def test_log_setup_without_a_keytab(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no keytab is configured, the log says which variable to set."""
+    monkeypatch.delenv("KRB5_KTNAME")
+    config = Path(os.environ["KRB5_CONFIG"]).read_text()
+    (tmp_path / "krb5.conf").write_text(
+        config.replace("[libdefaults]", f"[libdefaults]\n\tdefault_keytab_name = FILE:{tmp_path}/missing", 1)
+    )
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    Kerberos(hostname=HOST).log_setup()
+    assert "Kerberos: set KRB5_KTNAME to your keytab file" in caplog.text
+    caplog.clear()
+    Kerberos(hostname=HOST, keytab=tmp_path / "missing").log_setup()
+    assert "KRB5_KTNAME" not in caplog.text
+    assert f"{tmp_path}/missing" in caplog.text
+
+
+def test_principal_of_another_realm(
+    realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key of another realm than the default one is named without a realm, for the ticket decides it."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    config = Path(os.environ["KRB5_CONFIG"]).read_text()
+    assert "default_realm = KRBTEST.COM" in config
+    (tmp_path / "krb5.conf").write_text(config.replace("default_realm = KRBTEST.COM", "default_realm = OTHER.TEST"))
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    Kerberos(hostname=HOST).log_setup()
+    assert caplog.messages == [f"Kerberos: server is HTTP/{HOST}"]
+
+
+def test_established_is_plain_data(alice: User) -> None:
+    """What a step returns of a complete context is its data, not the context."""
+    step = Acceptor("HTTP", [HOST], None).step(Initiator().step())
+    assert isinstance(step, Established)
+    assert step.identity == Identity(alice.principal, f"HTTP/{HOST}")
+    assert not isinstance(Acceptor("HTTP", [HOST], None).step(b"\x60"), (Established, Continued))
+    assert isinstance(Acceptor("HTTP", [HOST], None).step(b"\x60"), Refused)

@@ -1,0 +1,100 @@
+"""The ASGI plumbing that needs no ticket: which scopes reach the application, how a denial is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from async_kerberos import ConfigurationError, Kerberos, KerberosError, UnsupportedScopeError
+from async_kerberos._asgi import Message, Receive, Scope, Send
+from async_kerberos.adapters.asgi import KerberosMiddleware
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+class App:
+    """An application that notes which scopes it was called with."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+
+
+async def call(app: Any, scope: Scope) -> list[Message]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("the body was read")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_http(anyio_backend: str) -> None:
+    """A request without credentials gets a 401 before its body is read, and does not reach the application."""
+    app = App()
+    start, body = await call(KerberosMiddleware(app), {"type": "http", "headers": []})
+    assert app.scopes == []
+    assert start["status"] == 401
+    assert (b"www-authenticate", b"Negotiate") in start["headers"]
+    assert body["body"] == b"Unauthorized"
+    assert dict(start["headers"])[b"content-length"] == b"12"
+
+
+@pytest.mark.parametrize("extensions", [None, {}, {"websocket.http.response": {}}])
+async def test_websocket(anyio_backend: str, extensions: Any) -> None:
+    """A handshake without credentials gets a 401 where the server can send one, and is closed where it cannot."""
+    app = App()
+    scope: Scope = {"type": "websocket", "headers": [], "extensions": extensions}
+    messages = await call(KerberosMiddleware(app), scope)
+    assert app.scopes == []
+    if extensions:
+        assert [message["type"] for message in messages] == [
+            "websocket.http.response.start",
+            "websocket.http.response.body",
+        ]
+        assert messages[0]["status"] == 401
+    else:
+        assert messages == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+async def test_lifespan(anyio_backend: str) -> None:
+    """Lifespan events reach the application."""
+    app = App()
+    await call(KerberosMiddleware(app), {"type": "lifespan"})
+    assert [scope["type"] for scope in app.scopes] == ["lifespan"]
+
+
+async def test_unknown_scope(anyio_backend: str) -> None:
+    """A scope of a type that is not known never reaches the application."""
+    app = App()
+    with pytest.raises(UnsupportedScopeError) as caught:
+        await call(KerberosMiddleware(app), {"type": "webtransport", "headers": []})
+    assert caught.value.scope_type == "webtransport"
+    assert isinstance(caught.value, KerberosError)
+    assert app.scopes == []
+
+
+def test_options() -> None:
+    """A middleware takes a ``Kerberos``, or its options, and not both."""
+    app = App()
+    kerberos = Kerberos(hostname="a.example")
+    assert KerberosMiddleware(app, kerberos).kerberos is kerberos
+    assert KerberosMiddleware(app, hostname="b.example").kerberos.hostname == "b.example"
+    assert KerberosMiddleware(app).kerberos.hostname is None
+    with pytest.raises(ConfigurationError, match="hostname"):
+        KerberosMiddleware(app, kerberos, hostname="b.example")
+    with pytest.raises(ConfigurationError, match="failure_status"):
+        KerberosMiddleware(app, failure_status=404)

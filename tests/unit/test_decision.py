@@ -1,0 +1,162 @@
+"""The decision on requests that no ticket is needed for: what happens before the step, and to results reused."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Outcome, Reason
+
+PEER = ("192.0.2.7", 40_000)
+BASIC = 'Basic realm="intranet"'
+
+
+def decide(kerberos: Kerberos, *authorization: str, peer: tuple[str, int] | None = PEER) -> Denied:
+    outcome = kerberos.authenticate_blocking(AuthRequest(authorization, peer))
+    assert isinstance(outcome, Denied)
+    return outcome
+
+
+def negotiate(token: bytes) -> str:
+    return "Negotiate " + base64.b64encode(token).decode()
+
+
+def challenges(outcome: Outcome) -> Sequence[str]:
+    return [value for name, value in outcome.headers if name == "WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("authorization", [[], ["Basic YTpi"], ["Bearer x"], [""]])
+def test_no_credentials(authorization: list[str]) -> None:
+    """Without credentials, or with another scheme's, the answer is 401 with every challenge that is offered."""
+    denied = decide(Kerberos(), *authorization)
+    assert (denied.status, denied.reason, challenges(denied)) == (401, Reason.NO_CREDENTIALS, ["Negotiate"])
+    denied = decide(Kerberos(other_challenges=[BASIC]), *authorization)
+    assert challenges(denied) == ["Negotiate", BASIC]
+
+
+@pytest.mark.parametrize("authorization", [["Negotiate"], ["Negotiate ?"], ["Negotiate YWJj", "Basic YTpi"]])
+@pytest.mark.parametrize("failure_status", [401, 403])
+def test_malformed_header(authorization: list[str], failure_status: int) -> None:
+    """A malformed header is 400 without a challenge."""
+    denied = decide(Kerberos(failure_status=failure_status, other_challenges=[BASIC]), *authorization)
+    assert (denied.status, denied.reason, denied.headers) == (400, Reason.MALFORMED, ())
+
+
+def test_too_large() -> None:
+    """A token over the limit is 431."""
+    denied = decide(Kerberos(max_token_size=3), negotiate(b"four"))
+    assert (denied.status, denied.reason, denied.headers) == (431, Reason.TOO_LARGE, ())
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (b"NTLMSSP\0\1\0\0\0", Reason.WRONG_MECHANISM),
+        (b"garbage", Reason.MALFORMED),
+        (b"\xa1\x07", Reason.HALF_OPEN_LOST),
+        (b"\x6f\x07", Reason.HALF_OPEN_LOST),
+    ],
+)
+def test_hopeless_token(token: bytes, reason: Reason) -> None:
+    """A token that GSSAPI need not see is refused: 403, or 401 with the challenges that the operator wants."""
+    denied = decide(Kerberos(), negotiate(token))
+    assert (denied.status, denied.reason, denied.headers) == (403, reason, ())
+    denied = decide(Kerberos(failure_status=401), negotiate(token))
+    assert (denied.status, denied.reason, challenges(denied)) == (401, reason, ["Negotiate"])
+    for failure_status in (401, 403):
+        denied = decide(Kerberos(failure_status=failure_status, other_challenges=[BASIC]), negotiate(token))
+        assert (denied.status, denied.reason, challenges(denied)) == (401, reason, [BASIC])
+
+
+def test_earlier_result_of_the_same_object() -> None:
+    """A result is reused by the object that made it, without the reply, which has been brought already."""
+    kerberos = Kerberos(hostname="www.example.test")
+    reply = (("WWW-Authenticate", "Negotiate cmVwbHk="),)
+    earlier = Accepted(Identity("alice@X", "anything at all"), reply, kerberos, ("Negotiate dG9rZW4=",))
+    outcome = kerberos.authenticate_blocking(AuthRequest(("Negotiate dG9rZW4=",), PEER, earlier))
+    assert isinstance(outcome, Accepted)
+    assert (outcome.identity, outcome.headers, outcome.kerberos) == (earlier.identity, (), kerberos)
+
+
+@pytest.mark.parametrize("authorization", [(), ("Negotiate b3RoZXI=",), ("Negotiate dG9rZW4=", "Negotiate dG9rZW4=")])
+def test_earlier_result_of_another_request(authorization: tuple[str, ...]) -> None:
+    """A result says nothing of a request with other credentials, or with none."""
+    kerberos = Kerberos(hostname="www.example.test")
+    earlier = Accepted(Identity("alice@X", "HTTP/www.example.test@X"), (), kerberos, ("Negotiate dG9rZW4=",))
+    assert isinstance(kerberos.authenticate_blocking(AuthRequest(authorization, PEER, earlier)), Denied)
+
+
+@pytest.mark.parametrize(
+    ("hostname", "service_principal", "passes"),
+    [
+        ("www.example.test", "HTTP/www.example.test@X", True),
+        ("WWW.example.TEST", "HTTP/www.example.test@X", True),
+        ("www.example.test", "HTTP/www.example.test", True),
+        ("www.example.test", "HTTP/other.example.test@X", False),
+        ("www.example.test", "cifs/www.example.test@X", False),
+        ("www", "HTTP/www.example.test@X", True),
+        ("ww", "HTTP/www.example.test@X", False),
+        ("www.example", "HTTP/www.example.test@X", False),
+        (["a.example", "b.example"], "HTTP/b.example@X", True),
+        (["a.example", "b.example"], "HTTP/c.example@X", False),
+        ("*", "HTTP/anything@X", True),
+        ("*", "host/anything@X", False),
+        ("*", "HTTP@X", False),
+        ("*", "HTTP/a/b@X", False),
+        ("*", "HTTP/a\\/b@X", False),
+        ("*", "HTTP\\/a@X", False),
+        ("*", "", False),
+    ],
+)
+def test_earlier_result_of_another_object(hostname: str | list[str], service_principal: str, passes: bool) -> None:
+    """Another object's result passes only if the ticket was for a service and host of this one; it takes no step."""
+    kerberos = Kerberos(hostname=hostname)
+    earlier = Accepted(Identity("alice@X", service_principal), (), Kerberos(), ("Negotiate dG9rZW4=",))
+    outcome = kerberos.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
+    if passes:
+        assert isinstance(outcome, Accepted)
+        assert outcome.headers == ()
+    else:
+        assert isinstance(outcome, Denied)
+        assert (outcome.status, outcome.reason) == (403, Reason.WRONG_SERVICE)
+
+
+def test_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a host name, this host's is asked for at the call, and judged by."""
+    kerberos = Kerberos()
+    earlier = Accepted(Identity("alice@X", "HTTP/here.example.test@X"), (), Kerberos(), ("Negotiate dG9rZW4=",))
+    request = AuthRequest(earlier.authorization, PEER, earlier)
+    monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
+    assert isinstance(kerberos.authenticate_blocking(request), Accepted)
+    monkeypatch.setattr("socket.gethostname", lambda: "there.example.test")
+    assert isinstance(kerberos.authenticate_blocking(request), Denied)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_async_door(anyio_backend: str) -> None:
+    """The async door comes to the same decisions, and starts no worker for what needs no step."""
+    kerberos = Kerberos()
+    assert await kerberos.authenticate(AuthRequest()) == decide(kerberos, peer=None)
+    assert await kerberos.authenticate(AuthRequest((negotiate(b"garbage"),))) == decide(kerberos, negotiate(b"garbage"))
+
+
+def test_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells the status, the client, the reason and the remedy, in one line, and nothing of the token."""
+    caplog.set_level(logging.DEBUG, "async_kerberos")
+    decide(Kerberos(), peer=("bad\n\x1b[31mpeer", 1))
+    decide(Kerberos(), negotiate(b"NTLMSSP\0\1\0\0\0secret"))
+    decide(Kerberos(), "Negotiate secret?", peer=None)
+    debug, warning, malformed = caplog.records
+    assert debug.levelname == "DEBUG"
+    assert "\n" not in debug.getMessage()
+    assert "\x1b" not in debug.getMessage()
+    assert warning.levelname == "WARNING"
+    assert warning.getMessage().startswith("Kerberos: 403 for 192.0.2.7: wrong mechanism (an NTLM token). ")
+    assert Reason.WRONG_MECHANISM.remedy in warning.getMessage()
+    assert malformed.getMessage().startswith("Kerberos: 400 for a client: malformed (the token is not base64). ")
+    assert "secret" not in caplog.text
+    assert base64.b64encode(b"secret").decode()[:6] not in caplog.text

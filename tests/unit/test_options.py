@@ -1,0 +1,127 @@
+"""Options are checked where they are given; building a ``Kerberos`` does nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from async_kerberos import ConfigurationError, HalfOpenLimits, Kerberos, KerberosError, KerberosOptions, WorkerLimits
+from async_kerberos._kerberos import AllOptions
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("service", ""),
+        ("service", "HTTP/www"),
+        ("service", b"HTTP"),
+        ("service", None),
+        ("hostname", ""),
+        ("hostname", b"www"),
+        ("hostname", 7),
+        ("hostname", []),
+        ("hostname", ["www", ""]),
+        ("hostname", ["www", 7]),
+        ("hostname", ["www", "*"]),
+        ("hostname", "www.example.test@EXAMPLE.TEST"),
+        ("hostname", "HTTP/www.example.test"),
+        ("hostname", "*.example.test"),
+        ("hostname", "www example"),
+        ("keytab", ""),
+        ("keytab", b"/etc/krb5.keytab"),
+        ("keytab", 7),
+        ("keytab", "a\0b"),
+        ("max_token_size", 0),
+        ("max_token_size", True),
+        ("max_token_size", "64k"),
+        ("failure_status", 400),
+        ("failure_status", "403"),
+        ("other_challenges", "Basic"),
+        ("other_challenges", [b"Basic"]),
+        ("other_challenges", [""]),
+        ("other_challenges", ["Basic\r\nSet-Cookie: a=b"]),
+        ("other_challenges", ["Negotiate"]),
+        ("other_challenges", 7),
+        ("half_open", {"total": 1}),
+        ("half_open", None),
+        ("workers", 2),
+    ],
+)
+def test_wrong_option(option: str, value: object) -> None:
+    """An option that is wrong is refused where it is given, by an error that names it and derives from the base."""
+    with pytest.raises(ConfigurationError, match=f"^{option}: ") as caught:
+        Kerberos(**{option: value})  # type: ignore[arg-type] # that is the point
+    assert caught.value.option == option
+    assert isinstance(caught.value, (KerberosError, ValueError))
+
+
+def test_right_options() -> None:
+    """All options are taken, and can be read again."""
+    kerberos = Kerberos(
+        service="HTTP",
+        hostname=["a.example", "b.example"],
+        keytab=Path("some.keytab"),
+        max_token_size=1024,
+        failure_status=401,
+        other_challenges=['Basic realm="intranet"'],
+        half_open=HalfOpenLimits(total=1),
+        workers=WorkerLimits(threads=1),
+    )
+    assert kerberos.hostname == ("a.example", "b.example")
+    assert kerberos.other_challenges == ('Basic realm="intranet"',)
+    assert kerberos.keytab == Path("some.keytab")
+
+
+def test_defaults() -> None:
+    """The defaults are the documented ones."""
+    kerberos = Kerberos()
+    assert (kerberos.service, kerberos.hostname, kerberos.keytab) == ("HTTP", None, None)
+    assert (kerberos.max_token_size, kerberos.failure_status, kerberos.other_challenges) == (65_536, 403, ())
+    assert (kerberos.half_open, kerberos.workers) == (HalfOpenLimits(), WorkerLimits())
+
+
+def test_a_caller_keeps_no_hold() -> None:
+    """A list that the caller changes afterwards changes nothing here."""
+    names, challenges = ["a.example"], ["Basic"]
+    kerberos = Kerberos(hostname=names, other_challenges=challenges)
+    names.append("b.example")
+    challenges.clear()
+    assert kerberos.hostname == ("a.example",)
+    assert kerberos.other_challenges == ("Basic",)
+
+
+def test_frozen_and_keyword_only() -> None:
+    """A ``Kerberos`` is frozen, takes keywords only, and is equal to itself alone."""
+    kerberos = Kerberos()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kerberos.service = "host"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Kerberos("HTTP")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] # that is the point
+    assert kerberos != Kerberos()
+    assert len({kerberos, Kerberos()}) == 2
+
+
+def test_building_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building one looks no name up, reads no keytab and writes no environment."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("called while building")
+
+    for name in ("gethostname", "getfqdn", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    environ = dict(os.environ)
+    Kerberos(keytab="/nowhere/at/all.keytab")
+    Kerberos()
+    assert dict(os.environ) == environ
+
+
+def test_typed_options_are_complete() -> None:
+    """The types for ``**options`` name each option of ``Kerberos``, and nothing else."""
+    options = {field.name for field in dataclasses.fields(Kerberos) if field.init}
+    assert set(AllOptions.__annotations__) == options
+    assert set(KerberosOptions.__annotations__) == options - {"service", "hostname"}
