@@ -125,7 +125,8 @@ def _serve(server: threading.Thread, user: User, url: str, screen: Screen) -> No
     except Signalled as signalled:
         if signalled.number != signal.SIGINT:
             raise
-        return  # The end that was announced.
+        screen.end()
+        return
     raise DemoError("the server ended by itself; its log is above")
 
 

@@ -38,6 +38,11 @@ class Screen:
         """Print a shell command on a line of its own, to be copied."""
         self._out.print(f"\n{text}\n", style="cyan")
 
+    def end(self) -> None:
+        """After Ctrl-C, leave the line on which the terminal has shown it."""
+        if self._out.is_terminal:
+            self._out.print()
+
     def log(self, text: str) -> None:
         """Print what the server logs. It may be called on any thread."""
         # Of a terminal that is gone nobody reads the log, and the server must not stumble over it.

@@ -1,0 +1,72 @@
+# `make` lists the targets. `make demo` and `make test` set up everything that they need, on Debian and Ubuntu.
+# Options: PYTHON=python3.12   ONCE=1, FRAMEWORK=flask|quart|starlette|fastapi (demo)   PYTEST_ARGS='-k word' (test)
+
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHON # where it is empty, scripts/find-python looks for one
+
+PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+OLDEST_ARGS ?= -n 2 --dist loadgroup -W default
+CODE := async_kerberos tests examples scripts/check-imports scripts/check-wheel
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile | expand -t 24
+
+demo: $(VENV)/demo.stamp ## a realm, a user, a site and a request; ONCE=1 ends after it, FRAMEWORK=flask|quart|starlette|fastapi
+	$(BIN)/async-kerberos demo $(if $(ONCE),--once) $(FRAMEWORK)
+
+install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the project and its tools
+
+test: install ## the whole suite, then the adapters' tests with the oldest supported releases
+	$(BIN)/python -m pytest -q -x tests/unit
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) test-oldest
+
+# Quart 0.19 needs Flask 3, so the oldest Flask has an environment of its own.
+test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters' tests with the oldest supported releases
+	.venv-oldest/bin/python -m pytest $(OLDEST_ARGS) tests/contract
+	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) tests/contract -k flask
+
+check: install ## format, lint, types, imports, build and the wheel
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/python scripts/check-imports
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python scripts/check-wheel
+
+format: install ## format the code, and mend what ruff can
+	$(BIN)/ruff check --fix-only $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+build: install ## the sdist, and from it the wheel, in dist/
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean: ## remove everything that is not in git, the environments too
+	rm -rf .venv .venv-oldest .venv-oldest-flask dist build htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages: # quick where nothing is missing
+	@scripts/system-packages
+
+# An environment is brought up to date only when pyproject.toml, its list of versions or the script has changed.
+$(VENV)/demo.stamp: pyproject.toml scripts/make-venv | system-packages
+	scripts/make-venv $(VENV) -e '.[demo]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
+	scripts/make-venv $(VENV) -e '.[demo]' --group test --group check
+	@touch $(VENV)/demo.stamp $@
+
+.venv-oldest/dev.stamp: tests/oldest.txt pyproject.toml scripts/make-venv | system-packages
+	scripts/make-venv .venv-oldest -e '.[demo]' --group test -c $<
+	@touch $@
+
+.venv-oldest-flask/dev.stamp: tests/oldest-flask.txt pyproject.toml scripts/make-venv | system-packages
+	scripts/make-venv .venv-oldest-flask -e '.[flask,starlette,fastapi,testing]' --group contract -r $<
+	@touch $@
+
+.NOTPARALLEL:
+.PHONY: help demo install test test-oldest check format build clean system-packages

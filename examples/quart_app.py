@@ -1,0 +1,43 @@
+"""Quart: sign in with Kerberos, on routes and on a WebSocket.
+
+    pip install 'async-kerberos[quart]'
+    KRB5_KTNAME=/etc/http.keytab KERBEROS_HOSTNAME=www.example.com python examples/quart_app.py
+    curl --negotiate -u : http://localhost:8000/
+
+The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
+the keytab has to hold its key. Without a realm at hand, ``async-kerberos demo quart`` starts a throwaway one.
+"""
+
+import os
+
+from quart import Quart, websocket
+
+from async_kerberos.adapters.quart import init_kerberos, requires_authentication
+
+app = Quart(__name__)
+init_kerberos(app, hostname=os.environ.get("KERBEROS_HOSTNAME", "localhost"))
+
+
+@app.get("/")
+@requires_authentication  # below the route: the other way round, Quart would register the open view
+async def hello(user: str) -> str:
+    return f"Hello, {user}\n"
+
+
+@app.get("/public")
+async def public() -> str:
+    return "Everybody may read this.\n"
+
+
+@app.websocket("/echo")
+@requires_authentication
+async def echo(user: str) -> None:
+    """Nobody without a ticket gets past the handshake, so no message has to be checked."""
+    await websocket.send(f"Hello, {user}")
+    while True:
+        await websocket.send(await websocket.receive())
+
+
+if __name__ == "__main__":
+    # Quart's development server. In production: hypercorn quart_app:app
+    app.run(host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))

@@ -1,0 +1,1 @@
+"""The command ``async-kerberos``, run as a user runs it: as a process."""

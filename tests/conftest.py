@@ -1,0 +1,116 @@
+"""Fixtures for all tests. What needs no Kerberos starts no realm."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import pytest_asyncio
+from blockbuster import BlockBuster
+
+from async_kerberos.testing import Realm, Service, User
+
+from .support.guards import GssSpy, ThreadGuard, fail_for
+
+HOSTNAME = "www.example.test"
+
+
+@pytest.fixture(scope="session")
+def _blockbuster() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    """Fail every blocking Python call that async_kerberos, or what it calls, makes on an asyncio loop."""
+    guard = BlockBuster(["async_kerberos"], excluded_modules=["async_kerberos.testing"])
+    # Of coverage.py, which traces every line wherever it runs.
+    guard.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
+    guard.activate()
+    try:
+        yield
+    finally:
+        guard.deactivate()
+
+
+@pytest.fixture(scope="session")
+def thread_guard() -> Generator[ThreadGuard, None, None]:
+    """Who started which thread; at the end of the session, none but workers may be left."""
+    guard = ThreadGuard()
+    guard.install()
+    before = set(threading.enumerate())
+    try:
+        yield guard
+        left = guard.left_behind(before)
+    finally:
+        guard.remove()
+    fail_for(left, "threads left behind by the session:")
+
+
+@pytest.fixture(scope="session")
+def _session_spy() -> Generator[GssSpy, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    spy = GssSpy()
+    spy.install()
+    try:
+        yield spy
+    finally:
+        spy.remove()
+
+
+@pytest.fixture(autouse=True)
+def gss_spy(_session_spy: GssSpy) -> Generator[GssSpy, None, None]:
+    """Fail the test if GSSAPI was called on a thread with a running event loop."""
+    _session_spy.take_blocked()
+    _session_spy.calls.clear()
+    yield _session_spy
+    fail_for(_session_spy.take_blocked(), "GSSAPI blocked an event loop:")
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left(_blockbuster: None, thread_guard: ThreadGuard) -> Generator[None, None, None]:
+    """Fail the test if it leaves a thread behind that is no worker, and no thread of a server that goes on."""
+    before = set(threading.enumerate())
+    yield
+    fail_for(thread_guard.left_behind(before), "threads left behind:")
+
+
+@pytest_asyncio.fixture
+async def _tasks_left() -> AsyncGenerator[None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    fail_for([repr(task) for task in left if not task.done()], "asyncio tasks left behind:")
+
+
+@pytest.fixture(autouse=True)
+def no_tasks_left(request: pytest.FixtureRequest) -> None:
+    """Fail the asyncio test if it leaves a task behind. (trio lets none be left.)"""
+    if request.node.get_closest_marker("asyncio") is not None:
+        request.getfixturevalue("_tasks_left")
+
+
+@pytest.fixture(scope="session")
+def realm() -> Generator[Realm, None, None]:
+    """A realm with a KDC, in this process's environment; the replay cache is in its folder."""
+    with Realm() as realm, pytest.MonkeyPatch.context() as patch:
+        replay = realm.folder / "replay"
+        replay.mkdir()
+        patch.setenv("KRB5RCACHEDIR", str(replay))
+        with realm.environ():
+            yield realm
+
+
+@pytest.fixture(scope="session")
+def www(realm: Realm) -> Service:
+    """The service ``HTTP/www.example.test``, its keys in the realm's keytab."""
+    return realm.service(f"HTTP/{HOSTNAME}")
+
+
+@pytest.fixture(scope="session")
+def alice(realm: Realm) -> User:
+    """The user ``alice`` with a ticket, in a cache that is not yet the environment's."""
+    return realm.user("alice")
+
+
+@pytest.fixture
+def signed_in(realm: Realm, alice: User, www: Service) -> Generator[User, None, None]:
+    """Alice's ticket cache is this process's: whoever begins to negotiate does so as her."""
+    with realm.environ(alice):
+        yield alice

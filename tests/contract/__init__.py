@@ -1,0 +1,1 @@
+"""The contract: behaviours that hold on every adapter, on every server."""

@@ -1,0 +1,1 @@
+"""The example applications, run as a reader runs them: as processes, with a real realm."""

@@ -1,0 +1,40 @@
+"""The application of the contract suite, once for each adapter.
+
+Every one has the same routes, so that one test speaks for all:
+
+=====================  =========================================================
+``/hello``             200, the principal; GET, HEAD, POST and OPTIONS
+``/echo``              POST: 200, the body that came
+``/who``               200, JSON: what each place that has the identity says
+``/stream``            200, the principal in pieces
+``/redirect``          302
+``/missing``           404, raised as the framework's HTTP error
+``/teapot``            418, made by a handler of the view's own exception
+``/both``              200, with a challenge of the view's own
+``/again``             401, returned, with a challenge of the view's own
+``/raised-again``      401, raised
+``/ws``                a WebSocket: the principal, then the end
+``/ws-own``            likewise, accepted with headers of the view's own
+``/ws-who``            likewise, with the JSON of ``/who``
+=====================  =========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Options = Mapping[str, Any]
+"""Options of ``init_kerberos`` and of ``Kerberos``."""
+
+OWN_CHALLENGE = 'Basic realm="own"'
+PIECES = 3
+
+
+class TeapotError(Exception):
+    """What the view of ``/teapot`` raises."""
+
+
+def pieces(user: str) -> list[bytes]:
+    """The body of ``/stream``."""
+    return [b"one,", b"two,", user.encode()]

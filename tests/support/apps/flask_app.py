@@ -1,0 +1,123 @@
+"""The contract's application on Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from asgiref.wsgi import WsgiToAsgi
+from flask import Flask, Response, abort, g, redirect, request
+
+from async_kerberos import Kerberos
+from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.adapters.flask import init_kerberos, requires_authentication
+
+from . import OWN_CHALLENGE, Options, TeapotError, pieces
+
+Action = Callable[[str], Any]
+
+
+def hello(user: str) -> str:
+    return user
+
+
+def echo(user: str) -> bytes:
+    return request.get_data()
+
+
+def who(user: str) -> dict[str, str]:
+    return {
+        "user": user,
+        "g": g.kerberos_identity.principal,
+        "service": g.kerberos_identity.service_principal,
+        "REMOTE_USER": request.environ["REMOTE_USER"],
+        "remote_user": request.remote_user or "",
+    }
+
+
+def stream(user: str) -> Response:
+    def produce() -> Iterator[bytes]:
+        yield from pieces(user)
+
+    return Response(produce(), mimetype="text/plain")
+
+
+def redirected(user: str) -> Any:
+    return redirect("/hello")
+
+
+def missing(user: str) -> Any:
+    abort(404)
+
+
+def teapot(user: str) -> Any:
+    raise TeapotError
+
+
+def both(user: str) -> Any:
+    return user, 200, {"WWW-Authenticate": OWN_CHALLENGE}
+
+
+def again(user: str) -> Any:
+    return "again", 401, {"WWW-Authenticate": OWN_CHALLENGE}
+
+
+def raised_again(user: str) -> Any:
+    abort(401)
+
+
+ACTIONS: dict[str, Action] = {
+    "/who": who,
+    "/stream": stream,
+    "/redirect": redirected,
+    "/missing": missing,
+    "/teapot": teapot,
+    "/both": both,
+    "/again": again,
+    "/raised-again": raised_again,
+}
+
+
+def _as_async(action: Action) -> Callable[[str], Awaitable[Any]]:
+    async def view(user: str) -> Any:
+        return action(user)
+
+    return view
+
+
+def build(options: Options | None, *, asynchronous: bool) -> Flask:
+    """The application: its views sync or async, configured or not."""
+    return build_configured(options, asynchronous=asynchronous)[0]
+
+
+def build_configured(options: Options | None, *, asynchronous: bool) -> tuple[Flask, Kerberos | None]:
+    """The application and its ``Kerberos``, where it is configured."""
+    app = Flask("contract")
+    kerberos = None if options is None else init_kerberos(app, **options)
+
+    def add(path: str, action: Action, methods: list[str]) -> None:
+        view: Callable[..., Any]
+        view = requires_authentication(_as_async(action)) if asynchronous else requires_authentication(action)
+        app.add_url_rule(path, path.strip("/"), view, methods=methods)
+
+    add("/hello", hello, ["GET", "POST", "OPTIONS"])
+    add("/echo", echo, ["POST"])
+    for path, action in ACTIONS.items():
+        add(path, action, ["GET"])
+
+    def answer_teapot(error: Exception) -> Any:
+        return "teapot", 418
+
+    app.register_error_handler(TeapotError, answer_teapot)
+    return app, kerberos
+
+
+def bridged(options: Options | None) -> Any:
+    """The application under an ASGI server."""
+    return WsgiToAsgi(build(options, asynchronous=False))
+
+
+def bridged_below_middleware(options: Options | None) -> Any:
+    """Likewise, and the middleware outside with the application's own ``Kerberos``."""
+    app, kerberos = build_configured(options, asynchronous=False)
+    return KerberosMiddleware(WsgiToAsgi(app), kerberos)

@@ -1,0 +1,332 @@
+"""Every adapter on every server that can run it: what the contract suite runs against."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart_trio import QuartTrio
+
+from async_kerberos import Kerberos
+from async_kerberos.testing import Realm
+
+from .apps import Options, asgi_app, fastapi_app, flask_app, quart_app, starlette_app
+from .guards import ThreadGuard
+from .http import Address, Connection, Response, WebSocketClient
+from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Werkzeug
+
+HOSTNAME = "www.example.test"
+
+# Below the length of any token of GSSAPI's, in bytes.
+TINY = 64
+
+INTRANET = 'Basic realm="intranet"'
+
+DEFAULT_VARIANT = "unconfigured"
+
+
+def variants(folder: Path) -> dict[str, Options | None]:
+    """The settings that a contract needs: ``""`` is the usual one, None is an application that configures nothing.
+
+    Args:
+        folder: the realm's.
+    """
+    return {
+        "": {"hostname": HOSTNAME},
+        DEFAULT_VARIANT: None,
+        "tiny": {"hostname": HOSTNAME, "max_token_size": TINY},
+        "retry": {"hostname": HOSTNAME, "failure_status": 401},
+        "intranet": {"hostname": HOSTNAME, "other_challenges": [INTRANET]},
+        "any-host": {"hostname": "*"},
+        "several-hosts": {"hostname": [HOSTNAME, "second.example.test"]},
+        "second": {"hostname": "second.example.test"},
+        "stale": {"hostname": "stale.example.test"},
+        "wrong-key": {"hostname": "wrongkey.example.test"},
+        "no-keytab": {"hostname": HOSTNAME, "keytab": str(folder / "no-such-keytab")},
+        "no-principal": {"hostname": "nokey.example.test"},
+    }
+
+
+def add_services(realm: Realm) -> None:
+    """The services that :func:`variants` speaks of, beside ``HTTP/www.example.test``."""
+    realm.service("HTTP/second.example.test")
+    realm.service("cifs/www.example.test")
+    realm.rekey(realm.service("HTTP/stale.example.test"), update_keytab=False)
+    # Made anew, a principal has other keys of the same version.
+    principal = realm.service("HTTP/wrongkey.example.test").principal
+    realm.kadmin("delprinc", "-force", principal)
+    realm.kadmin("addprinc", "-randkey", principal)
+    # Known to the KDC, and in no keytab of the server's.
+    realm.service("HTTP/nokey.example.test", keytab="elsewhere.keytab")
+
+
+class Switch:
+    """Several applications behind one server; the field ``X-Variant`` of a request says which it is for.
+
+    Args:
+        apps: the applications, by variant.
+        websocket_denials: whether the server's extension for them is passed on, or hidden from the applications.
+    """
+
+    def __init__(self, apps: Mapping[str, Any]) -> None:
+        self._apps = apps
+
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application of ASGI; the lifespan is that of the usual variant."""
+        fields = {name: value.decode() for name, value in scope.get("headers", ())}
+        if b"x-without-denials" in fields:
+            scope["extensions"] = {
+                name: value for name, value in scope["extensions"].items() if name != "websocket.http.response"
+            }
+        await self._apps[fields.get(b"x-variant", "")](scope, receive, send)
+
+    def wsgi(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """The application of WSGI."""
+        return self._apps[environ.get("HTTP_X_VARIANT", "")](environ, start_response)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter in one way of using it.
+
+    Attributes:
+        name: for the test's id.
+        build: makes the contract's application with options, or unconfigured with None.
+        servers: what can run it.
+        places: where its ``/who`` finds the identity.
+        websockets: whether it has any.
+        two_legs: whether it knows the client's connection, so that an exchange can have two legs.
+        early: whether it answers before the body is read.
+        raises: whether its framework has exceptions that make responses.
+    """
+
+    name: str
+    build: Callable[[Options | None], Any]
+    servers: Sequence[str]
+    places: frozenset[str] = frozenset()
+    websockets: bool = False
+    two_legs: bool = True
+    early: bool = True
+
+
+UVICORN = ("uvicorn-h11", "uvicorn-httptools")
+ASYNCIO = (*UVICORN, "hypercorn-asyncio")
+ANY_LOOP = (*ASYNCIO, "hypercorn-trio")
+WSGI = ("werkzeug", "gunicorn")
+
+_FLASK = frozenset({"user", "g", "service", "REMOTE_USER", "remote_user"})
+_QUART = frozenset({"user", "scope", "g", "service"})
+_STARLETTE = frozenset({"user", "scope", "service", "request.user", "request.user.identity", "auth"})
+_FASTAPI = frozenset({"user", "scope", "service"})
+_ASGI = frozenset({"scope", "service"})
+
+
+def _flask_sync(options: Options | None) -> Any:
+    return flask_app.build(options, asynchronous=False)
+
+
+def _flask_async(options: Options | None) -> Any:
+    return flask_app.build(options, asynchronous=True)
+
+
+ADAPTERS = {
+    adapter.name: adapter
+    for adapter in (
+        Adapter("flask-sync", _flask_sync, WSGI, _FLASK),
+        Adapter("flask-async", _flask_async, WSGI, _FLASK),
+        # The bridge reads the whole body first, and has no REMOTE_PORT. It serves on asyncio alone.
+        Adapter("flask-in-asgi", flask_app.bridged, ASYNCIO, _FLASK, two_legs=False, early=False),
+        Adapter("flask-in-asgi-below-middleware", flask_app.bridged_below_middleware, ASYNCIO, _FLASK),
+        Adapter(
+            "quart-async", lambda options: quart_app.build(options, asynchronous=True), ASYNCIO, _QUART, websockets=True
+        ),
+        Adapter("quart-sync", lambda options: quart_app.build(options, asynchronous=False), ASYNCIO, _QUART),
+        Adapter(
+            "quart-trio",
+            lambda options: quart_app.build(options, asynchronous=True, factory=QuartTrio),
+            ("hypercorn-trio",),
+            _QUART,
+            websockets=True,
+        ),
+        Adapter(
+            "quart-trio-sync",
+            lambda options: quart_app.build(options, asynchronous=False, factory=QuartTrio),
+            ("hypercorn-trio",),
+            _QUART,
+        ),
+        Adapter(
+            "starlette-async",
+            lambda options: starlette_app.functions(options, asynchronous=True),
+            ANY_LOOP,
+            _STARLETTE,
+            websockets=True,
+        ),
+        Adapter(
+            "starlette-sync", lambda options: starlette_app.functions(options, asynchronous=False), ANY_LOOP, _STARLETTE
+        ),
+        Adapter("starlette-methods", starlette_app.methods, ANY_LOOP, _STARLETTE, websockets=True),
+        Adapter("starlette-class", starlette_app.classes, ANY_LOOP, _STARLETTE, websockets=True),
+        Adapter("starlette-middleware", starlette_app.middleware, ANY_LOOP, _STARLETTE, websockets=True),
+        Adapter(
+            "fastapi-async",
+            lambda options: fastapi_app.build(options, asynchronous=True),
+            ANY_LOOP,
+            _FASTAPI,
+            websockets=True,
+        ),
+        Adapter("fastapi-sync", lambda options: fastapi_app.build(options, asynchronous=False), ANY_LOOP, _FASTAPI),
+        Adapter("asgi", asgi_app.build, ANY_LOOP, _ASGI, websockets=True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An adapter on a server."""
+
+    adapter: Adapter
+    server: str
+
+    def __str__(self) -> str:
+        return f"{self.adapter.name}-on-{self.server}"
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the server runs in the tests' process."""
+        return self.server != "gunicorn"
+
+    @contextlib.contextmanager
+    def run(self, folder: Path, threads: ThreadGuard) -> Generator[Running, None, None]:
+        """Serve all variants of the application.
+
+        Args:
+            folder: the realm's.
+            threads: told of the server's thread.
+        """
+        with closing_all(), self._server(folder, threads) as server:
+            yield Running(self, server.address, server.log)
+
+    def _server(self, folder: Path, threads: ThreadGuard) -> Server:
+        if self.server == "gunicorn":
+            env = {"CONTRACT_FOLDER": str(folder), "CONTRACT_ADAPTER": self.adapter.name}
+            return Gunicorn("tests.support.deployments:application", folder, env=env)
+        switch = _switch(self.adapter, folder)
+        if self.server == "werkzeug":
+            return Werkzeug(switch.wsgi, threads=threads)
+        name, _, detail = self.server.partition("-")
+        if name == "hypercorn":
+            return Hypercorn(switch.asgi, loop=detail, threads=threads)
+        http, _, ws = detail.partition("+")
+        return Uvicorn(switch.asgi, http=http, ws=ws or "wsproto", threads=threads)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A deployment that answers.
+
+    Attributes:
+        deployment: which.
+        address: where.
+        log: the file with its log, if it does not log in this process.
+    """
+
+    deployment: Deployment
+    address: Address
+    log: Path | None = field(default=None, repr=False)
+
+    @property
+    def adapter(self) -> Adapter:
+        """Its adapter."""
+        return self.deployment.adapter
+
+    def connect(self) -> Connection:
+        """A connection."""
+        return Connection(self.address)
+
+    def get(
+        self,
+        path: str = "/hello",
+        authorization: str | None = None,
+        *,
+        variant: str = "",
+        method: str = "GET",
+        body: bytes = b"",
+    ) -> Response:
+        """One request on a connection of its own."""
+        with self.connect() as connection:
+            return connection.request(path, authorization, method=method, fields=[("X-Variant", variant)], body=body)
+
+    def websocket(
+        self, path: str = "/ws", authorization: str | None = None, *, variant: str = "", denials: bool = True
+    ) -> WebSocketClient:
+        """The handshake of a WebSocket.
+
+        Args:
+            path: the path.
+            authorization: the value of ``Authorization``.
+            variant: which of the applications.
+            denials: whether the server's extension for denials is passed on to the application.
+        """
+        fields = {"X-Variant": variant} if denials else {"X-Variant": variant, "X-Without-Denials": "1"}
+        return WebSocketClient(self.address, path, authorization, fields=fields)
+
+    def logged(self, caplog: pytest.LogCaptureFixture) -> str:
+        """What the server has logged."""
+        if self.log is not None:
+            return self.log.read_text()
+        return "\n".join(record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+
+
+def _switch(adapter: Adapter, folder: Path) -> Switch:
+    return Switch({name: adapter.build(options) for name, options in variants(folder).items()})
+
+
+def application() -> Any:
+    """The WSGI application of the contract, in gunicorn's process."""
+    return _switch(ADAPTERS[os.environ["CONTRACT_ADAPTER"]], Path(os.environ["CONTRACT_FOLDER"])).wsgi
+
+
+@contextlib.contextmanager
+def closing_all() -> Generator[None, None, None]:
+    """Close every ``Kerberos`` that is made meanwhile."""
+    made: list[Kerberos] = []
+    original = Kerberos.__post_init__
+
+    def noting(kerberos: Kerberos) -> None:
+        original(kerberos)
+        made.append(kerberos)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kerberos, "__post_init__", noting)
+        try:
+            yield
+        finally:
+            for kerberos in made:
+                kerberos.close()
+
+
+ALL = [Deployment(adapter, server) for adapter in ADAPTERS.values() for server in adapter.servers]
+
+ONE_SERVER = [Deployment(adapter, adapter.servers[0]) for adapter in ADAPTERS.values()]
+"""Each adapter on one server, for what no server has a part in."""
+
+WEBSOCKETS = [
+    Deployment(adapter, server)
+    for adapter in ADAPTERS.values()
+    if adapter.websockets
+    for server in (
+        *(["uvicorn-h11+wsproto", "uvicorn-httptools+websockets"] if "uvicorn-h11" in adapter.servers else []),
+        *(server for server in adapter.servers if server.startswith("hypercorn")),
+    )
+]
+
+
+def on(deployments: Sequence[Deployment]) -> pytest.MarkDecorator:
+    """Run a test against each of these deployments; it takes ``deployed``."""
+    return pytest.mark.parametrize("deployed", deployments, indirect=True, ids=str)

@@ -1,0 +1,154 @@
+"""Guards that fail a test for what it, or the code under test, must not do: block a loop, or leave things behind."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import gssapi.raw as gss
+import pytest
+import trio
+
+# Looked up as attributes of gssapi.raw by the acceptor, at each call.
+_WATCHED = (
+    "acquire_cred",
+    "acquire_cred_from",
+    "add_cred",
+    "accept_sec_context",
+    "inquire_context",
+    "inquire_cred",
+    "inquire_cred_by_mech",
+    "set_neg_mechs",
+)
+
+# A hang guard: a thread that is about to end takes milliseconds.
+_SECONDS = 10.0
+
+
+def running_loop() -> str | None:
+    """Which event loop runs on this thread, if one does."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return "asyncio"
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return None
+    return "trio"
+
+
+class GssSpy:
+    """Calls through to GSSAPI, and notes each call made on a thread whose event loop waits for it.
+
+    Attributes:
+        calls: how often each function was called, on whichever thread.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[str, int] = {}
+        self._blocked: list[str] = []
+        self._originals: dict[str, Callable[..., Any]] = {}
+
+    def install(self) -> None:
+        """Put the spy in the place of the functions."""
+        for name in _WATCHED:
+            original: Callable[..., Any] = getattr(gss, name)
+            self._originals[name] = original
+            setattr(gss, name, self._watch(name, original))
+
+    def remove(self) -> None:
+        """Put the functions back."""
+        for name, original in self._originals.items():
+            setattr(gss, name, original)
+
+    def take_blocked(self) -> list[str]:
+        """What was noted since the last time."""
+        blocked, self._blocked = self._blocked, []
+        return blocked
+
+    def _watch(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.calls[name] = self.calls.get(name, 0) + 1
+            loop = running_loop()
+            if loop is not None:
+                stack = "".join(traceback.format_stack(limit=8)[:-1])
+                self._blocked.append(f"gssapi.raw.{name} on a thread with a running {loop} loop:\n{stack}")
+            return original(*args, **kwargs)
+
+        return watched
+
+
+class ThreadGuard:
+    """Knows which thread was started by which, and so which of them a test has left behind.
+
+    A server that lives longer than the test is declared by :meth:`adopt`: its threads, and those started by them, are
+    its own business until it stops.
+    """
+
+    def __init__(self) -> None:
+        self._starters: weakref.WeakKeyDictionary[threading.Thread, threading.Thread] = weakref.WeakKeyDictionary()
+        self._adopted: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._start = threading.Thread.start
+
+    def install(self) -> None:
+        """Begin to note who starts whom."""
+        start = self._start
+        starters = self._starters
+
+        @functools.wraps(start)
+        def noting_start(thread: threading.Thread) -> None:
+            starters[thread] = threading.current_thread()
+            start(thread)
+
+        threading.Thread.start = noting_start  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        """Stop noting."""
+        threading.Thread.start = self._start  # type: ignore[method-assign]
+
+    def adopt(self, thread: threading.Thread) -> None:
+        """Declare the thread of a server that outlives the test which starts it."""
+        self._adopted.add(thread)
+
+    def left_behind(self, before: set[threading.Thread]) -> list[str]:
+        """The threads that were not there before, are nobody's, and do not end."""
+        left: list[str] = []
+        for thread in threading.enumerate():
+            if thread in before or _is_worker(thread) or self._is_servers(thread):
+                continue
+            thread.join(_SECONDS)
+            if thread.is_alive():
+                left.append(thread.name)
+        return left
+
+    def _is_servers(self, thread: threading.Thread) -> bool:
+        seen: threading.Thread | None = thread
+        while seen is not None:
+            if seen in self._adopted and seen.is_alive():
+                return True
+            seen = self._starters.get(seen)
+        return False
+
+
+def _is_worker(thread: threading.Thread) -> bool:
+    prefix, _, number = thread.name.rpartition("-")
+    if prefix == "async-kerberos" and number.isdigit():
+        return True
+    # trio keeps threads that have nothing to do for ten seconds more, for the whole process; a busy one is named for
+    # what it does. execnet's threads are those of pytest-xdist.
+    return thread.name.startswith("Trio thread ") or "execnet" in type(thread).__module__
+
+
+def fail_for(problems: list[str], what: str) -> None:
+    """Fail the test if there are any."""
+    if problems:
+        pytest.fail(what + "\n" + "\n".join(problems), pytrace=False)

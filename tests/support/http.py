@@ -1,0 +1,222 @@
+"""A raw HTTP/1.1 client: one socket, every header field as it came, and nothing done unasked."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import h11
+
+Address = tuple[str, int] | str
+"""Host and port, or the path of a Unix socket."""
+
+# A hang guard: no test waits that long for anything.
+SECONDS = 30.0
+
+Fields = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the server answered.
+
+    Attributes:
+        status: the status code.
+        fields: all header fields in order, the names in small letters.
+        body: the body.
+    """
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+    def values(self, name: str) -> list[str]:
+        """The values of all fields of this name."""
+        return [value for field, value in self.fields if field == name.lower()]
+
+    @property
+    def challenges(self) -> list[str]:
+        """The values of ``WWW-Authenticate``."""
+        return self.values("www-authenticate")
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+class Connection:
+    """One connection, kept open until it is closed or the server closes it."""
+
+    def __init__(self, address: Address) -> None:
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(SECONDS)
+            self.socket.connect(address)
+        else:
+            self.socket = socket.create_connection(address, timeout=SECONDS)
+        self._protocol = h11.Connection(h11.CLIENT)
+        self.continued = False
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    @property
+    def port(self) -> int:
+        """The client's port."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    @property
+    def trailing(self) -> bytes:
+        """What came after the answer to an upgrade."""
+        return self._protocol.trailing_data[0]
+
+    def request(
+        self,
+        path: str,
+        authorization: str | None = None,
+        *,
+        method: str = "GET",
+        fields: Fields = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Send one request and read the answer to it."""
+        if self._protocol.our_state is h11.DONE:
+            self._protocol.start_next_cycle()
+        self.send_head(path, authorization, method=method, fields=fields, length=len(body) if body else None)
+        if body:
+            self._send(h11.Data(body))
+        self._send(h11.EndOfMessage())
+        return self.read()
+
+    def send_head(
+        self,
+        path: str,
+        authorization: str | None = None,
+        *,
+        method: str = "GET",
+        fields: Fields = (),
+        length: int | None = None,
+    ) -> None:
+        """Send the head of a request, and nothing of its body."""
+        headers = [("Host", "www.example.test"), *fields]
+        if authorization is not None:
+            headers.append(("Authorization", authorization))
+        if length is not None:
+            headers.append(("Content-Length", str(length)))
+        self._send(h11.Request(method=method, target=path, headers=headers))
+
+    def read(self) -> Response:
+        """Read an answer to its end; that to an upgrade, as far as the head goes."""
+        response: Response | None = None
+        body = b""
+        while True:
+            event = self._protocol.next_event()
+            if event is h11.NEED_DATA:
+                self._protocol.receive_data(self.socket.recv(65536))
+            elif isinstance(event, (h11.Response, h11.InformationalResponse)):
+                if event.status_code == 100:
+                    self.continued = True
+                    continue
+                fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers)
+                response = Response(event.status_code, fields)
+                if event.status_code == 101:
+                    return response
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                assert response is not None
+                return Response(response.status, response.fields, body)
+            else:
+                raise AssertionError(f"the server closed the connection instead of answering: {event!r}")
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._protocol.send(event)
+        if data:
+            self.socket.sendall(data)
+
+
+def get(
+    address: Address,
+    path: str,
+    authorization: str | None = None,
+    *,
+    method: str = "GET",
+    fields: Fields = (),
+    body: bytes = b"",
+) -> Response:
+    """One request on a connection of its own."""
+    with Connection(address) as connection:
+        return connection.request(path, authorization, method=method, fields=fields, body=body)
+
+
+class WebSocketClient:
+    """The handshake of a WebSocket, and as much of the protocol (RFC 6455) as it takes to read one text."""
+
+    def __init__(
+        self, address: Address, path: str, authorization: str | None = None, *, fields: Mapping[str, str] | None = None
+    ) -> None:
+        self._connection = Connection(address)
+        key = base64.b64encode(os.urandom(16)).decode("ascii")
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+            **(fields or {}),
+        }
+        try:
+            self.response = self._connection.request(path, authorization, fields=list(headers.items()))
+        except BaseException:
+            self._connection.close()
+            raise
+        self._buffer = b"" if self.response.status != 101 else self._connection.trailing
+
+    def __enter__(self) -> WebSocketClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def receive_text(self) -> str:
+        """The next message, a short text."""
+        first, length = self._take(2)
+        assert first == 0x81, f"a whole text frame expected, not {first:#x}"
+        assert length < 126
+        return self._take(length).decode()
+
+    def receive_close(self) -> int:
+        """The code of the closing frame that comes next."""
+        first, length = self._take(2)
+        assert first == 0x88, f"a closing frame expected, not {first:#x}"
+        return int.from_bytes(self._take(length)[:2], "big")
+
+    def send_text(self, text: str) -> None:
+        """Send a short text."""
+        payload = text.encode()
+        # RFC 6455, section 5.3: a client masks what it sends; by zeros, it stays what it was.
+        self._connection.socket.sendall(bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload)
+
+    def _take(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            more = self._connection.socket.recv(65536)
+            assert more, "the server closed the connection"
+            self._buffer += more
+        taken, self._buffer = self._buffer[:count], self._buffer[count:]
+        return taken
