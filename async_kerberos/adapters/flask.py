@@ -141,7 +141,7 @@ def _add_reply(accepted: Accepted, response: Response) -> Response:
 def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     address: str = environ.get("REMOTE_ADDR", "")
-    port: str = environ.get("REMOTE_PORT", "")
+    port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
     # ProxyFix puts the client's address beside the port of the proxy's connection, which any client may share.
     owns_connection = (
         environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1")
