@@ -1,0 +1,161 @@
+"""Everything that the README shows is run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import socket
+import subprocess
+import types
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from async_kerberos import Kerberos
+from async_kerberos.testing import Realm, User
+
+from ..support.initiator import fresh
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+HOST = "www.example.com"
+
+
+def blocks(language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return found
+
+
+def run(source: str) -> Any:
+    module = types.ModuleType("readme")
+    exec(compile(source, "README.md", "exec"), module.__dict__)
+    return module
+
+
+APPS = [block for block in blocks("python") if "\napp = " in block]
+
+
+def framework(source: str) -> str:
+    (name,) = set(re.findall(r"async_kerberos\.adapters\.(\w+)", source))
+    return str(name)
+
+
+async def get(app: Any, path: str, headers: dict[str, str], method: str = "GET") -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+        return await client.request(method, path, headers=headers)
+
+
+def request(app: Any, path: str, authorization: str | None = None, method: str = "GET") -> tuple[int, str, list[str]]:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    if hasattr(app, "wsgi_app"):
+        answer = app.test_client().open(path, method=method, headers=headers)
+        return answer.status_code, answer.text, answer.headers.getlist("WWW-Authenticate")
+    response = anyio.run(get, app, path, headers, method)
+    return response.status_code, response.text, response.headers.get_list("www-authenticate")
+
+
+@pytest.fixture(scope="module")
+def site(realm: Realm) -> None:
+    realm.service(f"HTTP/{HOST}")
+    realm.service(f"HTTP/{socket.gethostname()}")
+
+
+@pytest.fixture
+def user(site: None, signed_in: User) -> User:
+    return signed_in
+
+
+def test_there_is_one_for_each_framework() -> None:
+    """The README shows each framework."""
+    assert {framework(source) for source in APPS} == {"flask", "quart", "starlette", "fastapi", "asgi"}
+    assert len(APPS) == 7
+
+
+@pytest.mark.parametrize("source", APPS, ids=framework)
+def test_app(source: str, user: User) -> None:
+    """Each application runs as it stands: 401 without a ticket, the user's name and the reply with one."""
+    app = run(source).app
+    assert request(app, "/protected")[::2] == (401, ["Negotiate"])
+    status, text, replies = request(app, "/protected", fresh(f"HTTP@{HOST}"))
+    name, _, realm = user.principal.partition("@")
+    assert status == 200
+    assert f"Hello, {user.principal}" in text or f"Hello, {name} of {realm}" in text
+    assert len(replies) == 1
+    assert replies[0].startswith("Negotiate ")
+
+
+def test_without_init(user: User) -> None:
+    """Without ``init_kerberos``, the service is this host's."""
+    source = APPS[0].replace(f'init_kerberos(app, hostname="{HOST}")\n', "")
+    assert "init_kerberos(" not in source
+    status, text, _ = request(run(source).app, "/protected", fresh(f"HTTP@{socket.gethostname()}"))
+    assert (status, text) == (200, f"Hello, {user.principal}")
+
+
+def test_preflight_on_flask(user: User) -> None:
+    """The recipe lets through what Flask answers by itself, and nothing else."""
+    (source,) = [source for source in APPS if "def guard" in source]
+    app = run(source).app
+    assert request(app, "/protected", method="OPTIONS")[0] == 200
+    assert request(app, "/protected")[0] == 401
+    assert request(app, "/nowhere", method="OPTIONS")[0] == 401
+
+
+def test_preflight_outside_the_middleware(user: User) -> None:
+    """CORS outside the middleware answers the preflight; an OPTIONS request that is none needs a ticket."""
+    (source,) = [source for source in APPS if "CORSMiddleware" in source]
+    app = run(source).app
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+    assert anyio.run(get, app, "/protected", headers, "OPTIONS").status_code == 200
+    assert request(app, "/protected", method="OPTIONS")[0] == 401
+
+
+def test_realm(user: User) -> None:
+    """The snippet for tests makes a realm of its own."""
+    (source,) = [block for block in blocks("python") if block not in APPS]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        run(source)
+    assert output.getvalue() == "alice@KRBTEST.COM\n"
+
+
+def test_settings() -> None:
+    """The table of settings has each option, and the defaults it says."""
+    table = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", README, re.MULTILINE))
+    options = {field.name for field in dataclasses.fields(Kerberos) if field.init}
+    assert set(table) == options
+    kerberos = Kerberos()
+    assert table["max_token_size"] == f"{kerberos.max_token_size:,}"
+    assert table["failure_status"] == str(kerberos.failure_status)
+    for shown, value in (("half_open", kerberos.half_open), ("workers", kerberos.workers)):
+        (arguments,) = re.findall(rf"^\| `{shown}` \| `(\w+\(.*?\))`", README, re.MULTILINE)
+        assert eval(arguments, {type(value).__name__: type(value)}) == value
+    (decorator,) = re.findall(r"kerberos=(Kerberos\(.*?\))\)`", README)
+    assert eval(decorator, {"Kerberos": Kerberos}).hostname == "admin.example.com"
+
+
+def test_commands() -> None:
+    """The commands that the README names are targets of the Makefile, and its files are there."""
+    commands = re.findall(r"^(make \w+)", "".join(blocks("sh")), re.MULTILINE)
+    assert commands == ["make demo", "make test"]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_keytab_commands(realm: Realm, user: User) -> None:
+    """The commands for principals and keytabs do what the README says, put to the realm's own programs."""
+    queries = re.findall(r"`kadmin -q '([^']+)'`", README)
+    assert [query.split()[0] for query in queries] == ["addprinc", "ktadd"]
+    keytab = realm.folder / "readme.keytab"
+    for query in queries:
+        words = query.replace("/etc/http.keytab", str(keytab)).replace(HOST, "readme.example.com").split()
+        realm.kadmin(*words)
+    listed = subprocess.run(["klist", "-k", str(keytab)], capture_output=True, text=True, check=True)
+    assert "HTTP/readme.example.com@" in listed.stdout
