@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -9,7 +10,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import anyio.from_thread
 
-from .._asgi import IDENTITY, App, Receive, Scope, Send, authenticate_scope, carry, send_denial, sign_in_of
+from .._asgi import (
+    IDENTITY,
+    App,
+    Receive,
+    Scope,
+    Send,
+    authenticate_scope,
+    carry,
+    encode_headers,
+    send_denial,
+    sign_in_of,
+)
 from .._kerberos import Hostname, Kerberos
 from .._outcomes import Denied, Identity
 from .._views import View, inspect_view, is_async
@@ -281,18 +293,25 @@ def _replying_websocket(websocket: WebSocket) -> WebSocket:
 def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
     """Append the reply to what a view returned, unless something further out adds it, or it is a 401."""
     sign_in = sign_in_of(connection.scope)
-    if isinstance(response, Response) and not sign_in.adds_reply and response.status_code != 401:
-        for name, value in sign_in.take_reply():
-            response.headers.append(name, value)
-    return response
+    if not isinstance(response, Response) or sign_in.adds_reply or response.status_code == 401:
+        return response
+    # A view may return one object to many users: what is appended goes to a copy.
+    replying = copy.copy(response)
+    replying.__dict__.pop("_headers", None)  # Starlette's view of the old list, made at first use
+    replying.raw_headers = [*response.raw_headers, *encode_headers(sign_in.take_reply())]
+    return replying
 
 
 def _with_reply_on_error(connection: HTTPConnection[Any], error: HTTPException) -> HTTPException:
     sign_in = sign_in_of(connection.scope)
-    if not sign_in.adds_reply and error.status_code != 401:
-        # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
-        headers = dict(error.headers or {})
-        for name, value in sign_in.take_reply():
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        error.headers = headers
-    return error
+    if sign_in.adds_reply or error.status_code == 401:
+        return error
+    # As above, a copy; by hand, for copy.copy would call the constructor, and cannot know with what.
+    replying = type(error).__new__(type(error), *error.args)
+    replying.__dict__.update(error.__dict__)
+    # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
+    headers = dict(error.headers or {})
+    for name, value in sign_in.take_reply():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    replying.headers = headers
+    return replying.with_traceback(error.__traceback__)

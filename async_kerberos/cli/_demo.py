@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import threading
+import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 from urllib.request import getproxies_environment
@@ -15,12 +16,13 @@ from urllib.request import getproxies_environment
 from ._screen import Screen, logging_to, printable
 from ._server import DemoError, Example, listen, serving
 from ._sign_in import Answer, Client, masked
-from ._signals import EndingSignals, Signalled
+from ._signals import EndingSignals
 
 if TYPE_CHECKING:
     from ..testing import Service, User
 
 _HOST = "localhost"
+_POLL_SECONDS = 0.1  # too short to be felt after Ctrl-C, and long enough to cost nothing
 _ACCESS_LOGS = ("uvicorn.access", "werkzeug")
 # The sign-in is shown in full by the client; the server's own lines about it would only come between.
 _LEVELS = {"async_kerberos": logging.INFO, **dict.fromkeys(_ACCESS_LOGS, logging.WARNING)}
@@ -40,16 +42,18 @@ def run_demo(example: Example, *, port: int, once: bool, screen: Screen) -> None
         RealmError: the realm did not start.
         Signalled: a signal ended it, other than Ctrl-C while it served.
     """
-    with EndingSignals() as signals:
-        stack = contextlib.ExitStack()
-        try:
-            _run(example, port, once, screen, stack)
-        finally:
-            signals.disarm()
-            stack.close()
+    signals = EndingSignals()
+    stack = contextlib.ExitStack()
+    try:
+        _run(example, port, once, screen, signals, stack)
+    finally:
+        signals.disarm()
+        stack.close()
 
 
-def _run(example: Example, port: int, once: bool, screen: Screen, stack: contextlib.ExitStack) -> None:
+def _run(
+    example: Example, port: int, once: bool, screen: Screen, signals: EndingSignals, stack: contextlib.ExitStack
+) -> None:
     from ..testing import Realm  # The command has to work where the extra `testing` is missing.
 
     listener = stack.enter_context(listen(port))
@@ -72,8 +76,9 @@ def _run(example: Example, port: int, once: bool, screen: Screen, stack: context
     stack.enter_context(_variable("KERBEROS_HOSTNAME", _HOST))
     server = stack.enter_context(serving(example, example.load(), listener))
     _sign_in(Client(_HOST, port), user, service, screen)
+    signals.check()
     if not once:
-        _serve(server, user, url, screen)
+        _serve(server, signals, user, url, screen)
 
 
 def _sign_in(client: Client, user: User, service: Service, screen: Screen) -> None:
@@ -114,19 +119,20 @@ def _show(screen: Screen, authorization: str | None, answer: Answer) -> None:
         screen.line(f"< {printable(line)}")
 
 
-def _serve(server: threading.Thread, user: User, url: str, screen: Screen) -> None:
+def _serve(server: threading.Thread, signals: EndingSignals, user: User, url: str, screen: Screen) -> None:
+    signals.disarm()
     screen.title("Try it by hand, in another terminal:")
     screen.command(_curl(user, url))
-    screen.line("Serving until Ctrl-C.")
     for name in _ACCESS_LOGS:
         logging.getLogger(name).setLevel(logging.INFO)
-    try:
-        server.join()
-    except Signalled as signalled:
-        if signalled.number != signal.SIGINT:
-            raise
-        screen.end()
-        return
+    screen.line("Serving until Ctrl-C.")
+    while server.is_alive():
+        if signals.received == signal.SIGINT:
+            screen.end()
+            return
+        signals.check()
+        # Not server.join(): a signal that comes just before a thread begins to wait for a lock does not wake it.
+        time.sleep(_POLL_SECONDS)
     raise DemoError("the server ended by itself; its log is above")
 
 

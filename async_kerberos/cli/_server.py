@@ -128,8 +128,8 @@ def _uvicorn(app: Any, listener: socket.socket) -> Generator[threading.Thread, N
     config = uvicorn.Config(app, log_config=None, log_level=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo server", daemon=True)
-    thread.start()
     try:
+        thread.start()
         deadline = time.monotonic() + _START_SECONDS
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
