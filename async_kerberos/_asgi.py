@@ -17,7 +17,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Frameworks type the arguments of their applications each in another way.
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _NEAREST = "async_kerberos.nearest"
 _SIGN_IN = "async_kerberos.sign_in"

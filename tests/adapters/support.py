@@ -1,0 +1,58 @@
+"""Requests made in process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import httpx
+
+from ..support.initiator import Initiator, reply_token
+
+HOST = "www.example.test"
+SECOND = "adapters.example.test"
+
+
+class Answer:
+    """An answer, whoever made it.
+
+    Attributes:
+        status: the status code.
+        text: the body.
+        challenges: the values of ``WWW-Authenticate``.
+    """
+
+    def __init__(self, status: int, text: str, challenges: list[str]) -> None:
+        self.status = status
+        self.text = text
+        self.challenges = challenges
+
+
+async def _call(app: Any, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        return await client.request(method, path, headers=headers)
+
+
+def ask(
+    app: Any, path: str, authorization: str | None = None, *, method: str = "GET", backend: str = "asyncio"
+) -> Answer:
+    """Make a request of an ASGI application, or of a Flask one."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    if hasattr(app, "test_client") and not hasattr(app, "asgi_app"):
+        response = app.test_client().open(path, method=method, headers=headers)
+        return Answer(response.status_code, response.text, response.headers.getlist("WWW-Authenticate"))
+    answer = anyio.run(_call, app, method, path, headers, backend=backend)
+    return Answer(answer.status_code, answer.text, answer.headers.get_list("www-authenticate"))
+
+
+def check(app: Any, path: str, user: str, *, host: str = HOST, method: str = "GET", backend: str = "asyncio") -> None:
+    """Nobody gets in without a ticket; with one the user does, and the reply comes once and verifies."""
+    without = ask(app, path, method=method, backend=backend)
+    assert (without.status, without.challenges) == (401, ["Negotiate"])
+    initiator = Initiator(f"HTTP@{host}")
+    answer = ask(app, path, initiator.header, method=method, backend=backend)
+    assert (answer.status, answer.text) == (200, user)
+    initiator.verify(reply_token(answer.challenges))
+    assert len(answer.challenges) == 1

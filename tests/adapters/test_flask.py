@@ -1,0 +1,227 @@
+"""Flask: where the decorator can stand, and what the view finds."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import pytest
+from flask import Blueprint, Flask, Response, g, request
+from flask.views import MethodView
+
+from async_kerberos import Kerberos
+from async_kerberos.adapters.flask import init_kerberos, requires_authentication
+
+from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
+from .support import HOST, SECOND, ask, check
+
+
+def greet(user: str) -> str:
+    return user
+
+
+def say_nothing(user: str) -> None: ...
+
+
+@pytest.fixture
+def app() -> Flask:
+    app = Flask(__name__)
+    init_kerberos(app, hostname=HOST)
+    return app
+
+
+def test_function(app: Flask, user: str) -> None:
+    """The decorator takes functions, sync and async, bare, with parentheses and with a Kerberos of their own."""
+
+    @app.get("/bare")
+    @requires_authentication
+    def bare(user: str) -> str:
+        return user
+
+    @app.get("/parentheses/<int:number>")
+    @requires_authentication()
+    async def parentheses(user: str, number: int) -> str:
+        return f"{user}{number}"
+
+    @app.get("/own")
+    @requires_authentication(kerberos=Kerberos(hostname=SECOND))
+    def own(user: str) -> str:
+        return user
+
+    check(app, "/bare", user)
+    check(app, "/parentheses/7", f"{user}7")
+    check(app, "/own", user, host=SECOND)
+    assert ask(app, "/own", fresh()).status == 403
+
+
+def test_method_view(app: Flask, user: str) -> None:
+    """Methods of a ``MethodView`` can be decorated, and all of them together by ``decorators``."""
+
+    class Methods(MethodView):
+        @requires_authentication
+        def get(self, user: str, number: int) -> str:
+            return f"{user}{number}{type(self).__name__}"
+
+        @requires_authentication
+        async def post(self, user: str, number: int) -> str:
+            return f"{user}{number}"
+
+    class Decorated(MethodView):
+        decorators: ClassVar[list[Any]] = [requires_authentication]
+
+        def get(self, user: str, number: int) -> str:
+            return f"{user}{number}"
+
+    app.add_url_rule("/methods/<int:number>", view_func=Methods.as_view("methods"))
+    app.add_url_rule("/decorated/<int:number>", view_func=Decorated.as_view("decorated"))
+    check(app, "/methods/7", f"{user}7Methods")
+    check(app, "/methods/7", f"{user}7", method="POST")
+    check(app, "/decorated/7", f"{user}7")
+
+
+def test_before_request(app: Flask, user: str) -> None:
+    """As a ``before_request`` of the application or a blueprint it guards all of it; a view inside takes no step."""
+    blueprint = Blueprint("part", __name__, url_prefix="/part")
+
+    @blueprint.before_request
+    @requires_authentication
+    def guard(user: str) -> None:
+        g.guarded = user
+
+    @blueprint.get("/guarded")
+    def guarded() -> str:
+        return str(g.guarded)
+
+    @blueprint.get("/twice")
+    @requires_authentication
+    def twice(user: str) -> str:
+        return user
+
+    @app.get("/open")
+    def open_view() -> str:
+        return "open"
+
+    app.register_blueprint(blueprint)
+    check(app, "/part/guarded", user)
+    check(app, "/part/twice", user)
+    assert ask(app, "/open").text == "open"
+
+    whole = Flask(__name__)
+    init_kerberos(whole, hostname=HOST)
+    whole.before_request(requires_authentication(say_nothing))
+    whole.add_url_rule("/", view_func=lambda: request.remote_user or "")
+    check(whole, "/", user)
+    assert ask(whole, "/nowhere").status == 401
+    assert ask(whole, "/nowhere", fresh()).status == 404
+
+
+def test_two_objects_on_one_request(app: Flask, user: str) -> None:
+    """Below another object's check the token is not stepped again: the view's own rules decide."""
+
+    @app.before_request
+    @requires_authentication(kerberos=Kerberos(hostname="*"))
+    def guard(user: str) -> None: ...
+
+    @app.get("/")
+    @requires_authentication
+    def view(user: str) -> str:
+        return user
+
+    check(app, "/", user)
+    assert ask(app, "/", fresh(f"HTTP@{SECOND}")).status == 403
+
+
+def test_what_the_view_finds(app: Flask, user: str) -> None:
+    """The identity is at ``g.kerberos_identity``, the principal at ``REMOTE_USER``."""
+
+    @app.get("/")
+    @requires_authentication
+    def view(user: str) -> list[Any]:
+        identity = g.kerberos_identity
+        return [identity.principal, identity.service_principal, request.environ["REMOTE_USER"], request.remote_user]
+
+    client = app.test_client()
+    assert client.get("/", headers={"Authorization": fresh()}).json == [user, f"HTTP/{HOST}", user, user]
+
+
+def test_requests_do_not_mix(app: Flask, user: str) -> None:
+    """A request without a ticket is not signed in by an earlier one, nor by one that it is made within."""
+
+    @app.get("/inner")
+    @requires_authentication
+    def inner(user: str) -> str:
+        return user
+
+    @app.get("/outer")
+    @requires_authentication
+    def outer(user: str) -> str:
+        return str(app.test_client().get("/inner").status_code)
+
+    assert ask(app, "/outer", fresh()).text == "401"
+    assert ask(app, "/inner").status == 401
+
+
+@pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({"REMOTE_PORT": "40000"}, 200),
+        ({"REMOTE_PORT": 40000}, 200),
+        ({}, 403),
+        ({"REMOTE_PORT": "0"}, 403),
+        ({"REMOTE_PORT": ""}, 403),
+        ({"REMOTE_PORT": "40000", "REMOTE_ADDR": ""}, 403),
+        ({"REMOTE_PORT": "40000", "SERVER_PROTOCOL": "HTTP/2"}, 403),
+        ({"REMOTE_PORT": "40000", "werkzeug.proxy_fix.orig": {}}, 403),
+    ],
+)
+def test_two_legs(app: Flask, user: str, environ: dict[str, Any], status: int) -> None:
+    """An exchange of two legs completes where the server tells the client's connection, and is refused elsewhere."""
+    app.add_url_rule("/", view_func=requires_authentication(greet))
+    client = app.test_client()
+    initiator = Initiator(flags=TWO_LEGS)
+    first = client.get("/", headers={"Authorization": initiator.header}, environ_overrides=environ)
+    assert first.status_code == (401 if status == 200 else 403)
+    if status == 200:
+        token = initiator.step(reply_token(first.headers.getlist("WWW-Authenticate")))
+        second = client.get("/", headers={"Authorization": negotiate(token)}, environ_overrides=environ)
+        assert (second.status_code, second.text) == (200, user)
+
+
+def test_errors_carry_the_reply(app: Flask, user: str) -> None:
+    """A view's error that nobody handles still proves the server; its own 401 carries no reply."""
+
+    @app.get("/crash")
+    @requires_authentication
+    def crash(user: str) -> str:
+        raise LookupError("lost")
+
+    @app.get("/again")
+    @requires_authentication
+    def again(user: str) -> Response:
+        return Response(status=401)
+
+    initiator = Initiator()
+    answer = ask(app, "/crash", initiator.header)
+    assert answer.status == 500
+    initiator.verify(reply_token(answer.challenges))
+    assert ask(app, "/again", fresh()).challenges == []
+
+
+def test_defaults(this_host: str, user: str) -> None:
+    """An application that configures nothing demands a ticket for this host."""
+    app = Flask(__name__)
+    app.add_url_rule("/", view_func=requires_authentication(greet))
+    check(app, "/", user, host=this_host)
+
+
+def test_two_applications(app: Flask, user: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Two applications in one process keep their own settings, and each logs its principal."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    other = Flask(__name__)
+    assert init_kerberos(other, hostname=SECOND).hostname == SECOND
+    assert f"Kerberos: server is HTTP/{SECOND}@KRBTEST.COM" in caplog.messages
+    for either in (app, other):
+        either.add_url_rule("/", view_func=requires_authentication(greet))
+    check(app, "/", user)
+    check(other, "/", user, host=SECOND)
+    assert ask(app, "/", fresh(f"HTTP@{SECOND}")).status == 403

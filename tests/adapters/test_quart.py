@@ -1,0 +1,197 @@
+"""Quart: where the decorator can stand, and what the view finds. (WebSockets on real servers are the contract's.)"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+from quart import Blueprint, Quart, g, request, websocket
+from quart.testing import WebsocketResponseError
+from quart.views import MethodView
+
+from async_kerberos import Kerberos
+from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.adapters.quart import init_kerberos, requires_authentication
+
+from ..support.initiator import Initiator, fresh, reply_token
+from .support import HOST, SECOND, ask, check
+
+
+def say_nothing(user: str) -> None: ...
+
+
+@pytest.fixture
+def app() -> Quart:
+    app = Quart(__name__)
+    init_kerberos(app, hostname=HOST)
+    return app
+
+
+def test_function(app: Quart, user: str) -> None:
+    """The decorator takes functions, async and sync, bare, with parentheses and with a Kerberos of their own."""
+
+    @app.get("/bare")
+    @requires_authentication
+    async def bare(user: str) -> str:
+        return user
+
+    @app.get("/sync/<int:number>")
+    @requires_authentication()
+    def sync(user: str, number: int) -> str:
+        return f"{user}{number}"
+
+    @app.get("/own")
+    @requires_authentication(kerberos=Kerberos(hostname=SECOND))
+    async def own(user: str) -> str:
+        return user
+
+    check(app, "/bare", user)
+    check(app, "/sync/7", f"{user}7")
+    check(app, "/own", user, host=SECOND)
+    assert ask(app, "/own", fresh()).status == 403
+
+
+def test_method_view(app: Quart, user: str) -> None:
+    """Methods of a ``MethodView`` can be decorated, and all of them together by ``decorators``."""
+
+    class Methods(MethodView):
+        @requires_authentication
+        async def get(self, user: str, number: int) -> str:
+            return f"{user}{number}{type(self).__name__}"
+
+        @requires_authentication
+        def post(self, user: str, number: int) -> str:
+            return f"{user}{number}"
+
+    class Decorated(MethodView):
+        decorators: ClassVar[list[Any]] = [requires_authentication]
+
+        async def get(self, user: str, number: int) -> str:
+            return f"{user}{number}"
+
+    app.add_url_rule("/methods/<int:number>", view_func=Methods.as_view("methods"))
+    app.add_url_rule("/decorated/<int:number>", view_func=Decorated.as_view("decorated"))
+    check(app, "/methods/7", f"{user}7Methods")
+    check(app, "/methods/7", f"{user}7", method="POST")
+    check(app, "/decorated/7", f"{user}7")
+
+
+def test_before_request(app: Quart, user: str) -> None:
+    """As a ``before_request`` of the application or a blueprint it guards all of it; a view inside takes no step."""
+    blueprint = Blueprint("part", __name__, url_prefix="/part")
+
+    @blueprint.before_request
+    @requires_authentication
+    async def guard(user: str) -> None:
+        g.guarded = user
+
+    @blueprint.get("/guarded")
+    async def guarded() -> str:
+        return str(g.guarded)
+
+    @blueprint.get("/twice")
+    @requires_authentication
+    async def twice(user: str) -> str:
+        return user
+
+    @app.get("/open")
+    async def open_view() -> str:
+        return "open"
+
+    app.register_blueprint(blueprint)
+    check(app, "/part/guarded", user)
+    check(app, "/part/twice", user)
+    assert ask(app, "/open").text == "open"
+    app.before_request(requires_authentication(say_nothing))
+    assert ask(app, "/open").status == 401
+    check(app, "/open", "open")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("guards", ["view", "application", "blueprint", "both"])
+async def test_websocket(app: Quart, user: str, guards: str) -> None:
+    """A WebSocket is guarded by its view, or by ``before_websocket`` of the application or a blueprint."""
+    blueprint = Blueprint("part", __name__)
+
+    async def guard(user: str) -> None:
+        g.guarded = user
+
+    async def talk(*users: str) -> None:
+        await websocket.send(users[0] if users else g.guarded)
+
+    view: Any = requires_authentication(talk) if guards in ("view", "both") else talk
+    blueprint.websocket("/talk")(view)
+    if guards in ("blueprint", "both"):
+        blueprint.before_websocket(requires_authentication(guard))
+    if guards == "application":
+        app.before_websocket(requires_authentication(guard))
+    app.register_blueprint(blueprint)
+
+    client: Any = app.test_client()
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with client.websocket("/talk") as connection:
+            await connection.receive()
+    assert refused.value.response.status_code == 401
+    assert refused.value.response.headers.getlist("WWW-Authenticate") == ["Negotiate"]
+    initiator = Initiator()
+    async with client.websocket("/talk", headers={"Authorization": initiator.header}) as connection:
+        assert await connection.receive() == user
+
+
+def test_what_the_view_finds(app: Quart, user: str) -> None:
+    """The identity is at ``g.kerberos_identity`` and in the scope."""
+
+    @app.get("/")
+    @requires_authentication
+    async def view(user: str) -> str:
+        scope: Any = request.scope
+        assert scope["kerberos"] == g.kerberos_identity
+        return f"{g.kerberos_identity} {g.kerberos_identity.service_principal}"
+
+    assert ask(app, "/", fresh()).text == f"{user} HTTP/{HOST}"
+
+
+def test_below_a_middleware(app: Quart, user: str) -> None:
+    """Below an ASGI middleware a view takes no second step, and the reply comes once."""
+
+    @app.get("/")
+    @requires_authentication
+    async def view(user: str) -> str:
+        return user
+
+    kerberos: Kerberos = app.extensions["async_kerberos"]
+    for outer in (kerberos, Kerberos(hostname="*")):
+        check(KerberosMiddleware(app, outer), "/", user)
+    assert ask(KerberosMiddleware(app, Kerberos(hostname="*")), "/", fresh(f"HTTP@{SECOND}")).status == 403
+
+
+def test_errors_carry_the_reply(app: Quart, user: str) -> None:
+    """A view's error that nobody handles still proves the server; its own 401 carries no reply."""
+
+    @app.get("/crash")
+    @requires_authentication
+    async def crash(user: str) -> str:
+        raise LookupError("lost")
+
+    @app.get("/again")
+    @requires_authentication
+    async def again(user: str) -> tuple[str, int]:
+        return "", 401
+
+    initiator = Initiator()
+    answer = ask(app, "/crash", initiator.header)
+    assert answer.status == 500
+    initiator.verify(reply_token(answer.challenges))
+    assert ask(app, "/again", fresh()).challenges == []
+
+
+def test_defaults(this_host: str, user: str) -> None:
+    """An application that configures nothing demands a ticket for this host."""
+    app = Quart(__name__)
+
+    @app.get("/")
+    @requires_authentication
+    async def view(user: str) -> str:
+        return user
+
+    check(app, "/", user, host=this_host)

@@ -1,0 +1,290 @@
+"""Starlette: where the decorator can stand, with and without ``init_kerberos``, mounts and middleware."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, requires
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+
+from async_kerberos import Kerberos
+from async_kerberos.adapters import asgi
+from async_kerberos.adapters.starlette import KerberosMiddleware, KerberosUser, init_kerberos, requires_authentication
+
+from ..support.initiator import Initiator, fresh, reply_token
+from .support import HOST, SECOND, ask, check
+
+BACKENDS = ["asyncio", "trio"]
+
+
+@requires_authentication
+async def view(user: str, request: Request) -> Response:
+    return PlainTextResponse(user)
+
+
+@requires_authentication()
+def sync_view(user: str, request: Request) -> Response:
+    return PlainTextResponse(f"{user} {threading.current_thread() is threading.main_thread()}")
+
+
+class Methods(HTTPEndpoint):
+    @requires_authentication
+    async def get(self, user: str, request: Request) -> Response:
+        return PlainTextResponse(f"{user} {type(self).__name__}")
+
+    @requires_authentication
+    def post(self, user: str, request: Request) -> Response:
+        return PlainTextResponse(user)
+
+
+@requires_authentication
+class Class(HTTPEndpoint):
+    async def get(self, user: str, request: Request) -> Response:
+        return PlainTextResponse(user)
+
+    def post(self, user: str, request: Request) -> Response:
+        return PlainTextResponse(user)
+
+    async def put(self, request: Request) -> Response:
+        return PlainTextResponse(request.user.display_name)
+
+
+def configured(*routes: Any, hostname: str = HOST) -> Starlette:
+    app = Starlette(routes=list(routes))
+    init_kerberos(app, hostname=hostname)
+    return app
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_placements(user: str, backend: str) -> None:
+    """The decorator takes functions, sync and async, methods and classes, on asyncio and on trio."""
+    app = configured(
+        Route("/function", view), Route("/sync", sync_view), Route("/methods", Methods), Route("/class", Class)
+    )
+    check(app, "/function", user, backend=backend)
+    check(app, "/sync", f"{user} False", backend=backend)
+    check(app, "/methods", f"{user} Methods", backend=backend)
+    check(app, "/methods", user, method="POST", backend=backend)
+    for method in ("GET", "POST", "PUT"):
+        check(app, "/class", user, method=method, backend=backend)
+
+
+def without_init(*paths: tuple[str, Callable[..., Any]]) -> Starlette:
+    """An application without ``init_kerberos``: its views bring their own service."""
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+    return Starlette(routes=[Route(path, decorate(function), methods=["GET"]) for path, function in paths])
+
+
+def test_without_init(user: str) -> None:
+    """Without ``init_kerberos`` the reply comes on what a view returns, streams or raises as an HTTP error."""
+    shared = PlainTextResponse("shared")
+    shared_error = HTTPException(404)
+
+    async def plain(user: str, request: Request) -> Response:
+        return shared
+
+    def sync(user: str, request: Request) -> Response:
+        return shared
+
+    async def stream(user: str, request: Request) -> Response:
+        async def parts() -> AsyncIterator[str]:
+            yield user
+
+        return StreamingResponse(parts())
+
+    async def missing(user: str, request: Request) -> Response:
+        raise shared_error
+
+    def missing_sync(user: str, request: Request) -> Response:
+        raise HTTPException(status_code=404, headers={"WWW-Authenticate": "Other"})
+
+    async def again(user: str, request: Request) -> Response:
+        return PlainTextResponse("", 401)
+
+    async def raise_again(user: str, request: Request) -> Response:
+        raise HTTPException(401)
+
+    app = without_init(
+        ("/plain", plain),
+        ("/sync", sync),
+        ("/stream", stream),
+        ("/missing", missing),
+        ("/missing-sync", missing_sync),
+        ("/again", again),
+        ("/raise-again", raise_again),
+    )
+    for path, status in (("/plain", 200), ("/sync", 200), ("/stream", 200), ("/missing", 404)):
+        for _ in range(2):  # what is returned or raised may be one object for all requests
+            initiator = Initiator()
+            answer = ask(app, path, initiator.header)
+            assert answer.status == status
+            assert len(answer.challenges) == 1
+            initiator.verify(reply_token(answer.challenges))
+    assert "www-authenticate" not in shared.headers
+    assert not shared_error.headers
+    assert ask(app, "/plain").challenges == ["Negotiate"]
+    (both,) = ask(app, "/missing-sync", fresh()).challenges
+    assert both.startswith("Other, Negotiate ")
+    for path in ("/again", "/raise-again"):
+        answer = ask(app, path, fresh())
+        assert (answer.status, answer.challenges) == (401, [])
+
+
+def test_decorated_twice(user: str) -> None:
+    """A view that is decorated twice takes one step, and the reply comes once."""
+
+    async def twice(first: str, second: str, request: Request) -> Response:
+        return PlainTextResponse(f"{first} {second}")
+
+    kerberos = Kerberos(hostname=HOST)
+    decorated = requires_authentication(kerberos=kerberos)(requires_authentication(kerberos=kerberos)(twice))
+    check(Starlette(routes=[Route("/", decorated)]), "/", f"{user} {user}")
+
+
+def test_unhandled_error(user: str) -> None:
+    """A 500 made outside the middleware has no reply; one made inside, by an exception handler, does."""
+
+    async def crash(user: str, request: Request) -> Response:
+        raise LookupError("lost")
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("handled", 500)
+
+    app = configured(Route("/", requires_authentication(crash)))
+    assert ask(app, "/", fresh()).challenges == []
+    app = Starlette(routes=[Route("/", requires_authentication(crash))], exception_handlers={LookupError: handle})
+    init_kerberos(app, hostname=HOST)
+    answer = ask(app, "/", fresh())
+    assert (answer.text, len(answer.challenges)) == ("handled", 1)
+
+
+def test_request_is_needed(user: str) -> None:
+    """A view that does not get the request is told so, and lets nobody in."""
+
+    @requires_authentication
+    async def lonely(user: str, something: str) -> None: ...
+
+    async def call() -> None:
+        await lonely("not a request")
+
+    with pytest.raises(TypeError, match="must take the request"):
+        anyio.run(call)
+
+
+def test_mounts(user: str) -> None:
+    """In a mounted application the nearest configuration holds: its own, or else its parent's."""
+    own = configured(Route("/", view), hostname=SECOND)
+    plain = Starlette(routes=[Route("/", view)])
+    app = configured(Mount("/own", own), Mount("/plain", plain), Route("/", view))
+    check(app, "/own/", user, host=SECOND)
+    check(app, "/plain/", user)
+    check(app, "/", user)
+    assert ask(app, "/own/", fresh()).status == 403
+    assert ask(app, "/plain/", fresh(f"HTTP@{SECOND}")).status == 403
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_middleware(user: str, backend: str) -> None:
+    """The middleware guards all routes, also those that are not there, and sets ``request.user`` and ``auth``."""
+
+    @requires("authenticated")
+    async def who(request: Request) -> Response:
+        assert isinstance(request.user, KerberosUser)
+        assert request.user.is_authenticated
+        assert request.user.kerberos_identity == request.scope["kerberos"]
+        assert request.user.identity == request.user.display_name
+        return PlainTextResponse(request.user.display_name)
+
+    app = Starlette(routes=[Route("/", who)], middleware=[Middleware(KerberosMiddleware, hostname=HOST)])
+    check(app, "/", user, backend=backend)
+    assert ask(app, "/nowhere").status == 401
+    answer = ask(app, "/nowhere", fresh())
+    assert (answer.status, len(answer.challenges)) == (404, 1)
+
+
+def test_auth_is_added_to(user: str) -> None:
+    """What another middleware has granted stays beside ``authenticated``."""
+
+    async def scopes(request: Request) -> Response:
+        return PlainTextResponse(" ".join(request.auth.scopes))
+
+    inner = KerberosMiddleware(Starlette(routes=[Route("/", scopes)]), hostname=HOST)
+
+    async def granting(scope: Any, receive: Any, send: Any) -> None:
+        scope["auth"] = AuthCredentials(["intranet"])
+        await inner(scope, receive, send)
+
+    assert ask(granting, "/", fresh()).text == "intranet authenticated"
+
+
+@pytest.mark.parametrize("middleware", [KerberosMiddleware, asgi.KerberosMiddleware])
+def test_nesting(user: str, middleware: Any) -> None:
+    """Below a middleware a view is of that middleware's service, takes no second step, and adds no second reply."""
+    plain = Starlette(routes=[Route("/", view), Route("/sync", sync_view)])
+    check(middleware(plain, hostname=HOST), "/", user)
+    check(middleware(plain, hostname=HOST), "/sync", f"{user} False")
+    check(middleware(middleware(plain, hostname=HOST), hostname="*"), "/", user)
+    check(middleware(configured(Route("/", view)), hostname="*"), "/", user)
+
+
+def test_rules_of_an_inner_service(user: str) -> None:
+    """Below another service's check, a view's own rules decide on the ticket; nothing is stepped twice."""
+    app = KerberosMiddleware(configured(Route("/", view)), hostname="*")
+    answer = ask(app, "/", fresh(f"HTTP@{SECOND}"))
+    assert (answer.status, answer.text) == (403, "Forbidden")
+
+
+def test_requests_do_not_mix(user: str) -> None:
+    """A request that a signed-in view makes within the process is not signed in by it."""
+    inner = configured(Route("/", view))
+
+    @requires_authentication
+    def outer(user: str, request: Request) -> Response:
+        return PlainTextResponse(str(ask(inner, "/").status))
+
+    assert ask(configured(Route("/", outer)), "/", fresh()).text == "401"
+
+
+def test_copied_scope(user: str) -> None:
+    """A scope that is copied for another request, with other credentials or none, carries no sign-in over."""
+    inner = configured(Route("/", view))
+    statuses: list[int] = []
+
+    async def batch(scope: Any, receive: Any, send: Any) -> None:
+        async def note(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await inner({**scope, "headers": []}, receive, note)
+        await inner(scope, receive, send)
+
+    check(KerberosMiddleware(batch, hostname=HOST), "/", user)
+    assert statuses == [401]
+
+
+@pytest.mark.asyncio
+async def test_log_inside_a_loop(user: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Configured while a loop runs, as uvicorn does it, it logs its principal without blocking the loop."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    configured()
+    while not caplog.messages:  # noqa: ASYNC110 - logged on another thread
+        await anyio.sleep(0.001)
+    assert caplog.messages == [f"Kerberos: server is HTTP/{HOST}@KRBTEST.COM"]
+
+
+def test_defaults(this_host: str, user: str) -> None:
+    """An application that configures nothing demands a ticket for this host."""
+    app = Starlette(routes=[Route("/", view)])
+    check(app, "/", user, host=this_host)
+    check(asgi.KerberosMiddleware(app), "/", user, host=this_host)
