@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import gssapi.raw as gss
@@ -36,22 +36,24 @@ _REASON_BY_TEXT = (
     ("Clock skew too great", Reason.CLOCK_SKEW),
     ("Ticket not yet valid", Reason.CLOCK_SKEW),
     ("Ticket expired", Reason.EXPIRED),
-    ("does not match server principal", Reason.WRONG_SERVICE),
     ("does not match any keys in keytab", Reason.MISCONFIGURED),
     ("Service key not available", Reason.MISCONFIGURED),
     ("Key table file", Reason.MISCONFIGURED),
-    ("Permission denied (filename: ", Reason.SERVER_FAULT),
-    ("Permission denied", Reason.MISCONFIGURED),
-    ("is likely out of date", Reason.KEY_VERSION),
-    ("cannot decrypt", Reason.UNKNOWN_KEY),
-    ("Cannot decrypt ticket", Reason.UNKNOWN_KEY),
-    ("not found in keytab", Reason.UNKNOWN_KEY),
-    ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
     ("(filename: ", Reason.SERVER_FAULT),
     ("No space left on device", Reason.SERVER_FAULT),
     ("Disk quota exceeded", Reason.SERVER_FAULT),
     ("Read-only file system", Reason.SERVER_FAULT),
+    ("Permission denied", Reason.MISCONFIGURED),
+    ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
     ("malformed or corrupt", Reason.MALFORMED),
+)
+# These quote the ticket's service principal, which anybody can write what they like into: no text within them may
+# make a client's fault the server's.
+_QUOTES_THE_TICKET = ("Request ticket server ", "Cannot decrypt ticket for ")
+_REASON_BY_TEXT_ON_TICKETS = (
+    ("does not match server principal", Reason.WRONG_SERVICE),
+    ("is likely out of date", Reason.KEY_VERSION),
+    ("", Reason.UNKNOWN_KEY),
 )
 
 
@@ -75,15 +77,15 @@ class Established:
     """The context is complete, by a mechanism and for a service that are allowed."""
 
     identity: Identity
-    token: bytes | None
+    token: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Continued:
     """Another token is needed."""
 
-    context: gss.SecurityContext
-    token: bytes | None
+    context: gss.SecurityContext = field(repr=False)
+    token: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -201,17 +203,16 @@ class Acceptor:
         principals: list[str] = []
         for hostname in self._hostnames or (socket.gethostname(),):
             credential = self._acquire_for(hostname)
-            principals.append(_with_default_realm(_credential_name(credential), self._store()))
+            principals.append(_with_default_realm(credential.principal or "", self._store()))
         return ", ".join(principals)
 
     def _acquire(self) -> _Credential:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
             # One credential for any key of the keytab; which one a ticket was for is looked up after the step.
-            return _Credential(self._acquire_for(None), None)
-        creds = self._acquire_for(self._hostnames[0] if self._hostnames else socket.gethostname())
-        return _Credential(creds, _credential_name(creds))
+            return self._acquire_for(None)
+        return self._acquire_for(self._hostnames[0] if self._hostnames else socket.gethostname())
 
-    def _acquire_for(self, hostname: str | None) -> gss.Creds:
+    def _acquire_for(self, hostname: str | None) -> _Credential:
         try:
             name = None
             if hostname is not None:
@@ -219,7 +220,7 @@ class Acceptor:
             creds = _acquire(name, self._store())
             # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
             gss.set_neg_mechs(creds, [_KRB5])
-            return creds
+            return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
             raise AcquireError(_message(error)) from error
 
@@ -272,7 +273,8 @@ def _message(error: gss.GSSError) -> str:
 
 
 def _reason(error: gss.GSSError, message: str) -> Reason:
-    for text, reason in _REASON_BY_TEXT:
+    table = _REASON_BY_TEXT_ON_TICKETS if message.startswith(_QUOTES_THE_TICKET) else _REASON_BY_TEXT
+    for text, reason in table:
         if text in message:
             return reason
     if isinstance(error, gss.BadMechanismError):

@@ -6,7 +6,7 @@ find each other by two keys of the scope.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,6 +25,7 @@ _SIGN_IN = "async_kerberos.sign_in"
 IDENTITY = "kerberos"
 
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for"})
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 carried: ContextVar[Accepted | None] = ContextVar("async_kerberos_carried", default=None)
@@ -44,6 +45,8 @@ class SignIn:
         self.reply: Headers = ()
         # Whether somebody adds them there.
         self.adds_reply = False
+        # The challenge of a denial that an exception carries to the application's own handler.
+        self.challenge: Headers = ()
 
     def take_reply(self) -> Headers:
         """The headers that are still to be added: whoever takes them adds them."""
@@ -56,8 +59,14 @@ class SignIn:
 
         async def send_with_reply(message: Message) -> None:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
-            if self.reply and message["type"] in _RESPONSE_STARTS and message.get("status") != 401:
-                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(self.take_reply())]}
+            added: Headers = ()
+            if message["type"] in _RESPONSE_STARTS:
+                if message.get("status") != 401:
+                    added = self.take_reply()
+                elif not any(name.lower() == b"www-authenticate" for name, _ in message.get("headers", ())):
+                    added = self.challenge
+            if added:
+                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
             await send(message)
 
         return send_with_reply
@@ -118,9 +127,12 @@ def _note(scope: Scope, outcome: Outcome) -> Outcome:
 def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     client: tuple[str, int] | None = scope.get("client")
-    # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
+    # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange; and
+    # servers put into the peer what a proxy, or anybody who plays one, says of the client.
     owns_connection = (
-        client is not None and scope["type"] == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1")
+        scope["type"] == "http"
+        and scope.get("http_version", "1.1") in ("1.0", "1.1")
+        and not any(name.lower() in _FORWARDED for name, _ in headers)
     )
     return AuthRequest(
         authorization=tuple(value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"),
@@ -150,3 +162,16 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI has them: bytes, the names in small letters."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def join_headers(headers: Headers, *, onto: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Headers as a mapping, for exceptions that carry one: a list in one field says the same (RFC 9110, 5.3).
+
+    Args:
+        headers: the headers.
+        onto: headers that stay before them.
+    """
+    joined = dict(onto or {})
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

@@ -11,8 +11,11 @@ from ._errors import ConfigurationError
 
 ANY_HOST = "*"
 
-_HOSTNAME = re.compile(r"[^\s/@\\*\0]+")
-_SERVICE = re.compile(r"[^\s/@\\\0]+")
+# Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), and less the asterisk.
+_HOSTNAME = re.compile(r"[!-)+-.0-?A-\[\]-~]+")
+_SERVICE = _HOSTNAME
+_CHALLENGE = re.compile(r"[!-~][ -~]*")
+_NEGOTIATE = re.compile(r"(?:^|,)\s*negotiate\b", re.IGNORECASE)
 
 
 def check_count(option: str, value: object) -> None:
@@ -70,11 +73,11 @@ def check_challenges(option: str, value: object) -> tuple[str, ...]:
     """Refuse what cannot stand in ``WWW-Authenticate`` beside Negotiate, and return the values."""
     challenges: list[str] = []
     for challenge in _elements(value) if value != () else ():
-        if not isinstance(challenge, str) or not challenge.isascii() or not challenge.isprintable() or not challenge:
+        if not isinstance(challenge, str) or not _CHALLENGE.fullmatch(challenge):
             raise ConfigurationError(
                 option, f"must be header values such as 'Basic realm=\"intranet\"', not {challenge!r}"
             )
-        if challenge.lower().split()[0] == "negotiate":
+        if _NEGOTIATE.search(challenge):
             raise ConfigurationError(option, "Negotiate is offered already: name the other schemes alone")
         challenges.append(challenge)
     if not challenges and value != () and value != []:

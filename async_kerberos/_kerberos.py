@@ -76,7 +76,7 @@ class _Exchange:
     """A token that is worth a step, and the half-open context it continues."""
 
     request: AuthRequest
-    token: bytes
+    token: bytes = field(repr=False)
     half_open: HalfOpen[SecurityContext] | None
 
 
@@ -227,13 +227,14 @@ class Kerberos:
             return self._deny(request, Reason.NO_CREDENTIALS)
         if is_ntlm(token):
             return self._deny(request, Reason.WRONG_MECHANISM, "an NTLM token")
+        begins = begins_negotiation(token)
+        if not begins and not continues_negotiation(token):
+            return self._refuse(request, Reason.MALFORMED, "not a GSSAPI token")
         peer = _connection(request)
         half_open = None if peer is None else self._half_open.take(peer)
-        if begins_negotiation(token):
+        if begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
             return _Exchange(request, token, None)
-        if not continues_negotiation(token):
-            return self._refuse(request, Reason.MALFORMED, "not a GSSAPI token")
         if half_open is None:
             return self._deny(request, Reason.HALF_OPEN_LOST, "no context waits on this connection")
         return _Exchange(request, token, half_open)
@@ -254,16 +255,27 @@ class Kerberos:
                 return self._deny(request, Reason.HALF_OPEN_LOST, "the request has no connection of its own")
             self._half_open.put(peer, step.context, None if exchange.half_open is None else exchange.half_open.deadline)
             return self._deny(request, Reason.CONTINUE, token=step.token)
-        logger.debug("Kerberos: accepted %s from %s", step.identity, _client(request))
+        logger.debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
         headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
         return Accepted(step.identity, headers, self, request.authorization)
 
     def _check_earlier(self, request: AuthRequest, earlier: Accepted) -> Outcome:
         """Decide by what another check of the same request found: a token is good for one step only."""
-        if earlier.kerberos is not self and not self._acceptor.serves(earlier.identity.service_principal):
+        if not self._trusts(earlier):
             detail = f"the ticket is for {earlier.identity.service_principal}, and an outer check has used it"
             return self._deny(request, Reason.WRONG_SERVICE, detail)
         return replace(earlier, headers=())
+
+    def _trusts(self, earlier: Accepted) -> bool:
+        other = earlier.kerberos
+        if other is self:
+            return True
+        # A key of another keytab, another realm's say, has proved nothing to this service.
+        if other is None or other.keytab != self.keytab:
+            return False
+        if (other.service, other.hostname) == (self.service, self.hostname):
+            return True
+        return self._acceptor.serves(earlier.identity.service_principal)
 
     def _refuse(self, request: AuthRequest, reason: Reason, detail: str) -> Denied:
         """Deny a token that GSSAPI, or a look at its first byte, has refused: what is malformed is not the header."""

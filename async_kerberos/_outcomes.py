@@ -126,7 +126,7 @@ class Accepted:
     """
 
     identity: Identity
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)
     kerberos: Kerberos | None = field(default=None, repr=False, compare=False)
     authorization: tuple[str, ...] = field(default=(), repr=False, compare=False)
 

@@ -57,7 +57,7 @@ def inspect_view(call: Callable[..., Any]) -> View:
     try:
         # Annotations in strings are resolved here, where their names are known: FastAPI would look in our module.
         signature = inspect.signature(call, eval_str=True)
-    except NameError:
+    except Exception:  # a name that is not known yet, or a text that is no annotation at all
         signature = inspect.signature(call)
     parameters = list(signature.parameters.values())
     positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]

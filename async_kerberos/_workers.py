@@ -6,7 +6,7 @@ without being woken again; results go back in batches, one wake-up of the loop f
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import os
 import threading
 import weakref
@@ -121,20 +121,30 @@ class _Pool:
         # Jobs that no worker has taken yet. Whoever removes a job from here, worker or waiter, has it to itself.
         self.waiting: set[_Job[Any]] = set()
         self.closed = False
-        self._numbers = itertools.count(1)
-        self._started = 0
+        # Numbers of the workers that are not started yet; likewise taken by whoever pops them.
+        self._to_start = list(range(size, 0, -1))
 
     def put(self, job: _Job[Any]) -> bool:
         """Take a job in, unless the pool is closed."""
+        self._start_worker()
         self.waiting.add(job)
         if self.closed:
             self.waiting.discard(job)
             return False
         self.queue.put(job)
-        if self._started < self.size and (number := next(self._numbers)) <= self.size:
-            self._started = number
-            threading.Thread(target=self._serve, name=f"async-kerberos-{number}", daemon=True).start()
         return True
+
+    def _start_worker(self) -> None:
+        try:
+            number = self._to_start.pop()
+        except IndexError:
+            return  # all are started
+        try:
+            threading.Thread(target=self._serve, name=f"async-kerberos-{number}", daemon=True).start()
+        except RuntimeError as error:  # the system has no thread to give
+            self._to_start.append(number)
+            if len(self._to_start) == self.size:
+                raise Overloaded(str(error)) from error
 
     def close(self) -> None:
         self.closed = True
@@ -229,9 +239,18 @@ def without_blocking_a_loop(call: Callable[[], None]) -> None:
     For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
     about to fork.
     """
-    try:
-        current_token()
-    except RuntimeError:
-        call()
-    else:
+    if _loop_is_running():
         threading.Thread(target=call, name="async-kerberos-setup", daemon=True).start()
+    else:
+        call()
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()  # also where no task runs but a callback, of which anyio knows nothing
+    except RuntimeError:
+        try:
+            current_token()
+        except RuntimeError:
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from .._asgi import App, Receive, Scope, Send, authenticate_scope, carried, carry, send_denial, sign_in_of
@@ -59,7 +60,9 @@ class KerberosMiddleware:
         try:
             await self.app(scope, receive, reply_send)
         finally:
-            carried.reset(token)
+            # Where a loop is torn down, the coroutine may be closed in another context than it ran in.
+            with contextlib.suppress(ValueError):
+                carried.reset(token)
 
     def publish(self, scope: Scope) -> None:
         """Tell the framework below, in its own terms, of the identity at ``scope["kerberos"]``."""

@@ -2,7 +2,9 @@
 
 # No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
 
-from .._asgi import authenticate_scope, sign_in_of
+import inspect
+
+from .._asgi import authenticate_scope, join_headers, sign_in_of
 from .._kerberos import Kerberos
 from .._outcomes import Denied, Identity
 
@@ -20,18 +22,32 @@ from .starlette import KerberosMiddleware, init_kerberos, requires_authenticatio
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
 
+class _Untakable:
+    """A type that FastAPI can make no parameter of."""
+
+
 class KerberosIdentity(SecurityBase):
     """A dependency that demands Kerberos authentication: ``Depends(KerberosIdentity())`` is an ``Identity``.
 
     For routes, WebSocket routes and, among ``dependencies=[...]``, for routers and applications. Several of them on one
     request take one step together.
 
+    FastAPI reads a request's body before it asks any dependency. Where a body must not even be read of somebody who has
+    not signed in, guard the application by ``KerberosMiddleware``.
+
     Args:
         kerberos: the service; None for that of the nearest configured application or middleware.
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
+    # `Depends(KerberosIdentity)`, the class itself, would leave a route open. FastAPI cannot take this parameter, and
+    # refuses the route as it is declared.
+    __signature__ = inspect.Signature(
+        [inspect.Parameter("parentheses", inspect.Parameter.KEYWORD_ONLY, annotation=_Untakable)]
+    )
+
     def __init__(self, kerberos: Kerberos | None = None, *, scheme_name: str = "Kerberos") -> None:
+        self.__signature__ = inspect.signature(self.__call__)
         self.kerberos = kerberos
         self.scheme_name = scheme_name
         self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
@@ -45,15 +61,12 @@ class KerberosIdentity(SecurityBase):
         """
         scope = connection.scope
         outcome = await authenticate_scope(scope, self.kerberos)
+        sign_in = sign_in_of(scope)
         if isinstance(outcome, Denied):
             if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
                 raise WebSocketException(1008)
-            # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
-            headers: dict[str, str] = {}
-            for name, value in outcome.headers:
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
-            raise HTTPException(outcome.status, outcome.body, headers)
-        sign_in = sign_in_of(scope)
+            sign_in.challenge = outcome.headers
+            raise HTTPException(outcome.status, outcome.body, join_headers(outcome.headers))
         if not sign_in.adds_reply:
             # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
             for name, value in outcome.headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
@@ -29,6 +30,7 @@ S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
 _ACCEPTED = "async_kerberos.accepted"
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "werkzeug.proxy_fix.orig")
 
 
 def init_kerberos(
@@ -132,20 +134,23 @@ def _authenticate(kerberos: Kerberos | None) -> Outcome:
 
 def _add_reply(accepted: Accepted, response: Response) -> Response:
     # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
-    if response.status_code != 401:
-        for name, value in accepted.headers:
-            response.headers.add(name, value)
-    return response
+    if response.status_code == 401:
+        return response
+    # A view may return one object to many users: what is appended goes to a copy.
+    replying = copy.copy(response)
+    replying.headers = response.headers.copy()
+    replying.headers.extend(accepted.headers)
+    return replying
 
 
 def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     address: str = environ.get("REMOTE_ADDR", "")
     port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
-    # ProxyFix puts the client's address beside the port of the proxy's connection, which any client may share.
+    # Behind a proxy the connection is the proxy's, which many clients may share, whatever stands in REMOTE_ADDR.
     owns_connection = (
         environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1")
-        and "werkzeug.proxy_fix.orig" not in environ
+        and not any(name in environ for name in _FORWARDED)
         and port.isascii()
         and port.isdigit()
     )

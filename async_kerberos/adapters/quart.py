@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
@@ -157,9 +158,13 @@ def _publish(accepted: Accepted) -> None:
     async def add_reply(response: Any) -> Any:
         # None where a WebSocket was accepted. On a 401 of the application's own, a client would take the reply for one
         # more leg of the exchange.
-        if response is not None and response.status_code != 401:
-            response.headers.extend(accepted.headers)
-        return response
+        if response is None or response.status_code == 401:
+            return response
+        # A view may return one object to many users: what is appended goes to a copy.
+        replying = copy.copy(response)
+        replying.headers = response.headers.copy()
+        replying.headers.extend(accepted.headers)
+        return replying
 
     if has_websocket_context():
         after_this_websocket(add_reply)

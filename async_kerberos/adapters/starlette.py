@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
 
 import anyio.from_thread
 
@@ -19,6 +19,7 @@ from .._asgi import (
     authenticate_scope,
     carry,
     encode_headers,
+    join_headers,
     send_denial,
     sign_in_of,
 )
@@ -51,7 +52,7 @@ S = TypeVar("S")
 E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
 
 _HANDLERS = frozenset(
-    {"get", "head", "post", "put", "patch", "delete", "options", "on_connect", "on_receive", "on_disconnect"}
+    {"get", "head", "post", "put", "patch", "delete", "options", "query", "on_connect", "on_receive", "on_disconnect"}
 )
 
 
@@ -126,6 +127,9 @@ def init_kerberos(
         ConfigurationError: an option is wrong.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
+    # The last call counts, as on the other frameworks.
+    carrier: Any = _CarrierMiddleware
+    app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls is not carrier]
     app.add_middleware(_CarrierMiddleware, kerberos=kerberos)
     kerberos.log_setup()
     return kerberos
@@ -178,14 +182,16 @@ def _protect_async(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
             return await _deny(connection, outcome)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
-        if isinstance(connection, WebSocket) and not sign_in_of(connection.scope).adds_reply:
+        if _replies_by_itself(connection):
             replying = _replying_websocket(connection)
             args = tuple(replying if value is connection else value for value in args)
             kwargs = {name: replying if value is connection else value for name, value in kwargs.items()}
         try:
             return _with_reply(connection, await view.call(*args, **kwargs))
         except HTTPException as error:
-            raise _with_reply_on_error(connection, error) from None
+            if sign_in_of(connection.scope).adds_reply:
+                raise
+            raise _with_reply_on_error(connection.scope, error) from error.__cause__
 
     return protected
 
@@ -202,7 +208,9 @@ def _protect_sync(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
         try:
             return _with_reply(connection, view.call(*args, **kwargs))
         except HTTPException as error:
-            raise _with_reply_on_error(connection, error) from None
+            if sign_in_of(connection.scope).adds_reply:
+                raise
+            raise _with_reply_on_error(connection.scope, error) from error.__cause__
 
     return protected
 
@@ -219,36 +227,41 @@ def _protect_endpoint(endpoint: type[Any], kerberos: Kerberos | None) -> type[An
             return
         _publish(self.scope)
         sign_in = sign_in_of(self.scope)
-        if not sign_in.adds_reply:
-            self.send = sign_in.adding_reply(self.send)
-        await undecorated_dispatch(self)
+        if sign_in.adds_reply:
+            await undecorated_dispatch(self)
+            return
+        self.send = sign_in.adding_reply(self.send)
+        try:
+            await undecorated_dispatch(self)
+        except HTTPException as error:
+            raise _with_reply_on_error(self.scope, error) from error.__cause__
 
-    members: dict[str, Any] = {"dispatch": dispatch}
+    def run(self: Any) -> Any:
+        return dispatch(self).__await__()
+
+    members: dict[str, Any] = {"dispatch": dispatch, "__await__": run}
     for name in _HANDLERS:
         handler = getattr(endpoint, name, None)
         if handler is not None and list(inspect.signature(handler).parameters)[1:2] == ["user"]:
-            members[name] = _handler_with_user(handler)
+            members[name] = _handler_with_user(inspect_view(handler))
     for name in ("__module__", "__qualname__", "__doc__"):
         members[name] = getattr(endpoint, name)
     return type(endpoint.__name__, (endpoint,), members)
 
 
-def _handler_with_user(function: Callable[..., Any]) -> Callable[..., Any]:
-    def principal(endpoint: Any) -> str:
-        identity: Identity = endpoint.scope[IDENTITY]
-        return identity.principal
+def _handler_with_user(view: View) -> Callable[..., Any]:
+    def with_user(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        identity: Identity = args[0].scope[IDENTITY]
+        args, kwargs = view.arguments(identity.principal, args, kwargs)
+        return view.call(*args, **kwargs)
 
-    if is_async(function):
+    async def async_handler(*args: Any, **kwargs: Any) -> Any:
+        return await with_user(args, kwargs)
 
-        async def async_handler(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return await function(self, principal(self), *args, **kwargs)
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        return with_user(args, kwargs)
 
-        return async_handler
-
-    def handler(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, principal(self), *args, **kwargs)
-
-    return handler
+    return view.dress(async_handler if is_async(view.call) else handler)
 
 
 def _find_connection(view: View, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection[Any]:
@@ -284,6 +297,15 @@ async def _deny(connection: HTTPConnection[Any], denied: Denied) -> Response | N
     return None
 
 
+def _replies_by_itself(connection: HTTPConnection[Any]) -> TypeGuard[WebSocket]:
+    """Whether this is a WebSocket that is not accepted yet, and no middleware adds the reply."""
+    return (
+        isinstance(connection, WebSocket)
+        and connection.application_state is WebSocketState.CONNECTING
+        and not sign_in_of(connection.scope).adds_reply
+    )
+
+
 def _replying_websocket(websocket: WebSocket) -> WebSocket:
     """The same WebSocket, accepting with the reply: where no middleware adds it, this is the last place that can."""
     send = sign_in_of(websocket.scope).adding_reply(websocket.send)
@@ -302,16 +324,12 @@ def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
     return replying
 
 
-def _with_reply_on_error(connection: HTTPConnection[Any], error: HTTPException) -> HTTPException:
-    sign_in = sign_in_of(connection.scope)
-    if sign_in.adds_reply or error.status_code == 401:
+def _with_reply_on_error(scope: Scope, error: HTTPException) -> HTTPException:
+    """The same error with the reply among its headers, for whatever handler makes the response; not on a 401."""
+    if error.status_code == 401:
         return error
     # As above, a copy; by hand, for copy.copy would call the constructor, and cannot know with what.
     replying = type(error).__new__(type(error), *error.args)
     replying.__dict__.update(error.__dict__)
-    # A mapping has one value for a name; a list in one field says the same (RFC 9110, section 5.3).
-    headers = dict(error.headers or {})
-    for name, value in sign_in.take_reply():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    replying.headers = headers
+    replying.headers = join_headers(sign_in_of(scope).take_reply(), onto=error.headers)
     return replying.with_traceback(error.__traceback__)

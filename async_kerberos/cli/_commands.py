@@ -30,8 +30,10 @@ def cli() -> None:
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    show_default=f"{_DEFAULT_PORT}; with --once any free one",
-    help="Port of 127.0.0.1 to serve on; 0 takes any free one.",
+    help=(
+        "Port of 127.0.0.1 to serve on; 0 takes any free one. "
+        f"By default {_DEFAULT_PORT}, and with --once any free one."
+    ),
 )
 def demo(framework: str, once: bool, port: int | None) -> None:
     """Watch a sign-in with a real ticket, in a realm made for it.

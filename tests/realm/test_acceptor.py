@@ -107,6 +107,7 @@ async def test_async_door(anyio_backend: str, kerberos: Kerberos, alice: User) -
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_stuck_worker(anyio_backend: str, tmp_path: Path) -> None:
     """A call that hangs for real (the keytab is a pipe nobody writes to) is answered by 503 when its time is over."""
+    before = set(threading.enumerate())
     pipe = tmp_path / "keytab"
     os.mkfifo(pipe)
     kerberos = Kerberos(hostname=HOST, keytab=pipe, workers=WorkerLimits(threads=1, queue=1, seconds=0.2))
@@ -116,12 +117,12 @@ async def test_stuck_worker(anyio_backend: str, tmp_path: Path) -> None:
         assert outcome.headers == (("Retry-After", "1"),)
     finally:
         kerberos.close()
-        release_readers(pipe)
+        release_readers(pipe, set(threading.enumerate()) - before)
 
 
-def release_readers(pipe: Path) -> None:
-    """Let the workers that read a keytab which is a pipe find its end, each time they open it, until they are gone."""
-    while any(thread.name.startswith("async-kerberos-") for thread in threading.enumerate()):
+def release_readers(pipe: Path, workers: set[threading.Thread]) -> None:
+    """Let workers that read a keytab which is a pipe find its end, each time they open it, until they are gone."""
+    while any(worker.is_alive() for worker in workers if worker.name.startswith("async-kerberos-")):
         os.close(os.open(pipe, os.O_RDWR))
         time.sleep(0.001)
 
@@ -272,6 +273,15 @@ def test_half_open_limits(realm: Realm) -> None:
     accepted(outcomes[1])
 
 
+@pytest.mark.parametrize("token", [b"garbage", b"NTLMSSP\0\1\0\0\0"])
+def test_hopeless_token_keeps_the_exchange(kerberos: Kerberos, token: bytes) -> None:
+    """A token that cannot belong to the exchange does not end it."""
+    initiator = Initiator(flags=DCE)
+    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
+    denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER)))
+    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER)))
+
+
 def test_spoilt_continuation(kerberos: Kerberos) -> None:
     """A second leg that is garbage is refused, and ends the exchange."""
     initiator = Initiator(flags=DCE)
@@ -313,6 +323,18 @@ def test_truncated() -> None:
     """A token cut short is refused as malformed: by 403, for the header was well-formed."""
     outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()[:100]))))
     assert (outcome.status, outcome.reason) == (403, Reason.MALFORMED)
+
+
+@pytest.mark.parametrize("text", [b"Key table file!!", b"Clock skew too g", b"(filename: x.tes"])
+def test_ticket_that_quotes_an_error(text: bytes) -> None:
+    """The service's name in a ticket is anybody's to write: no text in it makes the client's fault the server's."""
+    token = Initiator().step()
+    assert token.count(b"www.example.test") == 1
+    forged = bytearray(token.replace(b"www.example.test", text))
+    forged[forged.index(text) + 100] ^= 1  # in the ticket's encrypted part
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(bytes(forged)))))
+    assert outcome.status == 403
+    assert outcome.reason in (Reason.UNKNOWN_KEY, Reason.WRONG_SERVICE)
 
 
 def test_ntlm_inside_spnego() -> None:

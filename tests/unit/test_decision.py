@@ -127,7 +127,9 @@ def test_earlier_result_of_another_object(hostname: str | list[str], service_pri
 def test_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a host name, this host's is asked for at the call, and judged by."""
     kerberos = Kerberos()
-    earlier = Accepted(Identity("alice@X", "HTTP/here.example.test@X"), (), Kerberos(), ("Negotiate dG9rZW4=",))
+    earlier = Accepted(
+        Identity("alice@X", "HTTP/here.example.test@X"), (), Kerberos(hostname="*"), ("Negotiate dG9rZW4=",)
+    )
     request = AuthRequest(earlier.authorization, PEER, earlier)
     monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
     assert isinstance(kerberos.authenticate_blocking(request), Accepted)
@@ -160,3 +162,18 @@ def test_log(caplog: pytest.LogCaptureFixture) -> None:
     assert malformed.getMessage().startswith("Kerberos: 400 for a client: malformed (the token is not base64). ")
     assert "secret" not in caplog.text
     assert base64.b64encode(b"secret").decode()[:6] not in caplog.text
+
+
+def test_earlier_result_by_another_keytab() -> None:
+    """A ticket that another keytab's key has opened proves nothing to this service, whatever its name."""
+    mine, other = (Kerberos(hostname="www.example.test", keytab=keytab) for keytab in ("mine", "other"))
+    for maker in (other, None):
+        earlier = Accepted(Identity("alice@X", "HTTP/www.example.test@X"), (), maker, ("Negotiate dG9rZW4=",))
+        assert isinstance(mine.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier)), Denied)
+
+
+def test_earlier_result_of_an_equal_object() -> None:
+    """Two objects with the same service and keytab agree, also where the library has made another name of an alias."""
+    one, two = (Kerberos(hostname="alias.example.test") for _ in range(2))
+    earlier = Accepted(Identity("alice@X", "HTTP/real.example.test"), (), one, ("Negotiate dG9rZW4=",))
+    assert isinstance(two.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier)), Accepted)

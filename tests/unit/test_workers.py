@@ -270,6 +270,25 @@ async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]
         closer.join()
 
 
+async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no thread to give, calls are refused, and made again as soon as it has."""
+    workers = make_workers(threads=2)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            with pytest.raises(Overloaded, match="can't start new thread"):
+                await workers.run(lambda: 1)
+    assert await workers.run(lambda: 2) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert await workers.run(lambda: 3) == 3  # by the one that there is
+    assert await workers.run(lambda: 4) == 4
+
+
 def test_many_loops(make_workers: Callable[..., Workers]) -> None:
     """One pool serves loops on several threads, of asyncio and trio, each result going back where it belongs."""
     workers = make_workers(threads=2)
@@ -379,6 +398,25 @@ async def test_setup_inside_a_loop() -> None:
     await anyio.to_thread.run_sync(lambda: done.wait(HANG))
     assert threads != [threading.current_thread()]
     await anyio.to_thread.run_sync(lambda: threads[0].join(HANG))
+
+
+def test_setup_in_a_callback_of_a_loop() -> None:
+    """In a callback of a loop, where no task runs, set-up does not hold the loop up either."""
+    threads: list[threading.Thread] = []
+    done = threading.Event()
+    loop = asyncio.new_event_loop()
+
+    def setup() -> None:
+        threads.append(threading.current_thread())
+        done.set()
+
+    loop.call_soon(without_blocking_a_loop, setup)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert done.wait(HANG)
+    assert threads != [threading.current_thread()]
+    threads[0].join(HANG)
 
 
 @pytest.mark.parametrize("option", ["threads", "queue", "seconds"])

@@ -1,0 +1,1 @@
+"""Clients of other projects, and many users at once."""
