@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import FastAPIError
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 
 from async_kerberos import Identity, Kerberos
@@ -145,3 +146,30 @@ def test_decorated_route(app: FastAPI, user: str) -> None:
     parameters = app.openapi()["paths"]["/items/{number}"]["get"]["parameters"]
     assert [parameter["name"] for parameter in parameters] == ["number"]
     check(app, "/items/7", f'"{user} 8"')
+
+
+def test_class_in_place_of_an_instance(app: FastAPI) -> None:
+    """``Depends(KerberosIdentity)``, its parentheses forgotten, is refused as the route is declared: it is not open."""
+    with pytest.raises(FastAPIError):
+
+        @app.get("/")
+        async def view(identity: Any = Depends(KerberosIdentity)) -> Any: ...
+
+    with pytest.raises(FastAPIError):
+        FastAPI(dependencies=[Depends(KerberosIdentity)]).add_api_route("/", print)
+
+
+def test_own_handler_of_http_errors(app: FastAPI, user: str) -> None:
+    """A handler that makes its own response of HTTP errors, and drops their headers, does not lose the challenge."""
+
+    @app.exception_handler(HTTPException)
+    async def handle(request: Request, error: HTTPException) -> Any:
+        return PlainTextResponse("sorry", error.status_code)
+
+    @app.get("/")
+    async def view(identity: Identity = SIGNED_IN) -> Any:
+        return PlainTextResponse(identity.principal)
+
+    answer = ask(app, "/")
+    assert (answer.status, answer.text, answer.challenges) == (401, "sorry", ["Negotiate"])
+    check(app, "/", user)

@@ -172,6 +172,7 @@ def test_requests_do_not_mix(app: Flask, user: str) -> None:
         ({"REMOTE_PORT": "40000", "REMOTE_ADDR": ""}, 403),
         ({"REMOTE_PORT": "40000", "SERVER_PROTOCOL": "HTTP/2"}, 403),
         ({"REMOTE_PORT": "40000", "werkzeug.proxy_fix.orig": {}}, 403),
+        ({"REMOTE_PORT": "40000", "HTTP_X_FORWARDED_FOR": "192.0.2.7"}, 403),
     ],
 )
 def test_two_legs(app: Flask, user: str, environ: dict[str, Any], status: int) -> None:
@@ -185,6 +186,20 @@ def test_two_legs(app: Flask, user: str, environ: dict[str, Any], status: int) -
         token = initiator.step(reply_token(first.headers.getlist("WWW-Authenticate")))
         second = client.get("/", headers={"Authorization": negotiate(token)}, environ_overrides=environ)
         assert (second.status_code, second.text) == (200, user)
+
+
+def test_shared_response(app: Flask, user: str) -> None:
+    """A response object that a view returns to everybody keeps nobody's reply."""
+    shared = Response("shared")
+
+    @app.get("/")
+    @requires_authentication
+    def view(user: str) -> Response:
+        return shared
+
+    for _ in range(2):
+        check(app, "/", "shared")
+    assert "WWW-Authenticate" not in shared.headers
 
 
 def test_errors_carry_the_reply(app: Flask, user: str) -> None:

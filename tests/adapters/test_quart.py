@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
-from quart import Blueprint, Quart, g, request, websocket
+from quart import Blueprint, Quart, Response, g, request, websocket
 from quart.testing import WebsocketResponseError
 from quart.views import MethodView
 
@@ -163,6 +163,20 @@ def test_below_a_middleware(app: Quart, user: str) -> None:
     for outer in (kerberos, Kerberos(hostname="*")):
         check(KerberosMiddleware(app, outer), "/", user)
     assert ask(KerberosMiddleware(app, Kerberos(hostname="*")), "/", fresh(f"HTTP@{SECOND}")).status == 403
+
+
+def test_shared_response(app: Quart, user: str) -> None:
+    """A response object that a view returns to everybody keeps nobody's reply."""
+    shared = Response("shared")
+
+    @app.get("/")
+    @requires_authentication
+    async def view(user: str) -> Response:
+        return shared
+
+    for _ in range(2):
+        check(app, "/", "shared")
+    assert "WWW-Authenticate" not in shared.headers
 
 
 def test_errors_carry_the_reply(app: Quart, user: str) -> None:

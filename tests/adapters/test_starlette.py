@@ -141,6 +141,66 @@ def test_without_init(user: str) -> None:
         assert (answer.status, answer.challenges) == (401, [])
 
 
+def test_class_without_init(user: str) -> None:
+    """A decorated class proves the server on what it raises too, and its own ``__await__`` is no way round."""
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+
+    @decorate
+    class Resource(HTTPEndpoint):
+        async def get(self, user: str, request: Request) -> Response:
+            raise HTTPException(404)
+
+        async def put(self, user: str, request: Request) -> Response:
+            raise HTTPException(401)
+
+        def __await__(self) -> Any:
+            return PlainTextResponse("open")(self.scope, self.receive, self.send).__await__()
+
+    app = Starlette(routes=[Route("/", Resource)])
+    assert ask(app, "/").status == 401
+    for method, status in (("GET", 404), ("POST", 405)):
+        initiator = Initiator()
+        answer = ask(app, "/", initiator.header, method=method)
+        assert answer.status == status
+        initiator.verify(reply_token(answer.challenges))
+    assert ask(app, "/", fresh(), method="PUT").challenges == []
+
+
+def test_cause_is_kept(user: str) -> None:
+    """An HTTP error comes to the application's handler with the cause that the view gave it."""
+    causes: list[BaseException | None] = []
+
+    async def handle(request: Request, error: Exception) -> Response:
+        causes.append(error.__cause__)
+        return PlainTextResponse("", 404)
+
+    async def missing(user: str, request: Request) -> Response:
+        try:
+            raise LookupError
+        except LookupError as error:
+            raise HTTPException(404) from error
+
+    def missing_sync(user: str, request: Request) -> Response:
+        raise HTTPException(404) from LookupError()
+
+    for kerberos in (None, Kerberos(hostname=HOST)):
+        decorate = requires_authentication(kerberos=kerberos)
+        routes = [Route("/async", decorate(missing)), Route("/sync", decorate(missing_sync))]
+        app = Starlette(routes=routes, exception_handlers={HTTPException: handle})
+        if kerberos is None:
+            init_kerberos(app, hostname=HOST)
+        for path in ("/async", "/sync"):
+            assert ask(app, path, fresh()).status == 404
+    assert [type(cause) for cause in causes] == [LookupError] * 4
+
+
+def test_configured_twice(user: str) -> None:
+    """Of two configurations of one application the last one counts."""
+    app = configured(Route("/", view), hostname=SECOND)
+    init_kerberos(app, hostname=HOST)
+    check(app, "/", user)
+
+
 def test_decorated_twice(user: str) -> None:
     """A view that is decorated twice takes one step, and the reply comes once."""
 
