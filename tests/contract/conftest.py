@@ -13,13 +13,14 @@ from ..support.guards import ThreadGuard
 
 
 @pytest.fixture(scope="session")
-def _services(realm: Realm, www: object) -> None:  # pyright: ignore[reportUnusedFunction] (a fixture)
+def services(realm: Realm, www: object, this_host: str) -> None:
+    """The services that the contract speaks of."""
     add_services(realm)
 
 
 @pytest.fixture(scope="session")
 def deployed(
-    request: pytest.FixtureRequest, realm: Realm, _services: None, thread_guard: ThreadGuard
+    request: pytest.FixtureRequest, realm: Realm, services: None, thread_guard: ThreadGuard
 ) -> Generator[Running, None, None]:
     """The deployment that the test names, running."""
     deployment: Deployment = request.param

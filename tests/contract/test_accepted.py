@@ -7,11 +7,12 @@ import json
 import pytest
 
 from ..support.apps import OWN_CHALLENGE
-from ..support.deployments import ALL, HOSTNAME, Running, on
+from ..support.deployments import ALL, HOSTNAME, KEPT_ALIVE, Running, on
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, Initiator, reply_token
 
 RESPONSES = {
     "/hello": 200,
+    "/who": 200,
     "/stream": 200,
     "/redirect": 302,
     "/missing": 404,
@@ -101,7 +102,7 @@ def test_identity_is_in_its_places(deployed: Running, user: str) -> None:
     assert set(places.values()) == {user}
 
 
-@on(ALL)
+@on(KEPT_ALIVE)
 def test_each_request_for_itself(deployed: Running, user: str) -> None:
     """On one connection, each request signs in anew: none is let through by the one before it."""
     with deployed.connect() as connection:

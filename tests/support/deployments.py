@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,11 @@ def add_services(realm: Realm) -> None:
 
 
 class Switch:
-    """Several applications behind one server; the field ``X-Variant`` of a request says which it is for.
+    """Several applications behind one server; the field ``X-Variant`` of a request says which it is for, and
+    ``X-Without-Denials`` hides that the server can deny the handshake of a WebSocket by a response.
 
     Args:
         apps: the applications, by variant.
-        websocket_denials: whether the server's extension for them is passed on, or hidden from the applications.
     """
 
     def __init__(self, apps: Mapping[str, Any]) -> None:
@@ -103,7 +104,6 @@ class Adapter:
         websockets: whether it has any.
         two_legs: whether it knows the client's connection, so that an exchange can have two legs.
         early: whether it answers before the body is read.
-        raises: whether its framework has exceptions that make responses.
     """
 
     name: str
@@ -201,6 +201,21 @@ class Deployment:
         """Whether the server runs in the tests' process."""
         return self.server != "gunicorn"
 
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether a connection is good for more than one request that the application answers.
+
+        werkzeug's server closes each. uvicorn may begin a request in the context in which the response to the one
+        before it is sent, and asgiref's bridge fails there ("CurrentThreadExecutor already quit or is broken").
+        """
+        bridged = self.adapter.name.startswith("flask-in-asgi")
+        return self.server != "werkzeug" and not (bridged and self.server.startswith("uvicorn"))
+
+    @property
+    def two_legs(self) -> bool:
+        """Whether an exchange of two legs can be completed."""
+        return self.adapter.two_legs and self.server != "werkzeug"
+
     @contextlib.contextmanager
     def run(self, folder: Path, threads: ThreadGuard) -> Generator[Running, None, None]:
         """Serve all variants of the application.
@@ -212,11 +227,27 @@ class Deployment:
         with closing_all(), self._server(folder, threads) as server:
             yield Running(self, server.address, server.log)
 
+    @contextlib.contextmanager
+    def run_one(self, options: Options, prepare: Callable[[], None] = lambda: None) -> Generator[Running, None, None]:
+        """Serve the application with these options alone, in this process.
+
+        Args:
+            options: the options.
+            prepare: called when the application is built, and does not run yet.
+        """
+        with closing_all():
+            switch = Switch({"": self.adapter.build(options)})
+            prepare()
+            with self._in_process_server(switch, None) as server:
+                yield Running(self, server.address)
+
     def _server(self, folder: Path, threads: ThreadGuard) -> Server:
         if self.server == "gunicorn":
             env = {"CONTRACT_FOLDER": str(folder), "CONTRACT_ADAPTER": self.adapter.name}
             return Gunicorn("tests.support.deployments:application", folder, env=env)
-        switch = _switch(self.adapter, folder)
+        return self._in_process_server(_switch(self.adapter, folder), threads)
+
+    def _in_process_server(self, switch: Switch, threads: ThreadGuard | None) -> Server:
         if self.server == "werkzeug":
             return Werkzeug(switch.wsgi, threads=threads)
         name, _, detail = self.server.partition("-")
@@ -313,15 +344,24 @@ def closing_all() -> Generator[None, None, None]:
 
 ALL = [Deployment(adapter, server) for adapter in ADAPTERS.values() for server in adapter.servers]
 
+KEPT_ALIVE = [deployment for deployment in ALL if deployment.keeps_alive]
+
 ONE_SERVER = [Deployment(adapter, adapter.servers[0]) for adapter in ADAPTERS.values()]
 """Each adapter on one server, for what no server has a part in."""
+
+# uvicorn's implementations of WebSockets, those that the installed version has.
+_UVICORN_WEBSOCKETS = [
+    f"uvicorn-{http}+{implementation}"
+    for http, implementation in (("h11", "wsproto"), ("httptools", "websockets"), ("h11", "websockets-sansio"))
+    if find_spec(f"uvicorn.protocols.websockets.{implementation.replace('-', '_')}_impl") is not None
+]
 
 WEBSOCKETS = [
     Deployment(adapter, server)
     for adapter in ADAPTERS.values()
     if adapter.websockets
     for server in (
-        *(["uvicorn-h11+wsproto", "uvicorn-httptools+websockets"] if "uvicorn-h11" in adapter.servers else []),
+        *(_UVICORN_WEBSOCKETS if "uvicorn-h11" in adapter.servers else []),
         *(server for server in adapter.servers if server.startswith("hypercorn")),
     )
 ]
@@ -329,4 +369,9 @@ WEBSOCKETS = [
 
 def on(deployments: Sequence[Deployment]) -> pytest.MarkDecorator:
     """Run a test against each of these deployments; it takes ``deployed``."""
-    return pytest.mark.parametrize("deployed", deployments, indirect=True, ids=str)
+    # With `pytest --dist loadgroup`, each is started by one process only.
+    parameters = [
+        pytest.param(deployment, id=str(deployment), marks=pytest.mark.xdist_group(str(deployment)))
+        for deployment in deployments
+    ]
+    return pytest.mark.parametrize("deployed", parameters, indirect=True)

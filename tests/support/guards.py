@@ -13,6 +13,7 @@ from typing import Any
 import gssapi.raw as gss
 import pytest
 import trio
+from asgiref.sync import SyncToAsync
 
 # Looked up as attributes of gssapi.raw by the acceptor, at each call.
 _WATCHED = (
@@ -49,11 +50,13 @@ class GssSpy:
     """Calls through to GSSAPI, and notes each call made on a thread whose event loop waits for it.
 
     Attributes:
-        calls: how often each function was called, on whichever thread.
+        calls: how often each function was called in this test, on whichever thread.
+        begun: how many calls were begun in all.
     """
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
+        self.begun = 0
         self._blocked: list[str] = []
         self._originals: dict[str, Callable[..., Any]] = {}
 
@@ -78,6 +81,7 @@ class GssSpy:
         @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
             self.calls[name] = self.calls.get(name, 0) + 1
+            self.begun += 1
             loop = running_loop()
             if loop is not None:
                 stack = "".join(traceback.format_stack(limit=8)[:-1])
@@ -104,12 +108,11 @@ class ThreadGuard:
         start = self._start
         starters = self._starters
 
-        @functools.wraps(start)
         def noting_start(thread: threading.Thread) -> None:
             starters[thread] = threading.current_thread()
             start(thread)
 
-        threading.Thread.start = noting_start  # type: ignore[method-assign]
+        threading.Thread.start = noting_start  # type: ignore[method-assign, assignment]
 
     def remove(self) -> None:
         """Stop noting."""
@@ -119,13 +122,13 @@ class ThreadGuard:
         """Declare the thread of a server that outlives the test which starts it."""
         self._adopted.add(thread)
 
-    def left_behind(self, before: set[threading.Thread]) -> list[str]:
-        """The threads that were not there before, are nobody's, and do not end."""
+    def left_behind(self, before: set[threading.Thread], seconds: float = _SECONDS) -> list[str]:
+        """The threads that were not there before, are nobody's, and do not end within so many seconds."""
         left: list[str] = []
         for thread in threading.enumerate():
             if thread in before or _is_worker(thread) or self._is_servers(thread):
                 continue
-            thread.join(_SECONDS)
+            thread.join(seconds)
             if thread.is_alive():
                 left.append(thread.name)
         return left
@@ -144,8 +147,13 @@ def _is_worker(thread: threading.Thread) -> bool:
     if prefix == "async-kerberos" and number.isdigit():
         return True
     # trio keeps threads that have nothing to do for ten seconds more, for the whole process; a busy one is named for
-    # what it does. execnet's threads are those of pytest-xdist.
-    return thread.name.startswith("Trio thread ") or "execnet" in type(thread).__module__
+    # what it does. asgiref has one thread for the whole process, for ever. execnet's threads are those of pytest-xdist.
+    asgirefs: Any = getattr(SyncToAsync, "single_thread_executor", None)
+    return (
+        thread.name.startswith("Trio thread ")
+        or thread in getattr(asgirefs, "_threads", ())
+        or "execnet" in type(thread).__module__
+    )
 
 
 def fail_for(problems: list[str], what: str) -> None:

@@ -14,7 +14,7 @@ SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
 KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 
 MUTUAL = int(gss.RequirementFlag.mutual_authentication)
-ONE_WAY = 0
+ONE_WAY = int(gss.RequirementFlag.integrity)  # without any flag, python-gssapi asks for mutual authentication
 # Two legs with Kerberos: the initiator answers the acceptor's reply with another AP-REP.
 TWO_LEGS = MUTUAL | int(gss.RequirementFlag.dce_style)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -31,7 +32,7 @@ with warnings.catch_warnings():
     # uvicorn's implementation of this name uses a part of websockets that is on its way out.
     warnings.simplefilter("ignore")
     with contextlib.suppress(ImportError):
-        import uvicorn.protocols.websockets.websockets_impl
+        importlib.import_module("uvicorn.protocols.websockets.websockets_impl")
 
 # Hang guards: a server starts and stops within a second.
 _SECONDS = 60.0
@@ -198,11 +199,12 @@ class Hypercorn(_ThreadServer):
 
     def __init__(self, app: Any, *, loop: str = "asyncio", threads: ThreadGuard | None = None) -> None:
         super().__init__(threads)
-        self._app = _announcing_startup(app, self._ready)
+        self._app = app
         self._loop = loop
         self._stop: Callable[[], None] = lambda: None
-        # Hypercorn takes a socket over by its descriptor.
+        # Hypercorn takes a socket over by its descriptor. This one listens, so that connections wait until it accepts.
         listening = listening_socket()
+        listening.listen()
         self.address = listening.getsockname()
         self._config = hypercorn.config.Config()
         self._config.bind = [f"fd://{listening.detach()}"]
@@ -220,39 +222,27 @@ class Hypercorn(_ThreadServer):
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._stop = lambda: cast("None", loop.call_soon_threadsafe(stop.set))
+        self._ready.set()
 
         async def stopped() -> None:
             await stop.wait()
 
-        await hypercorn.asyncio.serve(self._app, self._config, shutdown_trigger=stopped)
+        await cast("Any", hypercorn.asyncio).serve(self._app, self._config, shutdown_trigger=stopped)
         self._note_tasks()
 
     async def _serve_on_trio(self) -> None:
         stop = trio.Event()
         token = trio.lowlevel.current_trio_token()
         self._stop = lambda: token.run_sync_soon(stop.set)
+        self._ready.set()
 
         async def stopped() -> None:
             await stop.wait()
 
-        await hypercorn.trio.serve(self._app, self._config, shutdown_trigger=stopped)
+        await cast("Any", hypercorn.trio).serve(self._app, self._config, shutdown_trigger=stopped)
 
     def _ask_to_stop(self) -> None:
         self._stop()
-
-
-def _announcing_startup(app: Any, ready: threading.Event) -> Any:
-    """The application, and a mark when its lifespan has begun: the socket listens before the server serves."""
-
-    async def announcing(scope: Any, receive: Any, send: Any) -> None:
-        async def send_and_announce(message: Any) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                ready.set()
-
-        await app(scope, receive, send_and_announce if scope["type"] == "lifespan" else send)
-
-    return announcing
 
 
 class Werkzeug(_ThreadServer):

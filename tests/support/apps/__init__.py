@@ -28,7 +28,11 @@ Options = Mapping[str, Any]
 """Options of ``init_kerberos`` and of ``Kerberos``."""
 
 OWN_CHALLENGE = 'Basic realm="own"'
-PIECES = 3
+
+
+def given(options: Options | None) -> dict[str, Any]:
+    """The options as keywords; none where the application configures nothing."""
+    return dict(options or {})
 
 
 class TeapotError(Exception):

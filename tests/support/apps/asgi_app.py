@@ -7,7 +7,7 @@ from typing import Any
 
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
-from . import OWN_CHALLENGE, Options, pieces
+from . import OWN_CHALLENGE, Options, given, pieces
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -56,7 +56,7 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/stream":
         body = pieces(user)
     elif path == "/echo":
-        body = []
+        body.clear()
         more = True
         while more:
             message = await receive()
@@ -82,4 +82,4 @@ async def _talk(scope: Any, receive: Any, send: Any) -> None:
 
 def build(options: Options | None) -> Any:
     """The application below the middleware."""
-    return KerberosMiddleware(application, **(options or {}))
+    return KerberosMiddleware(application, **given(options))

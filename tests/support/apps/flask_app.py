@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from asgiref.wsgi import WsgiToAsgi
+import asgiref.wsgi
 from flask import Flask, Response, abort, g, redirect, request
 
 from async_kerberos import Kerberos
@@ -15,6 +15,8 @@ from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 from . import OWN_CHALLENGE, Options, TeapotError, pieces
 
 Action = Callable[[str], Any]
+
+WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
 
 
 def hello(user: str) -> str:

@@ -103,7 +103,8 @@ def build(options: Options | None, *, asynchronous: bool, factory: type[Quart] =
     @app.websocket("/ws-own")
     @requires_authentication
     async def ws_own(user: str) -> None:
-        await websocket.accept(headers={"WWW-Authenticate": OWN_CHALLENGE, "X-Own": "yes"})
+        connection: Any = websocket
+        await connection.accept(headers={"WWW-Authenticate": OWN_CHALLENGE, "X-Own": "yes"})
         await websocket.send(user)
 
     @app.websocket("/ws-who")

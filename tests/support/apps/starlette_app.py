@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 
-from . import OWN_CHALLENGE, Options, TeapotError, pieces
+from . import OWN_CHALLENGE, Options, TeapotError, given, pieces
 
 Action = Callable[[str, Request], Response]
 
@@ -226,7 +226,11 @@ def _class(action: Callable[[str, Request], Any], *, asynchronous: bool) -> type
 def _socket_class(view: Callable[[str, WebSocket], Any]) -> type[WebSocketEndpoint]:
     @requires_authentication
     class Endpoint(WebSocketEndpoint):
-        async def on_connect(self, user: str, websocket: WebSocket) -> None:
+        async def on_connect(  # type: ignore[override] # the decorator calls it
+            self,
+            user: str,  # pyright: ignore[reportIncompatibleMethodOverride]
+            websocket: WebSocket,
+        ) -> None:
             await view(user, websocket)
 
     return Endpoint
@@ -262,4 +266,4 @@ def middleware(options: Options | None) -> Any:
     routes: list[Any] = [Route(path, with_user(action), methods=METHODS) for path, action in ACTIONS.items()]
     routes.append(Route("/echo", with_user(echo), methods=["POST"]))
     routes.extend(WebSocketRoute(path, with_websocket(view)) for path, view in SOCKETS.items())
-    return _application(routes, middleware=[Middleware(KerberosMiddleware, **(options or {}))])
+    return _application(routes, middleware=[Middleware(KerberosMiddleware, **given(options))])

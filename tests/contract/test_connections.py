@@ -1,0 +1,66 @@
+"""Requests that have no connection of their own: an exchange of two legs ends in 403, one of one leg is as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..support.apps import asgi_app
+from ..support.deployments import ADAPTERS, HOSTNAME, Deployment, Running, closing_all
+from ..support.http import Connection
+from ..support.initiator import TWO_LEGS, Initiator, reply_token
+from ..support.servers import Uvicorn
+
+pytestmark = pytest.mark.usefixtures("services")
+
+
+@pytest.fixture(params=["hypercorn-asyncio", "hypercorn-trio"])
+def hypercorn(request: pytest.FixtureRequest) -> Generator[Running, None, None]:
+    """The plain ASGI application on Hypercorn."""
+    with Deployment(ADAPTERS["asgi"], request.param).run_one({"hostname": HOSTNAME}) as running:
+        yield running
+
+
+def test_http_2(hypercorn: Running, user: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The streams of an HTTP/2 connection are not one exchange."""
+    assert not isinstance(hypercorn.address, str)
+    host, port = hypercorn.address
+    with httpx.Client(http1=False, http2=True, base_url=f"http://{host}:{port}", trust_env=False) as client:
+        initiator = Initiator()
+        response = client.get("/hello", headers={"Authorization": initiator.header})
+        assert (response.http_version, response.status_code, response.text) == ("HTTP/2", 200, user)
+        initiator.verify(reply_token(response.headers.get_list("www-authenticate")))
+        response = client.get("/hello", headers={"Authorization": Initiator(flags=TWO_LEGS).header})
+        assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
+    assert "half-open context lost" in caplog.text
+
+
+def test_unix_socket(user: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """On a Unix socket nothing tells one client from another."""
+    with closing_all():
+        app = asgi_app.build({"hostname": HOSTNAME})
+        with Uvicorn(app, uds=tmp_path / "socket") as server, Connection(server.address) as connection:
+            initiator = Initiator()
+            response = connection.request("/hello", initiator.header)
+            assert (response.status, response.text) == (200, user)
+            initiator.verify(reply_token(response.challenges))
+            response = connection.request("/hello", Initiator(flags=TWO_LEGS).header)
+            assert (response.status, response.challenges) == (403, [])
+    assert "half-open context lost" in caplog.text
+
+
+def test_proxy(user: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Behind a proxy that tells the client's address, the connection is the proxy's."""
+    fields = [("X-Forwarded-For", "192.0.2.7")]
+    with closing_all():
+        app = asgi_app.build({"hostname": HOSTNAME})
+        with Uvicorn(app, proxy_headers=True) as server, Connection(server.address) as connection:
+            response = connection.request("/hello", Initiator().header, fields=fields)
+            assert (response.status, response.text) == (200, user)
+            response = connection.request("/hello", Initiator(flags=TWO_LEGS).header, fields=fields)
+            assert (response.status, response.challenges) == (403, [])
+    assert "half-open context lost" in caplog.text
+    assert "192.0.2.7" in caplog.text

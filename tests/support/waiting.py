@@ -1,0 +1,24 @@
+"""Waiting for a condition, where nothing tells when it holds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+# A hang guard.
+_SECONDS = 30.0
+_STEP = 0.005
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return as soon as the condition holds.
+
+    Raises:
+        AssertionError: it does not come to hold.
+    """
+    pause = threading.Event()
+    for _ in range(int(_SECONDS / _STEP)):
+        if condition():
+            return
+        pause.wait(_STEP)
+    raise AssertionError(f"in vain waited until {what}")
