@@ -5,28 +5,21 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_renewals: weakref.WeakKeyDictionary[object, Callable[[], None]] = weakref.WeakKeyDictionary()
+_renewals: weakref.WeakKeyDictionary[object, Callable[[Any], None]] = weakref.WeakKeyDictionary()
 
 
 def renew_after_fork(owner: T, renew: Callable[[T], None]) -> None:
     """Have ``renew(owner)`` called in every child process forked while ``owner`` lives."""
-    reference = weakref.ref(owner)
-
-    def renew_if_alive() -> None:
-        alive = reference()
-        if alive is not None:
-            renew(alive)
-
-    _renewals[owner] = renew_if_alive
+    _renewals[owner] = renew
 
 
 def _after_fork() -> None:
-    for renew in list(_renewals.values()):
-        renew()
+    for owner, renew in list(_renewals.items()):
+        renew(owner)
 
 
 os.register_at_fork(after_in_child=_after_fork)

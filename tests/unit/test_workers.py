@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+import async_kerberos._workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
 from async_kerberos._workers import Workers, without_blocking_a_loop
 
@@ -268,6 +269,28 @@ async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]
     finally:
         stop.set()
         closer.join()
+
+
+async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
+    """A call that comes in between the mark and the end of a pool is made; one that comes after goes to the next."""
+    pool: Any = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look that no type checker minds
+    made: list[str] = []
+
+    def make_job(what: str) -> Any:
+        return getattr(workers_module, "_Job")(lambda: made.append(what), getattr(workers_module, "_Mailbox")())  # noqa: B009
+
+    slipped_in, withdrawn = make_job("slipped in"), make_job("withdrawn")
+    pool.waiting.add(slipped_in)
+    pool.close()
+    pool.queue.put(withdrawn)
+    pool.queue.put(slipped_in)
+    getattr(pool, "_serve")()  # noqa: B009
+    assert made == ["slipped in"]
+    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009
+    pool.closed = True
+    getattr(pool, "_to_start").clear()  # noqa: B009
+    assert pool.put(make_job("too late")) is False
+    assert not pool.waiting
 
 
 async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch) -> None:

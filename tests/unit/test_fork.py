@@ -1,0 +1,28 @@
+"""What is renewed in a forked child: as far as this process can show it. (The workers' test forks for real.)"""
+
+import gc
+
+from async_kerberos import WorkerLimits, _fork
+from async_kerberos._workers import Workers
+
+
+class Owner:
+    renewals = 0
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+
+def test_renewed() -> None:
+    """Whatever asked for it is renewed, and is not kept alive for that."""
+    owner, gone = Owner(), Owner()
+    workers = Workers(WorkerLimits(threads=1))
+    pool = getattr(workers, "_pool")  # noqa: B009 - private looks that no type checker minds, here and below
+    _fork.renew_after_fork(owner, Owner.renew)
+    _fork.renew_after_fork(gone, Owner.renew)
+    del gone
+    gc.collect()
+    # What os.register_at_fork calls in the child: workers and stores of this process, forgotten, are made anew.
+    getattr(_fork, "_after_fork")()  # noqa: B009
+    assert owner.renewals == 1
+    assert getattr(workers, "_pool") is not pool  # noqa: B009
