@@ -11,8 +11,8 @@ from ._errors import ConfigurationError
 
 ANY_HOST = "*"
 
-# Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), and less the asterisk.
-_HOSTNAME = re.compile(r"[!-)+-.0-?A-\[\]-~]+")
+# Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), the asterisk and the colon.
+_HOSTNAME = re.compile(r"[!-)+-.0-9;-?A-\[\]-~]+")
 _SERVICE = _HOSTNAME
 _CHALLENGE = re.compile(r"[!-~][ -~]*")
 _NEGOTIATE = re.compile(r"(?:^|,)\s*negotiate\b", re.IGNORECASE)
@@ -52,7 +52,7 @@ def check_hostnames(option: str, value: object) -> tuple[str, ...]:
     hostnames: list[str] = []
     for name in names:
         if not isinstance(name, str) or not (name == ANY_HOST or _HOSTNAME.fullmatch(name)):
-            raise ConfigurationError(option, f"must be host names without spaces, '/' or '@', not {name!r}")
+            raise ConfigurationError(option, f"must be host names as in a URL, without port, '/' or '@', not {name!r}")
         hostnames.append(name)
     if ANY_HOST in hostnames and len(hostnames) > 1:
         raise ConfigurationError(option, "'*' takes every host name: name no other beside it")

@@ -206,10 +206,10 @@ class Kerberos:
         try:
             principal = self._acceptor.describe()
         except AcquireError as error:
+            problem = _one_line(str(error))
             if self.keytab is None and "KRB5_KTNAME" not in os.environ:
-                logger.warning("Kerberos: set KRB5_KTNAME to your keytab file (%s)", _one_line(str(error)))
-            else:
-                logger.warning("Kerberos: %s", _one_line(str(error)))
+                problem = f"set KRB5_KTNAME to your keytab file ({problem})"
+            logger.warning("Kerberos: %s. %s", problem, Reason.MISCONFIGURED.remedy)
         else:
             logger.info("Kerberos: server is %s", principal)
 
@@ -271,7 +271,7 @@ class Kerberos:
         if other is self:
             return True
         # A key of another keytab, another realm's say, has proved nothing to this service.
-        if other is None or other.keytab != self.keytab:
+        if not isinstance(other, Kerberos) or other.keytab != self.keytab:
             return False
         if (other.service, other.hostname) == (self.service, self.hostname):
             return True

@@ -5,10 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ._kerberos import Kerberos
+from typing import NoReturn
 
 Headers = tuple[tuple[str, str], ...]
 """Response headers, to be appended to what a response has; the same name may come twice."""
@@ -65,7 +62,10 @@ _REMEDIES = {
     ),
     Reason.OVERLOADED: "More sign-ins than the workers can take: add processes, or machines.",
     Reason.TIMED_OUT: "A worker did not answer in time: look for a keytab or replay cache on a storage that hangs.",
-    Reason.MISCONFIGURED: "Point keytab or KRB5_KTNAME at a readable keytab that holds the service principal.",
+    Reason.MISCONFIGURED: (
+        "Point keytab or KRB5_KTNAME at a readable keytab that holds the service principal, and check hostname and "
+        "service; `klist -k` lists what is in a keytab."
+    ),
     Reason.SERVER_FAULT: "Make the replay cache's folder (KRB5RCACHEDIR) writable, and its disk not full.",
     Reason.OTHER: "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does.",
 }
@@ -87,6 +87,11 @@ class Identity:
 
     def __str__(self) -> str:
         return self.principal
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:
+        # Without Depends, FastAPI would take a parameter of this type for a request's body: the client's own word.
+        raise TypeError("an Identity is no part of a message's body: write Depends(KerberosIdentity())")
 
     @property
     def name(self) -> str:
@@ -121,13 +126,13 @@ class Accepted:
         headers: to be appended to whatever response follows: the acceptor's reply, by which the client can make sure
             of the server (mutual authentication). Empty where GSSAPI made no reply, or where another result has
             brought it already.
-        kerberos: the object that made this result.
+        kerberos: the ``Kerberos`` that made this result.
         authorization: the values of ``Authorization`` that it was made from; it says nothing of any other request.
     """
 
     identity: Identity
     headers: Headers = field(default=(), repr=False)
-    kerberos: Kerberos | None = field(default=None, repr=False, compare=False)
+    kerberos: object = field(default=None, repr=False, compare=False)
     authorization: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 

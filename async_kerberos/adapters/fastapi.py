@@ -4,7 +4,7 @@
 
 import inspect
 
-from .._asgi import authenticate_scope, join_headers, sign_in_of
+from .._asgi import authenticate_scope, join_headers, send_denial, sign_in_of
 from .._kerberos import Kerberos
 from .._outcomes import Denied, Identity
 
@@ -14,6 +14,8 @@ try:
     from fastapi.openapi.models import HTTPBase
     from fastapi.requests import HTTPConnection
     from fastapi.security.base import SecurityBase
+    from starlette import __version__ as starlette_version
+    from starlette.websockets import WebSocket
 except ImportError as error:
     raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from error
 
@@ -22,7 +24,11 @@ from .starlette import KerberosMiddleware, init_kerberos, requires_authenticatio
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
 
-class _Untakable:
+# Up to 0.40 Starlette sends no response that an exception handler makes for a WebSocket.
+_DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
+
+
+class WriteKerberosIdentityWithParentheses:
     """A type that FastAPI can make no parameter of."""
 
 
@@ -43,7 +49,11 @@ class KerberosIdentity(SecurityBase):
     # `Depends(KerberosIdentity)`, the class itself, would leave a route open. FastAPI cannot take this parameter, and
     # refuses the route as it is declared.
     __signature__ = inspect.Signature(
-        [inspect.Parameter("parentheses", inspect.Parameter.KEYWORD_ONLY, annotation=_Untakable)]
+        [
+            inspect.Parameter(
+                "parentheses", inspect.Parameter.KEYWORD_ONLY, annotation=WriteKerberosIdentityWithParentheses
+            )
+        ]
     )
 
     def __init__(self, kerberos: Kerberos | None = None, *, scheme_name: str = "Kerberos") -> None:
@@ -65,6 +75,8 @@ class KerberosIdentity(SecurityBase):
         if isinstance(outcome, Denied):
             if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
                 raise WebSocketException(1008)
+            if isinstance(connection, WebSocket) and _DROPS_WEBSOCKET_RESPONSES:
+                await send_denial(scope, connection.send, outcome)
             sign_in.challenge = outcome.headers
             raise HTTPException(outcome.status, outcome.body, join_headers(outcome.headers))
         if not sign_in.adds_reply:

@@ -116,7 +116,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
 
 def _authenticate(kerberos: Kerberos | None) -> Outcome:
     earlier: Accepted | None = request.environ.get(_ACCEPTED) or carried.get()
-    nearest = None if earlier is None else earlier.kerberos
+    nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
     outcome = (kerberos or configured or nearest or default_kerberos()).authenticate_blocking(
         _request(request.environ, earlier)

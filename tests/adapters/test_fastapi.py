@@ -173,3 +173,11 @@ def test_own_handler_of_http_errors(app: FastAPI, user: str) -> None:
     answer = ask(app, "/")
     assert (answer.status, answer.text, answer.challenges) == (401, "sorry", ["Negotiate"])
     check(app, "/", user)
+
+
+def test_identity_in_place_of_the_dependency(app: FastAPI) -> None:
+    """``user: Identity``, its ``Depends`` forgotten, is refused as the route is declared: no client can make one up."""
+    with pytest.raises(TypeError, match=r"write Depends\(KerberosIdentity\(\)\)"):
+
+        @app.post("/")
+        async def view(user: Identity) -> Any: ...

@@ -170,7 +170,7 @@ def test_one_winner() -> None:
 @pytest.fixture(scope="session")
 def others(realm: Realm, www: Service) -> list[Service]:
     """More services whose keys are in the same keytab."""
-    return [realm.service(name) for name in (f"cifs/{HOST}", "HTTP/b.example.test", "HTTP/c.example.test")]
+    return [realm.service(name) for name in (f"imap/{HOST}", "HTTP/b.acceptor.test", "HTTP/c.acceptor.test")]
 
 
 @pytest.mark.usefixtures("others")
@@ -178,15 +178,15 @@ def others(realm: Realm, www: Service) -> list[Service]:
     ("hostname", "target", "principal"),
     [
         (HOST, f"HTTP@{HOST}", f"HTTP/{HOST}"),
-        (HOST, f"cifs@{HOST}", None),
-        (HOST, "HTTP@b.example.test", None),
+        (HOST, f"imap@{HOST}", None),
+        (HOST, "HTTP@b.acceptor.test", None),
         ([HOST], f"HTTP@{HOST}", f"HTTP/{HOST}"),
-        ([HOST, "b.example.test"], f"HTTP@{HOST}", f"HTTP/{HOST}@KRBTEST.COM"),
-        ([HOST, "b.example.test"], "HTTP@b.example.test", "HTTP/b.example.test@KRBTEST.COM"),
-        ([HOST, "b.example.test"], "HTTP@c.example.test", None),
-        ([HOST, "b.example.test"], f"cifs@{HOST}", None),
-        ("*", "HTTP@c.example.test", "HTTP/c.example.test@KRBTEST.COM"),
-        ("*", f"cifs@{HOST}", None),
+        ([HOST, "b.acceptor.test"], f"HTTP@{HOST}", f"HTTP/{HOST}@KRBTEST.COM"),
+        ([HOST, "b.acceptor.test"], "HTTP@b.acceptor.test", "HTTP/b.acceptor.test@KRBTEST.COM"),
+        ([HOST, "b.acceptor.test"], "HTTP@c.acceptor.test", None),
+        ([HOST, "b.acceptor.test"], f"imap@{HOST}", None),
+        ("*", "HTTP@c.acceptor.test", "HTTP/c.acceptor.test@KRBTEST.COM"),
+        ("*", f"imap@{HOST}", None),
     ],
 )
 def test_only_this_service(hostname: str | list[str], target: str, principal: str | None) -> None:
@@ -200,8 +200,8 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
 
 def test_another_service_name() -> None:
     """The service may have another name than HTTP."""
-    kerberos = Kerberos(service="cifs", hostname="*")
-    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator(f"cifs@{HOST}").step()))))
+    kerberos = Kerberos(service="imap", hostname="*")
+    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator(f"imap@{HOST}").step()))))
     assert denied(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step())))).status == 403
 
 
@@ -364,13 +364,13 @@ def test_old_key(realm: Realm, tmp_path: Path) -> None:
 
 def test_wrong_key(realm: Realm, tmp_path: Path) -> None:
     """A ticket made for another key than the keytab's is refused."""
-    one = realm.service("HTTP/wrongkey.example.test", keytab=tmp_path / "keytab")
+    one = realm.service("HTTP/otherkey.example.test", keytab=tmp_path / "keytab")
     with Realm(name=realm.name) as twin:
-        other = twin.service("HTTP/wrongkey.example.test", keytab=tmp_path / "other.keytab")
+        other = twin.service("HTTP/otherkey.example.test", keytab=tmp_path / "other.keytab")
         other.keytab.replace(one.keytab)
-    kerberos = Kerberos(hostname="wrongkey.example.test", keytab=one.keytab)
+    kerberos = Kerberos(hostname="otherkey.example.test", keytab=one.keytab)
     outcome = denied(
-        kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@wrongkey.example.test").step())))
+        kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@otherkey.example.test").step())))
     )
     assert (outcome.status, outcome.reason) == (403, Reason.UNKNOWN_KEY)
 
@@ -442,7 +442,7 @@ def test_acquire_error_says_which() -> None:
     ("hostname", "level", "message"),
     [
         (HOST, "INFO", f"Kerberos: server is HTTP/{HOST}@KRBTEST.COM"),
-        ([HOST, "b.example.test"], "INFO", f"server is HTTP/{HOST}@KRBTEST.COM, HTTP/b.example.test@KRBTEST.COM"),
+        ([HOST, "b.acceptor.test"], "INFO", f"server is HTTP/{HOST}@KRBTEST.COM, HTTP/b.acceptor.test@KRBTEST.COM"),
         ("*", "INFO", "Kerberos: server is HTTP/*, whichever the keytab has a key for"),
         ("nowhere.example.test", "WARNING", "Kerberos: No key table entry found matching HTTP/nowhere.example.test"),
         ([HOST, "nowhere.example.test"], "WARNING", "HTTP/nowhere.example.test"),
@@ -471,7 +471,7 @@ def test_log_setup_without_a_keytab(
     assert "Kerberos: set KRB5_KTNAME to your keytab file" in caplog.text
     caplog.clear()
     Kerberos(hostname=HOST, keytab=tmp_path / "missing").log_setup()
-    assert "KRB5_KTNAME" not in caplog.text
+    assert "set KRB5_KTNAME" not in caplog.text
     assert f"{tmp_path}/missing" in caplog.text
 
 

@@ -37,6 +37,8 @@ from async_kerberos._kerberos import AllOptions
         ("hostname", "HTTP/www.example.test"),
         ("hostname", "*.example.test"),
         ("hostname", "www example"),
+        ("hostname", "localhost:8000"),
+        ("hostname", "http://localhost"),
         ("keytab", ""),
         ("keytab", b"/etc/krb5.keytab"),
         ("keytab", 7),
