@@ -11,12 +11,13 @@ import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, requires
-from starlette.endpoints import HTTPEndpoint
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
 from async_kerberos.adapters import asgi
@@ -199,6 +200,52 @@ def test_configured_twice(user: str) -> None:
     app = configured(Route("/", view), hostname=SECOND)
     init_kerberos(app, hostname=HOST)
     check(app, "/", user)
+
+
+async def _converse(app: Any, authorization: str | None) -> list[Any]:
+    sent: list[Any] = []
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
+
+    async def receive() -> Any:
+        return incoming.pop(0) if incoming else {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [] if authorization is None else [(b"authorization", authorization.encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "query_string": b"", "subprotocols": []}
+    await app(scope, receive, send)
+    return sent
+
+
+def test_websocket_without_init(user: str) -> None:
+    """Without ``init_kerberos`` a WebSocket's function, and each handler of an endpoint, sees to itself."""
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+
+    async def talk(user: str, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(user)
+        await websocket.close()
+
+    class Endpoint(WebSocketEndpoint):
+        encoding = "text"
+
+        @decorate
+        async def on_receive(self, user: str, websocket: WebSocket, data: Any) -> None:
+            await websocket.send_text(f"{user} {data}")
+
+    function = Starlette(routes=[WebSocketRoute("/", decorate(talk))])
+    endpoint = Starlette(routes=[WebSocketRoute("/", Endpoint)])
+    initiator = Initiator()
+    accept, text, _ = anyio.run(_converse, function, initiator.header)
+    (reply,) = [value.decode() for name, value in accept["headers"] if name == b"www-authenticate"]
+    initiator.verify(reply_token([reply]))
+    assert text["text"] == user
+    assert anyio.run(_converse, endpoint, fresh())[1]["text"] == f"{user} hello"
+    # Once a connection is accepted, closing it is the only answer there is.
+    closed = {"type": "websocket.close", "code": 1008, "reason": ""}
+    assert anyio.run(_converse, endpoint, None)[1:] == [closed]
+    assert anyio.run(_converse, function, None) == [closed]
 
 
 def test_decorated_twice(user: str) -> None:
