@@ -28,13 +28,6 @@ _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websoc
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for"})
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
-carried: ContextVar[Accepted | None] = ContextVar("async_kerberos_carried", default=None)
-"""The result of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
-
-A context also reaches requests that the application makes in its own process, so whoever reads this compares the
-``Authorization`` that the result was made from.
-"""
-
 
 class SignIn:
     """What is known of one request's sign-in, shared by all who handle the request."""
@@ -45,6 +38,8 @@ class SignIn:
         self.reply: Headers = ()
         # Whether somebody adds them there.
         self.adds_reply = False
+        # Whether the middleware that began it has seen the application's end.
+        self.over = False
         # The challenge of a denial that an exception carries to the application's own handler.
         self.challenge: Headers = ()
 
@@ -70,6 +65,15 @@ class SignIn:
             await send(message)
 
         return send_with_reply
+
+
+carried: ContextVar[SignIn | None] = ContextVar("async_kerberos_carried", default=None)
+"""The sign-in of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
+
+A context also reaches what is none of its request's business: requests that the application makes in its own process,
+and the connection's next request, which a server may begin within it. So whoever reads this compares the
+``Authorization`` that the result was made from, and takes nothing of a request that is over.
+"""
 
 
 def sign_in_of(scope: Scope) -> SignIn:

@@ -56,10 +56,12 @@ class KerberosMiddleware:
             await send_denial(scope, send, outcome)
             return
         self.publish(scope)
-        token = carried.set(sign_in_of(scope).accepted)
+        sign_in = sign_in_of(scope)
+        token = carried.set(sign_in)
         try:
             await self.app(scope, receive, reply_send)
         finally:
+            sign_in.over = True
             # Where a loop is torn down, the coroutine may be closed in another context than it ran in.
             with contextlib.suppress(ValueError):
                 carried.reset(token)

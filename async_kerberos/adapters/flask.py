@@ -115,7 +115,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
 
 
 def _authenticate(kerberos: Kerberos | None) -> Outcome:
-    earlier: Accepted | None = request.environ.get(_ACCEPTED) or carried.get()
+    earlier: Accepted | None = request.environ.get(_ACCEPTED) or _carried()
     nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
     outcome = (kerberos or configured or nearest or default_kerberos()).authenticate_blocking(
@@ -130,6 +130,11 @@ def _authenticate(kerberos: Kerberos | None) -> Outcome:
         if outcome.headers:
             after_this_request(functools.partial(_add_reply, outcome))
     return outcome
+
+
+def _carried() -> Accepted | None:
+    sign_in = carried.get()
+    return None if sign_in is None or sign_in.over else sign_in.accepted
 
 
 def _add_reply(accepted: Accepted, response: Response) -> Response:

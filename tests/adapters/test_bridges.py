@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 import asgiref.wsgi
@@ -67,3 +68,18 @@ def test_requests_do_not_mix(user: str) -> None:
 
     app = KerberosMiddleware(WsgiToAsgi(outer), Kerberos(hostname=HOST))
     assert ask(app, "/", fresh()).text == "401"
+
+
+def test_request_that_is_over(user: str) -> None:
+    """A context that outlives its request, as a kept-alive connection's next one may begin in it, carries nothing."""
+    contexts: list[contextvars.Context] = []
+    inner = make_app(hostname=HOST)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        contexts.append(contextvars.copy_context())
+        await WsgiToAsgi(inner)(scope, receive, send)
+
+    authorization = fresh()
+    app = KerberosMiddleware(application, Kerberos(hostname="*"))
+    assert ask(app, "/", authorization).status == 200
+    assert contexts[0].run(ask, inner, "/", authorization).status == 403
