@@ -265,7 +265,7 @@ async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]
     closer.start()
     try:
         with anyio.fail_after(HANG):
-            for number in range(100):
+            for number in range(40):
                 assert await workers.run(lambda number=number: number) == number  # type: ignore[misc]
     finally:
         stop.set()
