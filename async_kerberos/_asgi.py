@@ -95,6 +95,24 @@ def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
     return send if sign_in.adds_reply else sign_in.adding_reply(send)
 
 
+class CarrierMiddleware:
+    """Enforces nothing: carries an application's ``Kerberos``, and adds the reply where the response starts.
+
+    That is the only place that sees every response: what a view returns, streams or raises, what handlers of
+    exceptions make of it, and what hooks put in its place.
+    """
+
+    def __init__(self, app: App, kerberos: Kerberos) -> None:
+        self.app = app
+        self.kerberos = kerberos
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI scope."""
+        if scope["type"] in ("http", "websocket"):
+            send = carry(scope, send, self.kerberos)
+        await self.app(scope, receive, send)
+
+
 async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
     """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
 

@@ -30,6 +30,8 @@ S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
 _ACCEPTED = "async_kerberos.accepted"
+# The reply that is still to be added; its key is there if _ReplyMiddleware is around to add it.
+_REPLY = "async_kerberos.reply"
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "werkzeug.proxy_fix.orig")
 
 
@@ -52,8 +54,30 @@ def init_kerberos(
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
+    # A method of the application's, in whose place anything may stand that is called like it.
+    anything: Any = app
+    if not isinstance(anything.wsgi_app, _ReplyMiddleware):
+        anything.wsgi_app = _ReplyMiddleware(anything.wsgi_app)
     kerberos.log_setup()
     return kerberos
+
+
+class _ReplyMiddleware:
+    """Adds the acceptor's reply where the response starts, the only place that sees every response."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Handle one WSGI request."""
+        environ[_REPLY] = ()
+
+        def start_with_reply(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
+            reply = () if status.startswith("401") else environ[_REPLY]
+            return start_response(status, [*headers, *reply], *exc_info)
+
+        return self.app(environ, start_with_reply)
 
 
 class Decorator(Protocol):
@@ -127,7 +151,11 @@ def _authenticate(kerberos: Kerberos | None) -> Outcome:
         request.environ[_ACCEPTED] = earlier if same else outcome
         g.kerberos_identity = outcome.identity
         request.environ["REMOTE_USER"] = outcome.identity.principal
-        if outcome.headers:
+        if not outcome.headers:
+            return outcome
+        if _REPLY in request.environ:
+            request.environ[_REPLY] = outcome.headers
+        else:
             after_this_request(functools.partial(_add_reply, outcome))
     return outcome
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from .._asgi import authenticate_scope, authenticate_scope_blocking, sign_in_of
+from .._asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, sign_in_of
 from .._kerberos import Hostname, Kerberos
 from .._outcomes import Accepted, Denied
 from .._outcomes import Headers as Reply
@@ -63,6 +63,12 @@ def init_kerberos(
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
+    # A method of the application's, in whose place anything may stand that is called like it.
+    anything: Any = app
+    if isinstance(anything.asgi_app, CarrierMiddleware):
+        anything.asgi_app.kerberos = kerberos
+    else:
+        anything.asgi_app = CarrierMiddleware(anything.asgi_app, kerberos)
     kerberos.log_setup()
     return kerberos
 
@@ -151,7 +157,7 @@ def _nearest(kerberos: Kerberos | None) -> Kerberos | None:
 
 def _publish(accepted: Accepted) -> None:
     g.kerberos_identity = accepted.identity
-    # Headers come once with each sign-in; a middleware around the application adds them itself.
+    # Headers come once with each sign-in. After init_kerberos, or below a middleware, they are added further out.
     if not accepted.headers or sign_in_of(_scope()).adds_reply:
         return
 

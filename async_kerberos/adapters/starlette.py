@@ -12,12 +12,9 @@ import anyio.from_thread
 
 from .._asgi import (
     IDENTITY,
-    App,
-    Receive,
+    CarrierMiddleware,
     Scope,
-    Send,
     authenticate_scope,
-    carry,
     encode_headers,
     join_headers,
     send_denial,
@@ -93,19 +90,6 @@ class KerberosMiddleware(ASGIKerberosMiddleware):
         _publish(scope)
 
 
-class _CarrierMiddleware:
-    """Enforces nothing: carries the application's ``Kerberos``, and adds the reply where the response starts."""
-
-    def __init__(self, app: App, kerberos: Kerberos) -> None:
-        self.app = app
-        self.kerberos = kerberos
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            send = carry(scope, send, self.kerberos)
-        await self.app(scope, receive, send)
-
-
 def init_kerberos(
     app: Starlette, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
 ) -> Kerberos:
@@ -128,9 +112,9 @@ def init_kerberos(
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     # The last call counts, as on the other frameworks.
-    carrier: Any = _CarrierMiddleware
+    carrier: Any = CarrierMiddleware
     app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls is not carrier]
-    app.add_middleware(_CarrierMiddleware, kerberos=kerberos)
+    app.add_middleware(CarrierMiddleware, kerberos=kerberos)
     kerberos.log_setup()
     return kerberos
 

@@ -56,3 +56,31 @@ def check(app: Any, path: str, user: str, *, host: str = HOST, method: str = "GE
     assert (answer.status, answer.text) == (200, user)
     initiator.verify(reply_token(answer.challenges))
     assert len(answer.challenges) == 1
+
+
+async def converse(app: Any, authorization: str | None, path: str = "/", goes: bool = True) -> list[Any]:
+    """What an ASGI application sends on a WebSocket that says hello, and goes or waits for the application to end."""
+    sent: list[Any] = []
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
+
+    async def receive() -> Any:
+        if not incoming and not goes:
+            await anyio.sleep_forever()
+        return incoming.pop(0) if incoming else {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [] if authorization is None else [(b"authorization", authorization.encode())]
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "path": path,
+        "headers": headers,
+        "query_string": b"",
+        "scheme": "ws",
+        "subprotocols": [],
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "extensions": {"websocket.http.response": {}} if path != "/" else {},
+    }
+    await app(scope, receive, send)
+    return sent

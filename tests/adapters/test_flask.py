@@ -188,18 +188,60 @@ def test_two_legs(app: Flask, user: str, environ: dict[str, Any], status: int) -
         assert (second.status_code, second.text) == (200, user)
 
 
-def test_shared_response(app: Flask, user: str) -> None:
-    """A response object that a view returns to everybody keeps nobody's reply."""
-    shared = Response("shared")
+def test_hooks_that_change_the_response(app: Flask, user: str) -> None:
+    """What the application's own hooks put in a response's place counts: it has the reply, but for a 401."""
+
+    @app.get("/<int:status>")
+    @requires_authentication
+    def view(user: str, status: int) -> str:
+        return user
+
+    @app.after_request
+    def replace(response: Response) -> Response:
+        return Response("replaced", int(request.path[1:]))
+
+    initiator = Initiator()
+    answer = ask(app, "/418", initiator.header)
+    assert (answer.status, answer.text) == (418, "replaced")
+    initiator.verify(reply_token(answer.challenges))
+    answer = ask(app, "/401", fresh())
+    assert (answer.status, answer.challenges) == (401, [])
+
+
+def test_configured_twice(app: Flask, user: str) -> None:
+    """Of two configurations of one application the last one counts."""
+    init_kerberos(app, hostname=SECOND)
 
     @app.get("/")
     @requires_authentication
+    def view(user: str) -> str:
+        return user
+
+    check(app, "/", user, host=SECOND)
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_shared_response(app: Flask, user: str, configured: bool) -> None:
+    """A response object that a view returns to everybody keeps nobody's reply, and a 401 gets none."""
+    shared = Response("shared")
+    kerberos: Kerberos | None = None
+    if not configured:
+        app, kerberos = Flask(__name__), Kerberos(hostname=HOST)
+
+    @app.get("/again")
+    @requires_authentication(kerberos=kerberos)
+    def again(user: str) -> tuple[str, int]:
+        return "", 401
+
+    @app.get("/")
+    @requires_authentication(kerberos=kerberos)
     def view(user: str) -> Response:
         return shared
 
     for _ in range(2):
         check(app, "/", "shared")
     assert "WWW-Authenticate" not in shared.headers
+    assert ask(app, "/again", fresh()).challenges == []
 
 
 def test_errors_carry_the_reply(app: Flask, user: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import anyio
 import pytest
 from quart import Blueprint, Quart, Response, g, request, websocket
 from quart.testing import WebsocketResponseError
@@ -14,7 +15,7 @@ from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
-from .support import HOST, SECOND, ask, check
+from .support import HOST, SECOND, ask, check, converse
 
 
 def say_nothing(user: str) -> None: ...
@@ -139,6 +140,38 @@ async def test_websocket(app: Quart, user: str, guards: str) -> None:
         assert await connection.receive() == user
 
 
+def test_websocket_without_init(user: str) -> None:
+    """Without ``init_kerberos`` an accepted WebSocket, or a response in its place, carries the reply; no 401 does."""
+    app = Quart(__name__)
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+
+    @app.websocket("/")
+    @decorate
+    async def talk(user: str) -> None:
+        connection: Any = websocket
+        await connection.accept(headers={"X-Own": "kept"})
+        await websocket.send(user)
+
+    @app.websocket("/<int:status>")
+    @decorate
+    async def refuse(user: str, status: int) -> tuple[str, int]:
+        return "no", status
+
+    def replies(message: Any) -> list[str]:
+        return [value.decode() for name, value in message["headers"] if name == b"www-authenticate"]
+
+    initiator = Initiator()
+    accept, text, *_ = anyio.run(converse, app, initiator.header, "/", False)
+    initiator.verify(reply_token(replies(accept)))
+    assert (b"x-own", b"kept") in accept["headers"]
+    assert text["text"] == user
+    initiator = Initiator()
+    start = anyio.run(converse, app, initiator.header, "/403", False)[0]
+    assert start["status"] == 403
+    initiator.verify(reply_token(replies(start)))
+    assert replies(anyio.run(converse, app, fresh(), "/401", False)[0]) == []
+
+
 def test_what_the_view_finds(app: Quart, user: str) -> None:
     """The identity is at ``g.kerberos_identity`` and in the scope."""
 
@@ -166,18 +199,60 @@ def test_below_a_middleware(app: Quart, user: str) -> None:
     assert ask(KerberosMiddleware(app, Kerberos(hostname="*")), "/", fresh(f"HTTP@{SECOND}")).status == 403
 
 
-def test_shared_response(app: Quart, user: str) -> None:
-    """A response object that a view returns to everybody keeps nobody's reply."""
-    shared = Response("shared")
+def test_hooks_that_change_the_response(app: Quart, user: str) -> None:
+    """What the application's own hooks put in a response's place counts: it has the reply, but for a 401."""
+
+    @app.get("/<int:status>")
+    @requires_authentication
+    async def view(user: str, status: int) -> str:
+        return user
+
+    @app.after_request
+    async def replace(response: Response) -> Response:
+        return Response("replaced", int(request.path[1:]))
+
+    initiator = Initiator()
+    answer = ask(app, "/418", initiator.header)
+    assert (answer.status, answer.text) == (418, "replaced")
+    initiator.verify(reply_token(answer.challenges))
+    answer = ask(app, "/401", fresh())
+    assert (answer.status, answer.challenges) == (401, [])
+
+
+def test_configured_twice(app: Quart, user: str) -> None:
+    """Of two configurations of one application the last one counts."""
+    init_kerberos(app, hostname=SECOND)
 
     @app.get("/")
     @requires_authentication
+    async def view(user: str) -> str:
+        return user
+
+    check(app, "/", user, host=SECOND)
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_shared_response(app: Quart, user: str, configured: bool) -> None:
+    """A response object that a view returns to everybody keeps nobody's reply, and a 401 gets none."""
+    shared = Response("shared")
+    kerberos: Kerberos | None = None
+    if not configured:
+        app, kerberos = Quart(__name__), Kerberos(hostname=HOST)
+
+    @app.get("/again")
+    @requires_authentication(kerberos=kerberos)
+    async def again(user: str) -> tuple[str, int]:
+        return "", 401
+
+    @app.get("/")
+    @requires_authentication(kerberos=kerberos)
     async def view(user: str) -> Response:
         return shared
 
     for _ in range(2):
         check(app, "/", "shared")
     assert "WWW-Authenticate" not in shared.headers
+    assert ask(app, "/again", fresh()).challenges == []
 
 
 def test_errors_carry_the_reply(app: Quart, user: str) -> None:

@@ -24,7 +24,7 @@ from async_kerberos.adapters import asgi
 from async_kerberos.adapters.starlette import KerberosMiddleware, KerberosUser, init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
-from .support import HOST, SECOND, ask, check
+from .support import HOST, SECOND, ask, check, converse
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -202,22 +202,6 @@ def test_configured_twice(user: str) -> None:
     check(app, "/", user)
 
 
-async def _converse(app: Any, authorization: str | None) -> list[Any]:
-    sent: list[Any] = []
-    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
-
-    async def receive() -> Any:
-        return incoming.pop(0) if incoming else {"type": "websocket.disconnect", "code": 1000}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [] if authorization is None else [(b"authorization", authorization.encode())]
-    scope = {"type": "websocket", "path": "/", "headers": headers, "query_string": b"", "subprotocols": []}
-    await app(scope, receive, send)
-    return sent
-
-
 def test_websocket_without_init(user: str) -> None:
     """Without ``init_kerberos`` a WebSocket's function, and each handler of an endpoint, sees to itself."""
     decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
@@ -237,15 +221,15 @@ def test_websocket_without_init(user: str) -> None:
     function = Starlette(routes=[WebSocketRoute("/", decorate(talk))])
     endpoint = Starlette(routes=[WebSocketRoute("/", Endpoint)])
     initiator = Initiator()
-    accept, text, _ = anyio.run(_converse, function, initiator.header)
+    accept, text, _ = anyio.run(converse, function, initiator.header)
     (reply,) = [value.decode() for name, value in accept["headers"] if name == b"www-authenticate"]
     initiator.verify(reply_token([reply]))
     assert text["text"] == user
-    assert anyio.run(_converse, endpoint, fresh())[1]["text"] == f"{user} hello"
+    assert anyio.run(converse, endpoint, fresh())[1]["text"] == f"{user} hello"
     # Once a connection is accepted, closing it is the only answer there is.
     closed = {"type": "websocket.close", "code": 1008, "reason": ""}
-    assert anyio.run(_converse, endpoint, None)[1:] == [closed]
-    assert anyio.run(_converse, function, None) == [closed]
+    assert anyio.run(converse, endpoint, None)[1:] == [closed]
+    assert anyio.run(converse, function, None) == [closed]
 
 
 def test_decorated_twice(user: str) -> None:
