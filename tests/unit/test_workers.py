@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -261,6 +262,8 @@ async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]
         while not stop.is_set():
             workers.close()
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)  # more turns in less time
     closer = threading.Thread(target=keep_closing)
     closer.start()
     try:
@@ -270,6 +273,7 @@ async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]
     finally:
         stop.set()
         closer.join()
+        sys.setswitchinterval(interval)
 
 
 async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
