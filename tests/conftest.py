@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import AsyncGenerator, Generator
@@ -16,6 +17,16 @@ from async_kerberos.testing import Realm, Service, User
 from .support.guards import GssSpy, ThreadGuard, fail_for
 
 HOSTNAME = "www.example.test"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hang_ups() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    """Let child processes take SIGHUP as usual, though the tests may run under nohup: it is inherited ignored."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")
