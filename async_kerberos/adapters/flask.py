@@ -70,11 +70,14 @@ class _ReplyMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """Handle one WSGI request."""
-        environ[_REPLY] = ()
+        environ.setdefault(_REPLY, ())
 
         def start_with_reply(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
-            reply = () if status.startswith("401") else environ[_REPLY]
+            if status.startswith("401"):
+                return start_response(status, headers, *exc_info)
+            # Taken, lest another of these further out, around a dispatcher say, adds it again.
+            reply, environ[_REPLY] = environ[_REPLY], ()
             return start_response(status, [*headers, *reply], *exc_info)
 
         return self.app(environ, start_with_reply)

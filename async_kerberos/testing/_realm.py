@@ -455,7 +455,7 @@ class Realm:
     def _kinit(self, user: User, options: Sequence[str]) -> None:
         _, k5 = self._opened()
         # k5test names the attribute with an underscore, and has no other for the program's path.
-        kinit = k5._kinit  # pyright: ignore[reportPrivateUsage]
+        kinit = k5._kinit  # pyright: ignore[reportPrivateUsage] (k5test has no other name for it)
         _run([kinit, *options, "-c", f"FILE:{user.ccache}", user.principal], k5.env, f"{user.password}\n")
 
     def _kadmin(self, arguments: Sequence[str], answers: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Blueprint, Flask, Response, g, request
 from flask.views import MethodView
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from async_kerberos import Kerberos
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
@@ -218,6 +219,20 @@ def test_configured_twice(app: Flask, user: str) -> None:
         return user
 
     check(app, "/", user, host=SECOND)
+
+
+def test_dispatcher(app: Flask, user: str) -> None:
+    """Of an application within another one, both configured, the reply comes once."""
+    inner = Flask("inner")
+    init_kerberos(inner, hostname=HOST)
+    inner.add_url_rule("/", view_func=requires_authentication(greet))
+    outer = Flask("outer")
+    dispatcher: Any = DispatcherMiddleware(outer.wsgi_app, {"/inner": inner})
+    outer.wsgi_app = dispatcher  # type: ignore[method-assign] # as Flask's documentation has it
+    init_kerberos(outer, hostname=SECOND)
+    outer.add_url_rule("/", view_func=requires_authentication(greet))
+    check(outer, "/inner/", user)
+    check(outer, "/", user, host=SECOND)
 
 
 @pytest.mark.parametrize("configured", [True, False])
