@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ import async_kerberos
 
 ROOT = Path(async_kerberos.__file__).parents[1]
 MODULE = (sys.executable, "-m", "async_kerberos.cli")
+
+# A hang guard.
+_KEEPER_SECONDS = 20.0
 
 
 @dataclass
@@ -67,6 +71,13 @@ class Command:
                     left.append(f"{entry.name}: {(entry / 'cmdline').read_bytes()!r}")
             except OSError:
                 continue  # Another user's, or gone meanwhile.
+        return left
+
+    def left_for_good(self) -> list[str]:
+        """What is still there when the process that keeps the realm has had time to notice that the command is gone."""
+        deadline = time.monotonic() + _KEEPER_SECONDS
+        while (left := self.left_behind()) and time.monotonic() < deadline:
+            time.sleep(0.05)
         return left
 
 
