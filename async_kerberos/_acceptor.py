@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import gssapi.raw as gss
 
 from ._checks import ANY_HOST
+from ._keytab import key_versions
 from ._outcomes import Identity, Reason, split_realm
+from ._reasons import reason_for
 
 _KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
@@ -28,33 +30,13 @@ _NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
 # RFC 4178, section 4.2.2 (0xa1, NegTokenResp), RFC 4120, section 5.5.2 (0x6f, a bare AP-REP).
 _BEGINNINGS = frozenset({0x60, 0x6E})
 _CONTINUATIONS = frozenset({0xA1, 0x6F})
+# RFC 4178, section 3.1: SPNEGO's object identifier, which opens the token after its length (RFC 2743, section 3.1).
+_SPNEGO_OID = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
+_LONGEST_HEADER = 6
+_SPNEGO_CONTINUATION = 0xA1
 
-# Under SPNEGO the library hands out minor codes of its own numbering, so only the text tells these apart. The texts
-# are those of MIT krb5; the first that is contained in the message counts.
-_REASON_BY_TEXT = (
-    ("Request is a replay", Reason.REPLAY),
-    ("Clock skew too great", Reason.CLOCK_SKEW),
-    ("Ticket not yet valid", Reason.CLOCK_SKEW),
-    ("Ticket expired", Reason.EXPIRED),
-    ("does not match any keys in keytab", Reason.MISCONFIGURED),
-    ("Service key not available", Reason.MISCONFIGURED),
-    ("Key table file", Reason.MISCONFIGURED),
-    ("(filename: ", Reason.SERVER_FAULT),
-    ("No space left on device", Reason.SERVER_FAULT),
-    ("Disk quota exceeded", Reason.SERVER_FAULT),
-    ("Read-only file system", Reason.SERVER_FAULT),
-    ("Permission denied", Reason.MISCONFIGURED),
-    ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
-    ("malformed or corrupt", Reason.MALFORMED),
-)
-# These quote the ticket's service principal, which anybody can write what they like into: no text within them may
-# make a client's fault the server's.
-_QUOTES_THE_TICKET = ("Request ticket server ", "Cannot decrypt ticket for ")
-_REASON_BY_TEXT_ON_TICKETS = (
-    ("does not match server principal", Reason.WRONG_SERVICE),
-    ("is likely out of date", Reason.KEY_VERSION),
-    ("", Reason.UNKNOWN_KEY),
-)
+# GSS_C_CHANNEL_BOUND_FLAG, of MIT krb5: the client's bindings were there, and are ours.
+_CHANNEL_BOUND = 0x800
 
 
 def begins_negotiation(token: bytes) -> bool:
@@ -65,6 +47,11 @@ def begins_negotiation(token: bytes) -> bool:
 def continues_negotiation(token: bytes) -> bool:
     """Whether the token can only be a later leg of an exchange."""
     return token[0] in _CONTINUATIONS
+
+
+def is_spnego(token: bytes) -> bool:
+    """Whether SPNEGO is around whatever mechanism's token this is."""
+    return token[0] == _SPNEGO_CONTINUATION or _SPNEGO_OID in token[: _LONGEST_HEADER + len(_SPNEGO_OID)]
 
 
 def is_ntlm(token: bytes) -> bool:
@@ -126,12 +113,21 @@ class Acceptor:
         service: the service's name, such as ``HTTP``.
         hostnames: the host names of the service; ``"*"`` for any; empty for this host's name.
         keytab: the keytab's name; None for the environment's or the system's default.
+        bindings: gives the application data of the channel bindings (RFC 5929) to check a client's against, on the
+            thread of the step; None where there are none, or where it gives None.
     """
 
-    def __init__(self, service: str, hostnames: Sequence[str], keytab: str | None) -> None:
+    def __init__(
+        self,
+        service: str,
+        hostnames: Sequence[str],
+        keytab: str | None,
+        bindings: Callable[[], bytes | None] | None = None,
+    ) -> None:
         self._service = service
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
+        self._bindings = bindings
         # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
         self._idle: list[_Credential] = []
 
@@ -159,11 +155,13 @@ class Acceptor:
 
     def _step(self, credential: _Credential, token: bytes, context: gss.SecurityContext | None) -> Step:
         try:
-            accepted = gss.accept_sec_context(token, credential.creds, context)
+            accepted = gss.accept_sec_context(token, credential.creds, context, self._channel_bindings())
             if accepted.more_steps:
                 return Continued(cast("Any", accepted).context, accepted.token)
             # The credential allows Kerberos alone; a plug-in that did not heed that would be noticed here.
-            if accepted.mech != _KRB5:  # pragma: no cover - there is no such plug-in to try it with
+            if (
+                accepted.mech != _KRB5
+            ):  # pragma: no cover - tried with a plug-in, in a process that nothing is measured in
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
             principal = _text(cast("Any", accepted).initiator_name)
             service_principal = credential.principal
@@ -174,11 +172,25 @@ class Acceptor:
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
-            message = _message(error)
-            return Refused(_reason(error, message), message)
+            return self._refused(error)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another realm's might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
-        return Established(Identity(principal, service_principal), accepted.token)
+        bound = bool(int(accepted.flags) & _CHANNEL_BOUND)
+        return Established(Identity(principal, service_principal, bound), accepted.token)
+
+    def _channel_bindings(self) -> gss.ChannelBindings | None:
+        data = None if self._bindings is None else self._bindings()
+        return None if data is None else gss.ChannelBindings(application_data=data)
+
+    def _refused(self, error: gss.GSSError) -> Refused:
+        message = _message(error)
+        reason = reason_for(error.maj_code, message, error.token)
+        if reason is Reason.KEY_VERSION:
+            principal = message.removeprefix("Request ticket server ").partition(" ")[0]
+            versions = key_versions(self._keytab, principal)
+            if versions:
+                message += f"; the keytab holds kvno {', '.join(map(str, versions))}"
+        return Refused(reason, message)
 
     def serves(self, service_principal: str) -> bool:
         """Whether a ticket for this principal is one for this service, by the principal's text alone."""
@@ -270,15 +282,3 @@ def _message(error: gss.GSSError) -> str:
     if minor and minor not in ("Success", "Unknown error"):
         return minor
     return "; ".join(error.get_all_statuses(error.maj_code, True))
-
-
-def _reason(error: gss.GSSError, message: str) -> Reason:
-    table = _REASON_BY_TEXT_ON_TICKETS if message.startswith(_QUOTES_THE_TICKET) else _REASON_BY_TEXT
-    for text, reason in table:
-        if text in message:
-            return reason
-    if isinstance(error, gss.BadMechanismError):
-        return Reason.WRONG_MECHANISM
-    if isinstance(error, gss.InvalidTokenError):
-        return Reason.MALFORMED
-    return Reason.OTHER

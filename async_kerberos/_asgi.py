@@ -25,7 +25,7 @@ _SIGN_IN = "async_kerberos.sign_in"
 IDENTITY = "kerberos"
 
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for"})
+_LOOKED_AT = frozenset({b"authorization", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
@@ -148,17 +148,20 @@ def _note(scope: Scope, outcome: Outcome) -> Outcome:
 
 def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
+    values: dict[bytes, tuple[str, ...]] = {}
+    for name, value in headers:
+        name = name.lower()
+        if name in _LOOKED_AT:
+            values[name] = (*values.get(name, ()), value.decode("latin-1"))
     client: tuple[str, int] | None = scope.get("client")
-    # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange; and
-    # servers put into the peer what a proxy, or anybody who plays one, says of the client.
-    owns_connection = (
-        scope["type"] == "http"
-        and scope.get("http_version", "1.1") in ("1.0", "1.1")
-        and not any(name.lower() in _FORWARDED for name, _ in headers)
-    )
     return AuthRequest(
-        authorization=tuple(value.decode("latin-1") for name, value in headers if name.lower() == b"authorization"),
-        peer=None if client is None else (client[0], client[1] if owns_connection else 0),
+        authorization=values.get(b"authorization", ()),
+        peer=None if client is None else (client[0], client[1] or 0),
+        # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
+        own_connection=scope["type"] == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1"),
+        secure=scope.get("scheme") in ("https", "wss"),
+        forwarded_for=values.get(b"x-forwarded-for", ()) + values.get(b"forwarded", ()),
+        forwarded_proto=values.get(b"x-forwarded-proto", ()),
         earlier=earlier,
     )
 

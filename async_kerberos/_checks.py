@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterable
 from typing import cast
 
 from ._errors import ConfigurationError
+from ._proxies import Network
 
 ANY_HOST = "*"
 
@@ -18,10 +20,16 @@ _CHALLENGE = re.compile(r"[!-~][ -~]*")
 _NEGOTIATE = re.compile(r"(?:^|,)\s*negotiate\b", re.IGNORECASE)
 
 
-def check_count(option: str, value: object) -> None:
-    """Refuse what is not a whole number of at least one."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(option, f"must be a whole number of at least 1, not {value!r}")
+def check_count(option: str, value: object, least: int = 1) -> None:
+    """Refuse what is not a whole number, or too small a one."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(option, f"must be a whole number of at least {least}, not {value!r}")
+
+
+def check_flag(option: str, value: object) -> None:
+    """Refuse what is neither True nor False: a text, say, which counts as true even when it says no."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(option, f"must be True or False, not {value!r}")
 
 
 def check_seconds(option: str, value: object) -> None:
@@ -64,8 +72,31 @@ def check_keytab(option: str, value: object) -> str | None:
     if value is None:
         return None
     path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None
-    if not path or "\0" in path:
+    if not isinstance(path, str) or not path or "\0" in path:
         raise ConfigurationError(option, f"must be a path, 'TYPE:name' or None, not {value!r}")
+    return path
+
+
+def check_proxies(option: str, value: object) -> tuple[Network, ...]:
+    """Refuse what is no IP address and no network, and return the networks."""
+    networks: list[Network] = []
+    for proxy in _elements(value):
+        try:
+            networks.append(ipaddress.ip_network(cast("str", proxy)))
+        except ValueError:
+            raise ConfigurationError(
+                option, f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {proxy!r}"
+            ) from None
+    if not networks and value != () and value != []:
+        raise ConfigurationError(option, f"must be a sequence of addresses or networks, not {value!r}")
+    return tuple(networks)
+
+
+def check_path(option: str, value: object) -> str:
+    """Refuse what cannot name a file, and return it as text."""
+    path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigurationError(option, f"must be a path, not {value!r}")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -52,7 +53,7 @@ class HalfOpen(Generic[Context]):
 
 
 class HalfOpenStore(Generic[Context]):
-    """Contexts that wait, by connection. Safe to use from any thread; every call is short and blocks on nothing."""
+    """Contexts that wait, by connection. Safe to use from any thread; every call is short."""
 
     def __init__(self, limits: HalfOpenLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -66,6 +67,7 @@ class HalfOpenStore(Generic[Context]):
         # Oldest first. An exchange keeps its first deadline, so this is nearly the order of the deadlines too.
         self._waiting: OrderedDict[Peer, HalfOpen[Context]] = OrderedDict()
         self._ports: dict[str, dict[int, None]] = {}
+        self._timer: threading.Timer | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -89,6 +91,7 @@ class HalfOpenStore(Generic[Context]):
                 deadline = self._clock() + self._limits.seconds
             self._waiting[peer] = HalfOpen(context, deadline)
             self._ports.setdefault(peer[0], {})[peer[1]] = None
+            self._set_timer()
 
     def take(self, peer: Peer) -> HalfOpen[Context] | None:
         """Remove what waits for the peer, and return it unless its time is over."""
@@ -98,6 +101,35 @@ class HalfOpenStore(Generic[Context]):
             if half_open is None or half_open.deadline <= self._clock():
                 return None
             return half_open
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._waiting.clear()
+            self._ports.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _set_timer(self) -> None:
+        """See to it that what expires is dropped, though no client should ever come again."""
+        if self._timer is not None or not self._waiting:
+            return
+        oldest = next(iter(self._waiting.values()))
+        timer = threading.Timer(max(0.0, oldest.deadline - self._clock()), self._expire)
+        timer.name = "async-kerberos-half-open"
+        timer.daemon = True
+        # Where the system has no thread to give, the next call drops what has expired by then.
+        with contextlib.suppress(RuntimeError):
+            timer.start()
+            self._timer = timer
+
+    def _expire(self) -> None:
+        with self._lock:
+            if threading.current_thread() is self._timer:
+                self._timer = None
+                self._drop_expired()
+                self._set_timer()
 
     def _drop_expired(self) -> None:
         now = self._clock()

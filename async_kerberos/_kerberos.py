@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ._acceptor import (
     Acceptor,
@@ -18,12 +18,25 @@ from ._acceptor import (
     begins_negotiation,
     continues_negotiation,
     is_ntlm,
+    is_spnego,
 )
-from ._checks import check_challenges, check_count, check_hostnames, check_keytab, check_service, check_type
+from ._certificate import ServerEndPoint
+from ._checks import (
+    check_challenges,
+    check_count,
+    check_flag,
+    check_hostnames,
+    check_keytab,
+    check_path,
+    check_proxies,
+    check_service,
+    check_type,
+)
 from ._errors import ConfigurationError, WorkersError
 from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore, Peer
 from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
-from ._outcomes import Accepted, Denied, Headers, Outcome, Reason
+from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
+from ._proxies import Network, is_trusted, names, says_https
 from ._workers import WorkerLimits, Workers, without_blocking_a_loop
 
 if TYPE_CHECKING:
@@ -36,6 +49,8 @@ _STATUS = {
     Reason.CONTINUE: 401,
     Reason.MALFORMED: 400,
     Reason.TOO_LARGE: 431,
+    Reason.NOT_TLS: 403,
+    Reason.NOT_AUTHORISED: 403,
     Reason.OVERLOADED: 503,
     Reason.TIMED_OUT: 503,
     Reason.MISCONFIGURED: 500,
@@ -61,14 +76,33 @@ class AuthRequest:
 
     Attributes:
         authorization: the values of all its ``Authorization`` fields.
-        peer: address and port of the client's connection, by which a later leg of the exchange is known. None where
-            the request has no connection of its own: HTTP/2, a Unix socket, a WebSocket, a proxy that hides the port.
+        peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
+            Port 0 says that the address is not that of the connection: a proxy told it, and the server believed it.
         earlier: what an earlier check of this same request came to.
+        own_connection: whether a later leg of the exchange may come on the same connection, and no request of anybody
+            else's meanwhile: HTTP/1, and no WebSocket.
+        secure: whether the server says that the request came over TLS.
+        forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
+        forwarded_proto: the values of ``X-Forwarded-Proto``.
     """
 
     authorization: tuple[str, ...] = field(default=(), repr=False)
     peer: Peer | None = None
     earlier: Accepted | None = None
+    own_connection: bool = True
+    secure: bool = False
+    forwarded_for: tuple[str, ...] = ()
+    forwarded_proto: tuple[str, ...] = ()
+
+    @property
+    def connection(self) -> Peer | None:
+        """The connection that the exchange has to itself: what a later leg is known by.
+
+        Behind a proxy it is the proxy's, which many clients may share, whatever stands in ``peer``.
+        """
+        if self.peer is None or not self.peer[1] or not self.own_connection or self.forwarded_for:
+            return None
+        return self.peer
 
 
 @dataclass(frozen=True)
@@ -83,6 +117,9 @@ class _Exchange:
 Hostname = str | Sequence[str] | None
 """One host name, several, ``"*"`` for any, or None for this host's."""
 
+ChannelBindings = Literal["off", "allow", "require"]
+"""Whether a ticket must have been presented on the TLS connection that it was made for."""
+
 
 class KerberosOptions(TypedDict, total=False):
     """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
@@ -91,6 +128,11 @@ class KerberosOptions(TypedDict, total=False):
     max_token_size: int
     failure_status: int
     other_challenges: Sequence[str]
+    raw_kerberos: bool
+    require_tls: bool
+    trusted_proxies: Sequence[str]
+    channel_bindings: ChannelBindings
+    certificate: str | os.PathLike[str] | None
     half_open: HalfOpenLimits
     workers: WorkerLimits
 
@@ -120,6 +162,17 @@ class Kerberos:
             again, or 401 with a new challenge, as RFC 9110, section 15.5.2, has it.
         other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers beside this
             one, such as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with these alone.
+        raw_kerberos: whether to take Kerberos tokens that no SPNEGO is wrapped around, as some clients send them.
+            RFC 4559 has SPNEGO alone.
+        require_tls: whether to refuse, by 403 and without a look at the token, what did not come over TLS.
+        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` is believed, with
+            ``require_tls``. Where the server itself puts what a proxy says into the request's scheme and peer, that
+            alone counts.
+        channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: one that a
+            man in the middle passes on. ``"allow"`` lets in clients that send no bindings, as browsers other than those
+            of Windows do, and refuses those that send other ones. ``"off"`` looks at none. (RFC 5929, section 4.)
+        certificate: the certificate that clients see, PEM or DER, where there are ``channel_bindings``. It is read now,
+            and again when the file has changed. Needs the extra ``tls``.
         half_open: limits for exchanges of several legs.
         workers: limits for the worker threads.
 
@@ -133,11 +186,17 @@ class Kerberos:
     max_token_size: int = 64 * 1024
     failure_status: int = 403
     other_challenges: Sequence[str] = ()
+    raw_kerberos: bool = True
+    require_tls: bool = False
+    trusted_proxies: Sequence[str] = ()
+    channel_bindings: ChannelBindings = "off"
+    certificate: str | os.PathLike[str] | None = None
     half_open: HalfOpenLimits = field(default_factory=HalfOpenLimits)
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
     _half_open: HalfOpenStore[SecurityContext] = field(init=False, repr=False)
+    _proxies: tuple[Network, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         hostnames = check_hostnames("hostname", self.hostname)
@@ -147,16 +206,41 @@ class Kerberos:
         if self.failure_status not in (401, 403):
             raise ConfigurationError("failure_status", f"must be 401 or 403, not {self.failure_status!r}")
         challenges = check_challenges("other_challenges", self.other_challenges)
+        check_flag("raw_kerberos", self.raw_kerberos)
+        check_flag("require_tls", self.require_tls)
+        proxies = check_proxies("trusted_proxies", self.trusted_proxies)
+        if proxies and not self.require_tls:
+            raise ConfigurationError(
+                "trusted_proxies", "has no effect without require_tls=True: add it, or leave this out"
+            )
+        bindings = self._check_bindings()
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
         settle = functools.partial(object.__setattr__, self)
         if self.hostname is not None and not isinstance(self.hostname, str):
             settle("hostname", hostnames)
         settle("other_challenges", challenges)
-        settle("_acceptor", Acceptor(self.service, hostnames, keytab))
+        settle("trusted_proxies", tuple(self.trusted_proxies))
+        settle("_proxies", proxies)
+        settle("_acceptor", Acceptor(self.service, hostnames, keytab, bindings))
         settle("_workers", Workers(self.workers))
         store: HalfOpenStore[SecurityContext] = HalfOpenStore(self.half_open)
         settle("_half_open", store)
+
+    def _check_bindings(self) -> Callable[[], bytes | None] | None:
+        if self.channel_bindings not in ("off", "allow", "require"):
+            problem = f"must be 'off', 'allow' or 'require', not {self.channel_bindings!r}"
+            raise ConfigurationError("channel_bindings", problem)
+        if self.channel_bindings == "off":
+            if self.certificate is not None:
+                problem = "has no effect with channel_bindings='off': choose 'allow' or 'require', or leave this out"
+                raise ConfigurationError("certificate", problem)
+            return None
+        if self.certificate is None:
+            problem = f"{self.channel_bindings!r} needs certificate, the file of the certificate that clients see"
+            raise ConfigurationError("channel_bindings", problem)
+        path = check_path("certificate", self.certificate)
+        return ServerEndPoint(path, required=self.channel_bindings == "require").current
 
     async def authenticate(self, request: AuthRequest) -> Outcome:
         """Decide on a request, on an event loop of asyncio or trio. The loop never waits for GSSAPI.
@@ -192,8 +276,12 @@ class Kerberos:
         return self._finish(begun, self._step(begun))
 
     def close(self) -> None:
-        """Let the worker threads end, once they have made the calls that wait. The next request starts new ones."""
+        """Let the worker threads end, once they have made the calls that wait. The next request starts new ones.
+
+        Exchanges that wait for another leg are lost.
+        """
         self._workers.close()
+        self._half_open.clear()
 
     def log_setup(self) -> None:
         """Log the service principal, or a warning where no keytab, or none with the principal, is to be had.
@@ -215,6 +303,10 @@ class Kerberos:
 
     def _begin(self, request: AuthRequest) -> Outcome | _Exchange:
         """All that is decided before the step."""
+        if self.require_tls and not request.secure:
+            problem = self._distrust(request)
+            if problem:
+                return self._deny(request, Reason.NOT_TLS, problem)
         if request.earlier is not None and request.earlier.authorization == request.authorization:
             return self._check_earlier(request, request.earlier)
         try:
@@ -230,7 +322,9 @@ class Kerberos:
         begins = begins_negotiation(token)
         if not begins and not continues_negotiation(token):
             return self._refuse(request, Reason.MALFORMED, "not a GSSAPI token")
-        peer = _connection(request)
+        if not self.raw_kerberos and not is_spnego(token):
+            return self._deny(request, Reason.WRONG_MECHANISM, "not SPNEGO, and raw_kerberos is off")
+        peer = request.connection
         half_open = None if peer is None else self._half_open.take(peer)
         if begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
@@ -250,11 +344,14 @@ class Kerberos:
         if isinstance(step, Refused):
             return self._refuse(request, step.reason, step.detail)
         if isinstance(step, Continued):
-            peer = _connection(request)
+            peer = request.connection
             if peer is None:
                 return self._deny(request, Reason.HALF_OPEN_LOST, "the request has no connection of its own")
             self._half_open.put(peer, step.context, None if exchange.half_open is None else exchange.half_open.deadline)
             return self._deny(request, Reason.CONTINUE, token=step.token)
+        denied = self._check_identity(request, step.identity)
+        if denied is not None:
+            return denied
         logger.debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
         headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
         return Accepted(step.identity, headers, self, request.authorization)
@@ -264,7 +361,26 @@ class Kerberos:
         if not self._trusts(earlier):
             detail = f"the ticket is for {earlier.identity.service_principal}, and an outer check has used it"
             return self._deny(request, Reason.WRONG_SERVICE, detail)
-        return replace(earlier, headers=())
+        return self._check_identity(request, earlier.identity) or replace(earlier, headers=())
+
+    def _check_identity(self, request: AuthRequest, identity: Identity) -> Denied | None:
+        """Apply the rules to a user whose ticket is good."""
+        if self.channel_bindings == "require" and not identity.channel_bound:
+            return self._deny(request, Reason.BAD_BINDINGS, "the client sent none")
+        if identity.anonymous:
+            return self._deny(request, Reason.NOT_AUTHORISED, "an anonymous ticket says of nobody who it is")
+        return None
+
+    def _distrust(self, request: AuthRequest) -> str:
+        """Why no proxy's word is taken that a request came over TLS; empty where it is."""
+        if not request.forwarded_proto:
+            return "the scheme is http"
+        if request.peer is None or not is_trusted(request.peer[0], self._proxies):
+            return "X-Forwarded-Proto is not from one of trusted_proxies"
+        # The server may put into the peer what a client says, and so make anybody one of the proxies.
+        if not request.peer[1] or names(request.forwarded_for, request.peer[0]):
+            return "X-Forwarded-Proto does not count where the server takes the peer from X-Forwarded-For"
+        return "" if says_https(request.forwarded_proto) else "the scheme before the proxy was http"
 
     def _trusts(self, earlier: Accepted) -> bool:
         other = earlier.kerberos
@@ -273,14 +389,16 @@ class Kerberos:
         # A key of another keytab, another realm's say, has proved nothing to this service.
         if not isinstance(other, Kerberos) or other.keytab != self.keytab:
             return False
+        # So has a binding to another certificate.
+        if self.channel_bindings != "off" and other.certificate != self.certificate:
+            return False
         if (other.service, other.hostname) == (self.service, self.hostname):
             return True
         return self._acceptor.serves(earlier.identity.service_principal)
 
     def _refuse(self, request: AuthRequest, reason: Reason, detail: str) -> Denied:
         """Deny a token that GSSAPI, or a look at its first byte, has refused: what is malformed is not the header."""
-        status = self.failure_status if reason is Reason.MALFORMED else None
-        return self._deny(request, reason, detail, status=status)
+        return self._deny(request, reason, detail, refused=reason is Reason.MALFORMED)
 
     def _deny(
         self,
@@ -288,16 +406,17 @@ class Kerberos:
         reason: Reason,
         detail: str = "",
         *,
-        status: int | None = None,
+        refused: bool = False,
         token: bytes | None = None,
     ) -> Denied:
-        status = status or _STATUS.get(reason, self.failure_status)
+        status = _STATUS.get(reason, self.failure_status)
         challenges: list[str] = []
         if reason in (Reason.NO_CREDENTIALS, Reason.CONTINUE):
             challenges.append(challenge(token))
             if token is None:
                 challenges.extend(self.other_challenges)
-        elif status == self.failure_status:
+        elif refused or reason not in _STATUS:
+            status = self.failure_status
             if self.other_challenges:
                 status = 401
                 challenges.extend(self.other_challenges)
@@ -322,11 +441,6 @@ class Kerberos:
 def default_kerberos() -> Kerberos:
     """The ``Kerberos`` of an application that configures none: service ``HTTP``, this host's name."""
     return Kerberos()
-
-
-def _connection(request: AuthRequest) -> Peer | None:
-    # Port 0 is what servers put where a proxy told them an address alone: many clients may share it.
-    return request.peer if request.peer is not None and request.peer[1] else None
 
 
 def _client(request: AuthRequest) -> str:

@@ -28,7 +28,10 @@ class Reason(enum.Enum):
     WRONG_SERVICE = "wrong service principal"
     KEY_VERSION = "key version mismatch"
     UNKNOWN_KEY = "unknown key"
+    BAD_BINDINGS = "bad channel bindings"
+    NOT_TLS = "not over TLS"
     HALF_OPEN_LOST = "half-open context lost"
+    NOT_AUTHORISED = "not authorised"
     OVERLOADED = "overloaded"
     TIMED_OUT = "timed out"
     MISCONFIGURED = "server misconfigured"
@@ -56,6 +59,12 @@ _REMEDIES = {
     Reason.WRONG_SERVICE: "Check hostname and service against the name clients use; `klist -k` lists the keytab.",
     Reason.KEY_VERSION: "Export the keytab again; clients get tickets for the new key once theirs expire.",
     Reason.UNKNOWN_KEY: "Export the keytab again: it has no key, or another key, for the ticket's service principal.",
+    Reason.BAD_BINDINGS: (
+        "Check that certificate is the one that clients see: if it is, the client sends no bindings, or somebody "
+        "passes on tickets that were made for another TLS connection."
+    ),
+    Reason.NOT_TLS: "Have clients use https; behind a proxy that ends TLS, name its address in trusted_proxies.",
+    Reason.NOT_AUTHORISED: "Nothing to do, unless this user should have access.",
     Reason.HALF_OPEN_LOST: (
         "Exchanges of several legs need a connection of their own up to this server: keep-alive, HTTP/1, and no proxy "
         "that hides the client's port."
@@ -80,10 +89,13 @@ class Identity:
             ``/``, ``@`` and ``\\`` within a component come escaped by a backslash.
         service_principal: the principal that the ticket was made for, such as ``HTTP/www.example.com@EXAMPLE.COM``.
             Without a realm where the credential alone had settled it.
+        channel_bound: whether the ticket was presented on the TLS connection that it was made for: the client's
+            channel bindings (RFC 5929) are those of the configured certificate.
     """
 
     principal: str
     service_principal: str = ""
+    channel_bound: bool = False
 
     def __str__(self) -> str:
         return self.principal
@@ -102,6 +114,11 @@ class Identity:
     def realm(self) -> str:
         """The realm: ``EXAMPLE.COM``; empty where the principal has none."""
         return split_realm(self.principal)[1]
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the KDC vouches for somebody without saying whom (RFC 8062, section 3); never let in."""
+        return self.name == "WELLKNOWN/ANONYMOUS"
 
 
 def split_realm(principal: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -41,20 +42,25 @@ class WorkerLimits:
         queue: calls that may wait for a worker. A worker makes several thousand a second, so 1,024 wait a fraction
             of a second when all goes well; beyond that, a client is better told to come again.
         seconds: how long a request waits, in the queue and for the call, before it is answered without a result.
+        replacements: threads that may be started for others which are stuck: for those whose call has taken more than
+            half of ``seconds`` when some request is given up. A call that hangs in the operating system cannot be
+            ended, and holds its thread for as long. Where sixteen hang, the cause does not go away by one more.
 
     Raises:
-        ConfigurationError: a number is not positive, or not a number.
+        ConfigurationError: a number is too small, or not a number.
     """
 
     threads: int | None = None
     queue: int = 1024
     seconds: float = 10.0
+    replacements: int = 16
 
     def __post_init__(self) -> None:
         if self.threads is not None:
             check_count("workers.threads", self.threads)
         check_count("workers.queue", self.queue)
         check_seconds("workers.seconds", self.seconds)
+        check_count("workers.replacements", self.replacements, least=0)
 
 
 class _Mailbox:
@@ -114,15 +120,19 @@ class _Job(Generic[T]):
 class _Pool:
     """The threads of one process, from the first call to a close or a fork."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, replacements: int = 0) -> None:
         self.size = size
         # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         # Jobs that no worker has taken yet. Whoever removes a job from here, worker or waiter, has it to itself.
         self.waiting: set[_Job[Any]] = set()
+        # When the calls that are being made were begun. A worker that finds its own job gone from here, when it comes
+        # back, has been replaced meanwhile.
+        self._begun: dict[_Job[Any], float] = {}
         self.closed = False
         # Numbers of the workers that are not started yet; likewise taken by whoever pops them.
         self._to_start = list(range(size, 0, -1))
+        self._replacements = list(range(size + replacements, size, -1))
 
     def put(self, job: _Job[Any]) -> bool:
         """Take a job in, unless the pool is closed."""
@@ -140,18 +150,50 @@ class _Pool:
         except IndexError:
             return  # all are started
         try:
-            threading.Thread(target=self._serve, name=f"async-kerberos-{number}", daemon=True).start()
+            self._start_thread(number)
         except RuntimeError as error:  # the system has no thread to give
             self._to_start.append(number)
             if len(self._to_start) == self.size:
                 raise Overloaded(str(error)) from error
+
+    def _start_thread(self, number: int, instead_of: _Job[Any] | None = None) -> None:
+        name = f"async-kerberos-{number}"
+        threading.Thread(target=self._serve, args=[number, instead_of], name=name, daemon=True).start()
+
+    def replace_stuck(self, seconds: float) -> int:
+        """Start a worker instead of each whose call has taken so long, as far as replacements are left.
+
+        Returns:
+            How many were started.
+        """
+        started = 0
+        limit = time.monotonic() - seconds
+        for job, begun in self._begun.copy().items():
+            if begun > limit:
+                continue
+            try:
+                number = self._replacements.pop()
+            except IndexError:
+                break
+            try:
+                self._start_thread(number, job)
+            except RuntimeError:  # the system has no thread to give
+                self._replacements.append(number)
+                break
+            started += 1
+        return started
 
     def close(self) -> None:
         self.closed = True
         for _ in range(self.size):
             self.queue.put(None)
 
-    def _serve(self) -> None:
+    def _serve(self, number: int, instead_of: _Job[Any] | None = None) -> None:
+        if instead_of is not None and self._begun.pop(instead_of, None) is None:
+            # It has come back meanwhile, or has been replaced already.
+            self._replacements.append(number)
+            return
+        del instead_of
         while True:
             job = self.queue.get()
             if job is None:
@@ -165,7 +207,11 @@ class _Pool:
                 except KeyError:
                     pass  # withdrawn
                 else:
+                    self._begun[job] = time.monotonic()
                     job.make_call()
+                    if self._begun.pop(job, None) is None:
+                        self._replacements.append(number)
+                        return
             del job  # what a call returned must not live on while this thread waits for the next
 
 
@@ -179,11 +225,14 @@ class Workers:
     def __init__(self, limits: WorkerLimits) -> None:
         self._limits = limits
         self._size = limits.threads or _cores()
-        self._pool = _Pool(self._size)
+        self._pool = self._new_pool()
         renew_after_fork(self, Workers._forget_threads)
 
+    def _new_pool(self) -> _Pool:
+        return _Pool(self._size, self._limits.replacements)
+
     def _forget_threads(self) -> None:
-        self._pool = _Pool(self._size)
+        self._pool = self._new_pool()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Make a blocking call on a worker, and wait for it without blocking the loop.
@@ -216,20 +265,27 @@ class Workers:
                 return cast("T", job.result)
         finally:
             pool.waiting.discard(job)
-        raise TimedOut(f"no result after {self._limits.seconds:g} seconds")
+        raise TimedOut(f"no result after {self._limits.seconds:g} seconds{self._replace_stuck(pool)}")
 
     def _submit(self, job: _Job[Any]) -> _Pool:
         while True:
             pool = self._pool
             # A job that was withdrawn stays in the queue as a shell until a worker meets it; shells are bounded too.
             if len(pool.waiting) >= self._limits.queue or pool.queue.qsize() >= 2 * self._limits.queue:
-                raise Overloaded(f"{len(pool.waiting)} calls wait for {self._size} workers")
+                waiting = f"{len(pool.waiting)} calls wait for {self._size} workers"
+                raise Overloaded(waiting + self._replace_stuck(pool))
             if pool.put(job):
                 return pool
 
+    def _replace_stuck(self, pool: _Pool) -> str:
+        """Replace the workers that are stuck, and return what there is to say of it."""
+        # A request is given up after the whole time, some of which its call may have waited in the queue.
+        started = pool.replace_stuck(self._limits.seconds / 2)
+        return f"; stuck workers replaced: {started}" if started else ""
+
     def close(self) -> None:
         """Have the threads end when they have made the calls that wait. The next call starts new ones."""
-        pool, self._pool = self._pool, _Pool(self._size)
+        pool, self._pool = self._pool, self._new_pool()
         pool.close()
 
 

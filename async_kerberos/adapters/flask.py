@@ -32,7 +32,7 @@ _EXTENSION = "async_kerberos"
 _ACCEPTED = "async_kerberos.accepted"
 # The reply that is still to be added; its key is there if _ReplyMiddleware is around to add it.
 _REPLY = "async_kerberos.reply"
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "werkzeug.proxy_fix.orig")
+_PROXY_FIX = "werkzeug.proxy_fix.orig"
 
 
 def init_kerberos(
@@ -180,18 +180,19 @@ def _add_reply(accepted: Accepted, response: Response) -> Response:
 
 
 def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
-    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    def values(*names: str) -> tuple[str, ...]:
+        return tuple(environ[name] for name in names if name in environ)
+
     address: str = environ.get("REMOTE_ADDR", "")
     port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
-    # Behind a proxy the connection is the proxy's, which many clients may share, whatever stands in REMOTE_ADDR.
-    owns_connection = (
-        environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1")
-        and not any(name in environ for name in _FORWARDED)
-        and port.isascii()
-        and port.isdigit()
-    )
+    # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
+    known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
     return AuthRequest(
-        authorization=() if authorization is None else (authorization,),
-        peer=(address, int(port) if owns_connection else 0) if address else None,
+        authorization=values("HTTP_AUTHORIZATION"),
+        peer=(address, int(port) if known else 0) if address else None,
+        own_connection=environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1"),
+        secure=environ.get("wsgi.url_scheme") == "https",
+        forwarded_for=values("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"),
+        forwarded_proto=values("HTTP_X_FORWARDED_PROTO"),
         earlier=earlier,
     )

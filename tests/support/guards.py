@@ -146,6 +146,8 @@ def _is_worker(thread: threading.Thread) -> bool:
     prefix, _, number = thread.name.rpartition("-")
     if prefix == "async-kerberos" and number.isdigit():
         return True
+    if thread.name == "async-kerberos-half-open":
+        return True  # it ends when the last half-open context has expired
     # trio keeps threads that have nothing to do for ten seconds more, for the whole process; a busy one is named for
     # what it does. asgiref has one thread for the whole process, for ever. execnet's threads are those of pytest-xdist.
     asgirefs: Any = getattr(SyncToAsync, "single_thread_executor", None)

@@ -1,5 +1,8 @@
 """The store of half-open contexts: its bounds in number, for each peer, and in time."""
 
+import threading
+import time
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -7,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from async_kerberos import ConfigurationError, HalfOpenLimits
 from async_kerberos._half_open import HalfOpenStore, Peer
+
+from ..support.waiting import wait_until
 
 
 class Clock:
@@ -103,6 +108,58 @@ def test_deadline_of_the_exchange() -> None:
     clock.now += 2.0
     assert take(store, ("a", 1)) is None
     assert take(store, ("b", 1)) == "other"
+
+
+def test_expiry_without_anybody() -> None:
+    """What expires is dropped though no client ever comes again, by a thread that ends with it."""
+    store = HalfOpenStore[str](HalfOpenLimits(seconds=0.05))
+    before = set(threading.enumerate())
+    store.put(("a", 1), "context", time.monotonic() + 0.01)
+    store.put(("b", 1), "context")
+    (timer,) = set(threading.enumerate()) - before
+    wait_until(lambda: len(store) == 0, "everything has expired")
+    timer.join(30)
+    assert not timer.is_alive()
+
+
+def test_clear() -> None:
+    """A store that is cleared holds nothing, and no thread; it can be used again."""
+    store = HalfOpenStore[str](HalfOpenLimits())
+    before = set(threading.enumerate())
+    for _ in range(2):
+        store.put(("a", 1), "context")
+        (timer,) = set(threading.enumerate()) - before
+        store.clear()
+        assert len(store) == 0
+        timer.join(30)
+        assert not timer.is_alive()
+    assert store.take(("a", 1)) is None
+    store.clear()
+
+
+def test_late_timer() -> None:
+    """A timer that comes too late to be cancelled leaves what is not its own."""
+    store = HalfOpenStore[str](HalfOpenLimits())
+    store.put(("a", 1), "context")
+    getattr(store, "_expire")()  # noqa: B009 - on a thread that is not the timer's
+    assert len(store) == 1
+    store.clear()
+
+
+def test_no_thread_for_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no thread to give, the next call drops what has expired."""
+    store, clock = make_store()
+
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        store.put(("a", 1), "context")
+    clock.now += 30.0
+    assert take(store, ("b", 1)) is None
+    assert len(store) == 0
+    store.clear()
 
 
 @pytest.mark.parametrize("option", ["total", "per_peer", "seconds"])

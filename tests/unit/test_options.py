@@ -54,6 +54,23 @@ from async_kerberos._kerberos import AllOptions
         ("other_challenges", ["Basic\r\nSet-Cookie: a=b"]),
         ("other_challenges", ["Negotiate"]),
         ("other_challenges", 7),
+        ("raw_kerberos", "no"),
+        ("raw_kerberos", None),
+        ("require_tls", 1),
+        ("require_tls", "yes"),
+        ("trusted_proxies", "10.0.0.7"),
+        ("trusted_proxies", ["proxy.example"]),
+        ("trusted_proxies", ["10.0.0.7/8"]),
+        ("trusted_proxies", ["10.0.0.7:80"]),
+        ("trusted_proxies", [None]),
+        ("trusted_proxies", ["*"]),
+        ("trusted_proxies", 7),
+        ("trusted_proxies", ["10.0.0.7"]),  # without require_tls
+        ("channel_bindings", True),
+        ("channel_bindings", "required"),
+        ("channel_bindings", "allow"),  # without certificate
+        ("channel_bindings", "require"),
+        ("certificate", "server.pem"),  # without channel_bindings
         ("half_open", {"total": 1}),
         ("half_open", None),
         ("workers", 2),
@@ -67,6 +84,13 @@ def test_wrong_option(option: str, value: object) -> None:
     assert isinstance(caught.value, (KerberosError, ValueError))
 
 
+@pytest.mark.parametrize("value", [7, b"server.pem", "", "a\0b"])
+def test_wrong_certificate(value: object) -> None:
+    """What cannot name a certificate's file is refused."""
+    with pytest.raises(ConfigurationError, match=r"^certificate: must be a path"):
+        Kerberos(channel_bindings="allow", certificate=value)  # type: ignore[arg-type] # that is the point
+
+
 def test_right_options() -> None:
     """All options are taken, and can be read again."""
     kerberos = Kerberos(
@@ -76,6 +100,9 @@ def test_right_options() -> None:
         max_token_size=1024,
         failure_status=401,
         other_challenges=['Basic realm="intranet"'],
+        raw_kerberos=False,
+        require_tls=True,
+        trusted_proxies=["10.0.0.7", "2001:db8::/32"],
         half_open=HalfOpenLimits(total=1),
         workers=WorkerLimits(threads=1),
     )
@@ -89,17 +116,20 @@ def test_defaults() -> None:
     kerberos = Kerberos()
     assert (kerberos.service, kerberos.hostname, kerberos.keytab) == ("HTTP", None, None)
     assert (kerberos.max_token_size, kerberos.failure_status, kerberos.other_challenges) == (65_536, 403, ())
+    assert (kerberos.raw_kerberos, kerberos.require_tls, kerberos.trusted_proxies) == (True, False, ())
+    assert (kerberos.channel_bindings, kerberos.certificate) == ("off", None)
     assert (kerberos.half_open, kerberos.workers) == (HalfOpenLimits(), WorkerLimits())
 
 
 def test_a_caller_keeps_no_hold() -> None:
     """A list that the caller changes afterwards changes nothing here."""
-    names, challenges = ["a.example"], ["Basic"]
-    kerberos = Kerberos(hostname=names, other_challenges=challenges)
-    names.append("b.example")
-    challenges.clear()
+    names, challenges, proxies = ["a.example"], ["Basic"], ["10.0.0.7"]
+    kerberos = Kerberos(hostname=names, other_challenges=challenges, require_tls=True, trusted_proxies=proxies)
+    for mutable in (names, challenges, proxies):
+        mutable.clear()
     assert kerberos.hostname == ("a.example",)
     assert kerberos.other_challenges == ("Basic",)
+    assert kerberos.trusted_proxies == ("10.0.0.7",)
 
 
 def test_frozen_and_keyword_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -153,7 +154,7 @@ async def test_overload(make_workers: Callable[..., Workers]) -> None:
 
 async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     """When the deadline passes the caller is told so; a call that had not begun is never made."""
-    workers = make_workers(threads=1, seconds=0.05)
+    workers = make_workers(threads=1, seconds=0.05, replacements=0)
     gate = threading.Event()
     made: list[str] = []
 
@@ -169,6 +170,91 @@ async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     while "begun" not in made:  # noqa: ASYNC110 - appended on another thread
         await anyio.sleep(0.001)
     assert await workers.run(lambda: len(made)) == 1
+
+
+async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) -> None:
+    """A worker that hangs is replaced, up to the number given; when it comes back it ends, and leaves its place."""
+    workers = make_workers(threads=1, seconds=0.05, replacements=2)
+
+    async def time_out(call: Callable[[], object], text: str) -> None:
+        with pytest.raises(TimedOut, match=text):
+            await workers.run(call)
+
+    for _ in range(2):
+        gate = threading.Event()
+        hung: list[threading.Thread] = []
+
+        def hang(gate: threading.Event = gate, hung: list[threading.Thread] = hung) -> None:
+            hung.append(threading.current_thread())
+            gate.wait(HANG)
+
+        await time_out(hang, "stuck workers replaced: 1$")
+        assert await workers.run(lambda: 1) == 1
+        await time_out(hang, "stuck workers replaced: 1$")
+        assert await workers.run(threading.current_thread) not in hung
+        # The last one there may be hangs too: now there is none left.
+        await time_out(hang, "seconds$")
+        await time_out(lambda: 1, "seconds$")
+        assert len(set(hung)) == 3
+        gate.set()
+        for thread in hung[:2]:
+            await anyio.to_thread.run_sync(thread.join, HANG)
+            assert not thread.is_alive()
+        assert await workers.run(threading.current_thread) is hung[2]
+
+
+async def test_stuck_for_somebody_who_has_gone(make_workers: Callable[..., Workers]) -> None:
+    """A worker that hangs in a cancelled request's call is replaced for the sake of the next one."""
+    workers = make_workers(threads=1, queue=1, seconds=0.05)
+    busy, gate = threading.Event(), threading.Event()
+    async with anyio.create_task_group() as running:
+        running.start_soon(workers.run, hold(busy, gate))
+        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
+            await anyio.sleep(0.001)
+        running.cancel_scope.cancel()
+    with pytest.raises(TimedOut):
+        await workers.run(lambda: 1)
+    assert await workers.run(lambda: 2) == 2
+    gate.set()
+
+
+async def test_replacing_races_with_coming_back(make_workers: Callable[..., Workers]) -> None:
+    """However often calls end just as they are given up, all replacements are left in the end."""
+    workers = make_workers(threads=1, seconds=0.002, replacements=2)
+    for _ in range(200):
+        with contextlib.suppress(TimedOut):
+            await workers.run(lambda: threading.Event().wait(0.002))
+    pool: Any = getattr(workers, "_pool")  # noqa: B009 - a private look that no type checker minds
+    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009
+    with anyio.fail_after(HANG):
+        while len(spare) < 2:  # noqa: ASYNC110 - changed on other threads
+            await anyio.sleep(0.001)
+    assert len(set(spare)) == len(spare) == 2
+    while True:
+        with contextlib.suppress(TimedOut):
+            assert await workers.run(lambda: 1) == 1
+            break
+
+
+async def test_no_thread_for_a_replacement(
+    make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no thread to give, a stuck worker stays, and comes back to its work."""
+    workers = make_workers(threads=1, seconds=0.05)
+    gate = threading.Event()
+
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first = await workers.run(threading.current_thread)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(TimedOut, match=r"seconds$"):
+        await workers.run(lambda: gate.wait(HANG))
+    gate.set()
+    while True:
+        with contextlib.suppress(TimedOut):
+            assert await workers.run(threading.current_thread) is first
+            break
 
 
 async def test_cancellation_frees_the_place(make_workers: Callable[..., Workers]) -> None:
@@ -291,7 +377,7 @@ async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
     pool.close()
     pool.queue.put(withdrawn)
     pool.queue.put(slipped_in)
-    getattr(pool, "_serve")()  # noqa: B009
+    getattr(pool, "_serve")(1)  # noqa: B009
     assert made == ["slipped in"]
     pool = getattr(workers_module, "_Pool")(1)  # noqa: B009
     pool.closed = True
