@@ -188,8 +188,7 @@ class Acceptor:
         if reason is Reason.KEY_VERSION:
             principal = message.removeprefix("Request ticket server ").partition(" ")[0]
             versions = key_versions(self._keytab, principal)
-            if versions:
-                message += f"; the keytab holds kvno {', '.join(map(str, versions))}"
+            message += f"; the keytab holds kvno {', '.join(map(str, versions))}" if versions else ""
         return Refused(reason, message)
 
     def serves(self, service_principal: str) -> bool:

@@ -359,7 +359,7 @@ class Kerberos:
     def _check_earlier(self, request: AuthRequest, earlier: Accepted) -> Outcome:
         """Decide by what another check of the same request found: a token is good for one step only."""
         if not self._trusts(earlier):
-            detail = f"the ticket is for {earlier.identity.service_principal}, and an outer check has used it"
+            detail = f"an outer check, by other rules, has used the ticket for {earlier.identity.service_principal}"
             return self._deny(request, Reason.WRONG_SERVICE, detail)
         return self._check_identity(request, earlier.identity) or replace(earlier, headers=())
 
@@ -389,7 +389,11 @@ class Kerberos:
         # A key of another keytab, another realm's say, has proved nothing to this service.
         if not isinstance(other, Kerberos) or other.keytab != self.keytab:
             return False
-        # So has a binding to another certificate.
+        if not self.raw_kerberos and other.raw_kerberos:
+            token = parse_authorization(earlier.authorization, other.max_token_size)
+            if token is None or not is_spnego(token):
+                return False
+        # A binding to another certificate has proved nothing either.
         if self.channel_bindings != "off" and other.certificate != self.certificate:
             return False
         if (other.service, other.hostname) == (self.service, self.hostname):

@@ -61,8 +61,6 @@ def _entries(content: bytes) -> list[tuple[str, int]]:
         if size > 0:
             entries.append(_entry(content[at : at + size]))
         at += abs(size)  # negative: a hole, where an entry was deleted
-        if not size:
-            break
     return entries
 
 

@@ -71,19 +71,18 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
 def krb_error_code(token: bytes) -> int | None:
     """The error code in a KRB-ERROR, bare or within SPNEGO; None where there is none."""
     # RFC 4121, section 4.1: a Kerberos token's TOK_ID is 03 00 for a KRB-ERROR, which is [APPLICATION 30] (0x7e).
-    _, found, error = token.partition(b"\x03\x00\x7e")
+    error = token.partition(b"\x03\x00\x7e")[2]
     try:
         sequence, _ = _value(error, 0)
         fields, _ = _value(sequence, 1)
         at = 0
-        while found:
+        while True:
             tag = fields[at]
             value, at = _value(fields, at + 1)
             if tag == 0xA6:  # error-code [6] Int32
                 return int.from_bytes(_value(value, 1)[0], "big", signed=True)
     except IndexError:
-        pass
-    return None
+        return None
 
 
 def _value(data: bytes, at: int) -> tuple[bytes, int]:

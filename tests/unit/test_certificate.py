@@ -71,6 +71,15 @@ def test_undefined(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert ServerEndPoint(str(path), required=False).current() is None
 
 
+def test_unknown_signature() -> None:
+    """Nor is a binding defined for a kind of signature that nobody knows."""
+    content = make_certificate(rsa_key()).public_bytes(Encoding.DER)
+    sha256_with_rsa = bytes.fromhex("06092a864886f70d01010b")
+    assert content.count(sha256_with_rsa) == 2
+    with pytest.raises(UndefinedBindingError, match=r"signed by 1\.2\.840\.113549\.1\.1\.127"):
+        end_point_binding(content.replace(sha256_with_rsa, sha256_with_rsa[:-1] + b"\x7f"))
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )

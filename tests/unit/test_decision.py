@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Outcome, Reason
+
+from ..support.certificates import make_certificate, rsa_key
 
 PEER = ("192.0.2.7", 40_000)
 BASIC = 'Basic realm="intranet"'
@@ -177,3 +181,66 @@ def test_earlier_result_of_an_equal_object() -> None:
     one, two = (Kerberos(hostname="alias.example.test") for _ in range(2))
     earlier = Accepted(Identity("alice@X", "HTTP/real.example.test"), (), one, ("Negotiate dG9rZW4=",))
     assert isinstance(two.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier)), Accepted)
+
+
+SPNEGO = negotiate(bytes.fromhex("600a06062b0601050502") + b"rest")
+RAW = negotiate(bytes.fromhex("600b06092a864886f712010202") + b"rest")
+
+
+@pytest.mark.parametrize("token", [b"\x6e\x03raw", b"\x6f\x03raw", base64.b64decode(RAW.split()[1])])
+def test_raw_kerberos_refused(token: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Where raw Kerberos is off, a token without SPNEGO around it does not get as far as GSSAPI."""
+    denied = decide(Kerberos(raw_kerberos=False), negotiate(token))
+    assert (denied.status, denied.reason, denied.headers) == (403, Reason.WRONG_MECHANISM, ())
+    assert "raw_kerberos is off" in caplog.text
+
+
+@pytest.mark.parametrize(("authorization", "passes"), [(SPNEGO, True), (RAW, False), ("Basic YTpi", False)])
+def test_earlier_result_of_a_raw_token(authorization: str, passes: bool) -> None:
+    """Where raw Kerberos is off, another object's result from a raw token does not count either."""
+    other, strict = Kerberos(), Kerberos(raw_kerberos=False)
+    earlier = Accepted(Identity("alice@X"), (), other, (authorization,))
+    outcome = strict.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
+    assert isinstance(outcome, Accepted) is passes
+
+
+def test_earlier_result_over_plain_http() -> None:
+    """Another object's result does not make up for the TLS that this one demands."""
+    other, strict = Kerberos(), Kerberos(require_tls=True)
+    earlier = Accepted(Identity("alice@X"), (), other, (SPNEGO,))
+    outcome = strict.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
+    assert outcome == Denied(403, Reason.NOT_TLS)
+
+
+def test_earlier_result_and_bindings(tmp_path: Path) -> None:
+    """Where bindings are required, an unbound result does not count, nor one bound to another certificate."""
+    paths = [tmp_path / "one.pem", tmp_path / "two.pem"]
+    for path in paths:
+        path.write_bytes(make_certificate(rsa_key()).public_bytes(Encoding.PEM))
+    one, again, two = (
+        Kerberos(channel_bindings="require", certificate=path) for path in (paths[0], paths[0], paths[1])
+    )
+    plain = Kerberos()
+    for maker, bound, reason in (
+        (one, True, None),
+        (again, True, None),
+        (again, False, Reason.BAD_BINDINGS),
+        (two, True, Reason.WRONG_SERVICE),
+        (plain, True, Reason.WRONG_SERVICE),
+    ):
+        earlier = Accepted(Identity("alice@X", channel_bound=bound), (), maker, (SPNEGO,))
+        outcome = one.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
+        assert getattr(outcome, "reason", None) is reason
+    # What is demanded there matters to nobody else.
+    earlier = Accepted(Identity("alice@X", channel_bound=True), (), one, (SPNEGO,))
+    assert isinstance(plain.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier)), Accepted)
+
+
+@pytest.mark.parametrize("realm", ["WELLKNOWN:ANONYMOUS", "EXAMPLE.COM"])
+def test_anonymous(realm: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A ticket that does not say whose it is lets nobody in: 403 whatever the operator wants for refused tokens."""
+    for kerberos in (Kerberos(), Kerberos(failure_status=401), Kerberos(other_challenges=[BASIC])):
+        earlier = Accepted(Identity(f"WELLKNOWN/ANONYMOUS@{realm}"), (), kerberos, (SPNEGO,))
+        outcome = kerberos.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
+        assert outcome == Denied(403, Reason.NOT_AUTHORISED)
+    assert "an anonymous ticket" in caplog.text
