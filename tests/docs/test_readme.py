@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 
-from async_kerberos import Kerberos
+from async_kerberos import AuthRequest, Denied, Kerberos
 from async_kerberos.testing import Realm, User
 
 from ..support.initiator import fresh
@@ -115,11 +115,21 @@ def test_preflight_outside_the_middleware(user: User) -> None:
 
 def test_realm(user: User) -> None:
     """The snippet for tests makes a realm of its own."""
-    (source,) = [block for block in blocks("python") if block not in APPS]
+    (source,) = [block for block in blocks("python") if "Realm" in block]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         run(source)
     assert output.getvalue() == "alice@KRBTEST.COM\n"
+
+
+def test_production() -> None:
+    """The settings for production hold together, and refuse plain HTTP."""
+    (source,) = [block for block in blocks("python") if "require_tls" in block]
+    kerberos = run(source).kerberos
+    for request, status in ((AuthRequest(), 403), (AuthRequest(secure=True), 401)):
+        outcome = kerberos.authenticate_blocking(request)
+        assert isinstance(outcome, Denied)
+        assert outcome.status == status
 
 
 def test_settings() -> None:
@@ -130,6 +140,9 @@ def test_settings() -> None:
     kerberos = Kerberos()
     assert table["max_token_size"] == f"{kerberos.max_token_size:,}"
     assert table["failure_status"] == str(kerberos.failure_status)
+    for option in ("raw_kerberos", "require_tls"):
+        assert table[option] == f"`{getattr(kerberos, option)}`"
+    assert table["channel_bindings"] == f'`"{kerberos.channel_bindings}"`'
     for shown, value in (("half_open", kerberos.half_open), ("workers", kerberos.workers)):
         (arguments,) = re.findall(rf"^\| `{shown}` \| `(\w+\(.*?\))`", README, re.MULTILINE)
         assert eval(arguments, {type(value).__name__: type(value)}) == value
