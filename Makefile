@@ -1,10 +1,12 @@
 # `make` lists the targets. `make demo` and `make test` set up everything that they need, on Debian and Ubuntu.
 # Options: PYTHON=python3.12   ONCE=1, FRAMEWORK=flask|quart|starlette|fastapi (demo)   PYTEST_ARGS='-k word' (test)
+#          SECONDS=60 (fuzz)
 
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHON # where it is empty, scripts/find-python looks for one
 
+SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
 CODE := async_kerberos tests examples scripts/check-imports scripts/check-wheel
@@ -20,12 +22,16 @@ install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the
 test: install ## the whole suite, then the adapters' tests with the oldest supported releases
 	$(BIN)/python -m pytest -q -x tests/unit
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m tests.fuzz.run 30
 	$(MAKE) test-oldest
 
 # Quart 0.19 needs Flask 3, so the oldest Flask has an environment of its own.
 test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters' tests with the oldest supported releases
 	.venv-oldest/bin/python -m pytest $(OLDEST_ARGS)
 	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) -k flask
+
+fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 for as many seconds
+	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
 check: install ## format, lint, types, imports, build and the wheel
 	$(BIN)/ruff format --check $(CODE)
@@ -45,7 +51,7 @@ build: install ## the sdist, and from it the wheel, in dist/
 
 clean: ## remove everything that is not in git, the environments too
 	rm -rf .venv .venv-oldest .venv-oldest-flask dist build htmlcov .coverage .coverage.*
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages: # quick where nothing is missing
@@ -57,7 +63,7 @@ $(VENV)/demo.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
-	scripts/make-venv $(VENV) -e '.[demo]' --group test --group check
+	scripts/make-venv $(VENV) -e '.[demo]' --group test --group check --group fuzz
 	@touch $(VENV)/demo.stamp $@
 
 .venv-oldest/dev.stamp: tests/oldest.txt pyproject.toml scripts/make-venv | system-packages
@@ -71,4 +77,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest check format build clean system-packages
+.PHONY: help demo install test test-oldest fuzz check format build clean system-packages
