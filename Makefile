@@ -33,6 +33,9 @@ test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters
 fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 for as many seconds
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
+soak: install ## 20,000 sign-ins, a third of them hostile, and how others fare meanwhile; on a machine that is idle
+	LOAD=long $(BIN)/python -m pytest -q tests/load tests/clients/test_soak.py
+
 check: install ## format, lint, types, imports, build and the wheel
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
@@ -77,4 +80,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest fuzz check format build clean system-packages
+.PHONY: help demo install test test-oldest fuzz soak check format build clean system-packages

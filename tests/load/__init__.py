@@ -1,0 +1,1 @@
+"""Sign-ins by the thousand, a third of them hostile."""
