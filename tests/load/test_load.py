@@ -116,6 +116,7 @@ def test_load(environment: tuple[dict[str, str], list[str]], capsys: pytest.Capt
     env, caches = environment
     counts: Counter[str] = Counter()
     memory: list[int] = []
+    state: dict[str, int] = {}
     idle: list[float] = []
     loaded: list[float] = []
     with program("tests.load.app_main", HOST, env=env) as server:
@@ -135,7 +136,7 @@ def test_load(environment: tuple[dict[str, str], list[str]], capsys: pytest.Capt
                 probing.join()
                 assert result["wrong"] == []
                 counts.update(result["counts"])
-                state: dict[str, int] = json.loads(figures.get())
+                state = json.loads(figures.get())
                 memory.append(state["rss"])
             public.close()
             figures.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
+import ssl
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -12,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
 from async_kerberos import Kerberos
 from async_kerberos.testing import Realm
 
 from .apps import Options, asgi_app, fastapi_app, flask_app, quart_app, starlette_app
+from .certificates import ec_key, make_certificate
 from .guards import ThreadGuard
-from .http import Address, Connection, Response, WebSocketClient
+from .http import Address, Connection, Fields, Response, WebSocketClient
 from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Werkzeug
 
 HOSTNAME = "www.example.test"
@@ -51,11 +55,29 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "wrong-key": {"hostname": "wrongkey.example.test"},
         "no-keytab": {"hostname": HOSTNAME, "keytab": str(folder / "no-such-keytab")},
         "no-principal": {"hostname": "nokey.example.test"},
+        "spnego-only": {"hostname": HOSTNAME, "raw_kerberos": False},
+        "tls": {"hostname": HOSTNAME, "require_tls": True},
+        "tls-proxy": {"hostname": HOSTNAME, "require_tls": True, "trusted_proxies": ["127.0.0.1"]},
+        "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
+        "may-be-bound": {"hostname": HOSTNAME, "channel_bindings": "allow", "certificate": certificate_file(folder)},
     }
 
 
+def certificate_file(folder: Path) -> Path:
+    """The certificate that clients would see if there were any TLS."""
+    return folder / "contract.pem"
+
+
+def binding(folder: Path) -> bytes:
+    """The channel bindings' application data for that certificate (RFC 5929, section 4.1)."""
+    der = ssl.PEM_cert_to_DER_cert(certificate_file(folder).read_text())
+    return b"tls-server-end-point:" + hashlib.sha256(der).digest()
+
+
 def add_services(realm: Realm) -> None:
-    """The services that :func:`variants` speaks of, beside ``HTTP/www.example.test``."""
+    """What :func:`variants` speaks of: services beside ``HTTP/www.example.test``, and the certificate."""
+    certificate = make_certificate(ec_key()).public_bytes(Encoding.PEM)
+    certificate_file(realm.folder).write_bytes(certificate)
     realm.service("HTTP/second.example.test")
     realm.service("cifs/www.example.test")
     realm.rekey(realm.service("HTTP/stale.example.test"), update_keytab=False)
@@ -80,12 +102,12 @@ class Switch:
 
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
         """The application of ASGI; the lifespan is that of the usual variant."""
-        fields = {name: value.decode() for name, value in scope.get("headers", ())}
+        fields = dict(scope.get("headers", ()))
         if b"x-without-denials" in fields:
             scope["extensions"] = {
                 name: value for name, value in scope["extensions"].items() if name != "websocket.http.response"
             }
-        await self._apps[fields.get(b"x-variant", "")](scope, receive, send)
+        await self._apps[fields.get(b"x-variant", b"").decode()](scope, receive, send)
 
     def wsgi(self, environ: dict[str, Any], start_response: Any) -> Any:
         """The application of WSGI."""
@@ -135,6 +157,13 @@ def _flask_async(options: Options | None) -> Any:
     return flask_app.build(options, asynchronous=True)
 
 
+def _starlette_middleware(options: Options | None) -> Any:
+    # Starlette makes its middlewares when the lifespan begins, and of the variants only the usual one has any.
+    app = starlette_app.middleware(options)
+    app.middleware_stack = app.build_middleware_stack()
+    return app
+
+
 ADAPTERS = {
     adapter.name: adapter
     for adapter in (
@@ -172,7 +201,7 @@ ADAPTERS = {
         ),
         Adapter("starlette-methods", starlette_app.methods, ANY_LOOP, _STARLETTE, websockets=True),
         Adapter("starlette-class", starlette_app.classes, ANY_LOOP, _STARLETTE, websockets=True),
-        Adapter("starlette-middleware", starlette_app.middleware, ANY_LOOP, _STARLETTE, websockets=True),
+        Adapter("starlette-middleware", _starlette_middleware, ANY_LOOP, _STARLETTE, websockets=True),
         Adapter(
             "fastapi-async",
             lambda options: fastapi_app.build(options, asynchronous=True),
@@ -287,14 +316,22 @@ class Running:
         *,
         variant: str = "",
         method: str = "GET",
+        fields: Fields = (),
         body: bytes = b"",
     ) -> Response:
         """One request on a connection of its own."""
+        fields = [("X-Variant", variant), *fields]
         with self.connect() as connection:
-            return connection.request(path, authorization, method=method, fields=[("X-Variant", variant)], body=body)
+            return connection.request(path, authorization, method=method, fields=fields, body=body)
 
     def websocket(
-        self, path: str = "/ws", authorization: str | None = None, *, variant: str = "", denials: bool = True
+        self,
+        path: str = "/ws",
+        authorization: str | None = None,
+        *,
+        variant: str = "",
+        fields: Fields = (),
+        denials: bool = True,
     ) -> WebSocketClient:
         """The handshake of a WebSocket.
 
@@ -302,10 +339,13 @@ class Running:
             path: the path.
             authorization: the value of ``Authorization``.
             variant: which of the applications.
+            fields: further fields.
             denials: whether the server's extension for denials is passed on to the application.
         """
-        fields = {"X-Variant": variant} if denials else {"X-Variant": variant, "X-Without-Denials": "1"}
-        return WebSocketClient(self.address, path, authorization, fields=fields)
+        named = {"X-Variant": variant, **dict(fields)}
+        if not denials:
+            named["X-Without-Denials"] = "1"
+        return WebSocketClient(self.address, path, authorization, fields=named)
 
     def logged(self, caplog: pytest.LogCaptureFixture) -> str:
         """What the server has logged."""

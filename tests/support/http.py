@@ -116,25 +116,46 @@ class Connection:
         method: str = "GET",
         fields: Fields = (),
         length: int | None = None,
+        raw: bytes = b"",
     ) -> None:
-        """Send the head of a request, and nothing of its body."""
+        """Send the head of a request, and nothing of its body.
+
+        Args:
+            path: the path.
+            authorization: the value of ``Authorization``.
+            method: the method.
+            fields: further fields.
+            length: that of the body, where there is one.
+            raw: further lines of the head, each with its end, sent as they are, be they against all rules.
+        """
         headers = [("Host", "www.example.test"), *fields]
         if authorization is not None:
             headers.append(("Authorization", authorization))
         if length is not None:
             headers.append(("Content-Length", str(length)))
-        self._send(h11.Request(method=method, target=path, headers=headers))
+        self._send(h11.Request(method=method, target=path, headers=headers), raw)
 
-    def read(self) -> Response:
-        """Read an answer to its end; that to an upgrade, as far as the head goes."""
+    def read(self, *, whole: bool = True) -> Response:
+        """Read an answer to its end; that to an upgrade, as far as the head goes.
+
+        Args:
+            whole: whether it must have come to its end. A server that closes the connection before it has read all of
+                a request resets it, and what it had sent last is lost.
+        """
         response: Response | None = None
         body = b""
         while True:
-            event = self._protocol.next_event()
-            if event is h11.NEED_DATA:
-                self._hurry()
-                self._protocol.receive_data(self.socket.recv(65536))
-            elif isinstance(event, (h11.Response, h11.InformationalResponse)):
+            try:
+                event = self._protocol.next_event()
+                if event is h11.NEED_DATA:
+                    self._hurry()
+                    self._protocol.receive_data(self.socket.recv(65536))
+                    continue
+            except (ConnectionError, h11.RemoteProtocolError):
+                if whole or response is None:
+                    raise
+                return Response(response.status, response.fields, body)
+            if isinstance(event, (h11.Response, h11.InformationalResponse)):
                 if event.status_code == 100:
                     self.continued = True
                     continue
@@ -155,8 +176,10 @@ class Connection:
         if hasattr(socket, "TCP_QUICKACK") and self.socket.family == socket.AF_INET:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def _send(self, event: h11.Event) -> None:
+    def _send(self, event: h11.Event, raw: bytes = b"") -> None:
         data = self._protocol.send(event)
+        if data and raw:
+            data = data.removesuffix(b"\r\n") + raw + b"\r\n"
         if data:
             self.socket.sendall(data)
 
@@ -175,6 +198,16 @@ def get(
         return connection.request(path, authorization, method=method, fields=fields, body=body)
 
 
+def handshake() -> dict[str, str]:
+    """The fields that make a request the handshake of a WebSocket (RFC 6455, section 4.1)."""
+    return {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode("ascii"),
+        "Sec-WebSocket-Version": "13",
+    }
+
+
 class WebSocketClient:
     """The handshake of a WebSocket, and as much of the protocol (RFC 6455) as it takes to read one text."""
 
@@ -182,14 +215,7 @@ class WebSocketClient:
         self, address: Address, path: str, authorization: str | None = None, *, fields: Mapping[str, str] | None = None
     ) -> None:
         self._connection = Connection(address)
-        key = base64.b64encode(os.urandom(16)).decode("ascii")
-        headers = {
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Key": key,
-            "Sec-WebSocket-Version": "13",
-            **(fields or {}),
-        }
+        headers = {**handshake(), **(fields or {})}
         try:
             self.response = self._connection.request(path, authorization, fields=list(headers.items()))
         except BaseException:

@@ -33,6 +33,7 @@ class Initiator:
         mech: ``SPNEGO``, or ``KRB5`` for tokens that no SPNEGO is wrapped around.
         flags: ``MUTUAL``, ``ONE_WAY`` or ``TWO_LEGS``.
         ccache: the ticket cache; None for that of the environment.
+        bindings: the application data of the channel bindings (RFC 5929) to send; None for none.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Initiator:
         mech: gss.OID = SPNEGO,
         flags: int = MUTUAL,
         ccache: Path | None = None,
+        bindings: bytes | None = None,
     ) -> None:
         kind = gss.NameType.kerberos_principal if "/" in target else gss.NameType.hostbased_service
         self._name = gss.import_name(target.encode(), kind)
         self._mech = mech
         self._flags = flags
+        self._bindings = None if bindings is None else gss.ChannelBindings(application_data=bindings)
         self._creds: gss.Creds | None = None
         if ccache is not None:
             acquired: Any = _acquire_cred_from({b"ccache": os.fsencode(ccache)}, usage="initiate")
@@ -69,6 +72,7 @@ class Initiator:
             mech=self._mech,
             flags=self._flags,
             context=self._context,
+            channel_bindings=self._bindings,
             input_token=reply,
         )
         self._context = result.context
