@@ -72,7 +72,7 @@ class Continued:
     """Another token is needed."""
 
     context: gss.SecurityContext = field(repr=False)
-    token: bytes | None = field(repr=False)
+    token: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,9 @@ class Acceptor:
         try:
             accepted = gss.accept_sec_context(token, credential.creds, context, self._channel_bindings())
             if accepted.more_steps:
+                if not accepted.token:
+                    # For a Kerberos token of a kind that it does not know, MIT goes on without having anything to say.
+                    return Refused(Reason.MALFORMED, "the token is no AP-REQ")
                 return Continued(cast("Any", accepted).context, accepted.token)
             # The credential allows Kerberos alone; a plug-in that did not heed that would be noticed here.
             if (
@@ -277,7 +280,7 @@ def _same_host(configured: str, host: str) -> bool:
 
 def _message(error: gss.GSSError) -> str:
     """The minor code's text, or the major's where that says nothing."""
-    minor = "; ".join(error.get_all_statuses(error.min_code, False)) if error.min_code else ""
+    minor = "; ".join(error.get_all_statuses(error.min_code, False)).rstrip("\0") if error.min_code else ""
     if minor and minor not in ("Success", "Unknown error"):
         return minor
     return "; ".join(error.get_all_statuses(error.maj_code, True))

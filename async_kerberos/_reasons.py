@@ -14,7 +14,11 @@ _REASON_BY_ROUTINE_ERROR = {
     1: Reason.WRONG_MECHANISM,  # GSS_S_BAD_MECH
     4: Reason.BAD_BINDINGS,  # GSS_S_BAD_BINDINGS
 }
-_DEFECTIVE_TOKEN = 9
+# Where nothing else tells more.
+_REASON_BY_ROUTINE_ERROR_ALONE = {
+    7: Reason.WRONG_MECHANISM,  # GSS_S_NO_CRED: the credential is there, but not for the token's mechanism
+    9: Reason.MALFORMED,  # GSS_S_DEFECTIVE_TOKEN
+}
 
 # RFC 4120, section 7.5.9. KRB_AP_ERR_NOT_US (35) stands for two reasons, which the text tells apart.
 _REASON_BY_KRB_ERROR = {
@@ -65,7 +69,7 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
     for text, reason in table:
         if text in message:
             return reason
-    return Reason.MALFORMED if routine_error == _DEFECTIVE_TOKEN else Reason.OTHER
+    return _REASON_BY_ROUTINE_ERROR_ALONE.get(routine_error, Reason.OTHER)
 
 
 def krb_error_code(token: bytes) -> int | None:

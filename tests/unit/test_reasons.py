@@ -53,6 +53,7 @@ def test_any_bytes(rest: bytes) -> None:
         (1 << 16, "", None, Reason.WRONG_MECHANISM),
         (4 << 16, "Success", with_code(60), Reason.BAD_BINDINGS),
         (9 << 16, "Invalid token was supplied", None, Reason.MALFORMED),
+        (7 << 16, "", None, Reason.WRONG_MECHANISM),
         (FAILURE, "", None, Reason.OTHER),
         # In whatever language the message is.
         (FAILURE, "Anfrage ist eine Wiederholung", WRAPPED, Reason.REPLAY),

@@ -1,0 +1,1 @@
+"""Whatever a client sends: nobody gets in who has no ticket, and nothing falls over."""
