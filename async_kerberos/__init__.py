@@ -5,8 +5,10 @@ The core: it imports no web framework. What a framework needs is in ``async_kerb
 
 from ._errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
 from ._half_open import HalfOpenLimits
-from ._kerberos import AuthRequest, Kerberos, KerberosOptions
+from ._kerberos import Kerberos
+from ._options import KerberosOptions
 from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
+from ._request import AuthRequest
 from ._workers import WorkerLimits
 
 __version__ = "0.1.0.dev0"

@@ -18,45 +18,18 @@ import gssapi.raw as gss
 from ._checks import ANY_HOST
 from ._keytab import key_versions
 from ._outcomes import Identity, Reason, split_realm
-from ._reasons import reason_for
+from ._reasons import reason_for, reason_without_credential
 
 _KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
 
 _Store = dict[bytes | str, bytes | str]
 
-_NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
-# How a token begins tells what it is: RFC 2743, section 3.1 (0x60), RFC 4120, section 5.5.1 (0x6e, a bare AP-REQ),
-# RFC 4178, section 4.2.2 (0xa1, NegTokenResp), RFC 4120, section 5.5.2 (0x6f, a bare AP-REP).
-_BEGINNINGS = frozenset({0x60, 0x6E})
-_CONTINUATIONS = frozenset({0xA1, 0x6F})
-# RFC 4178, section 3.1: SPNEGO's object identifier, which opens the token after its length (RFC 2743, section 3.1).
-_SPNEGO_OID = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
-_LONGEST_HEADER = 6
-_SPNEGO_CONTINUATION = 0xA1
-
 # GSS_C_CHANNEL_BOUND_FLAG, of MIT krb5: the client's bindings were there, and are ours.
 _CHANNEL_BOUND = 0x800
 
-
-def begins_negotiation(token: bytes) -> bool:
-    """Whether the token opens a new exchange."""
-    return token[0] in _BEGINNINGS
-
-
-def continues_negotiation(token: bytes) -> bool:
-    """Whether the token can only be a later leg of an exchange."""
-    return token[0] in _CONTINUATIONS
-
-
-def is_spnego(token: bytes) -> bool:
-    """Whether SPNEGO is around whatever mechanism's token this is."""
-    return token[0] == _SPNEGO_CONTINUATION or _SPNEGO_OID in token[: _LONGEST_HEADER + len(_SPNEGO_OID)]
-
-
-def is_ntlm(token: bytes) -> bool:
-    """Whether this is a bare NTLM message, which browsers send when they could get no ticket."""
-    return token.startswith(_NTLM_SIGNATURE)
+# MIT's messages quote a ticket's service principal, which may be as long as a token.
+_LONGEST_MESSAGE = 500
 
 
 @dataclass(frozen=True)
@@ -90,7 +63,15 @@ Step = Established | Continued | Refused
 
 
 class AcquireError(Exception):
-    """No acceptor credential could be had. The text is GSSAPI's message."""
+    """No acceptor credential could be had. The text is GSSAPI's message.
+
+    Attributes:
+        reason: whether the fault is the configuration's or the system's.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason_without_credential(message)
 
 
 # python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the casts below.
@@ -147,7 +128,7 @@ class Acceptor:
             try:
                 credential = self._acquire()
             except AcquireError as error:
-                return Refused(Reason.MISCONFIGURED, str(error))
+                return Refused(error.reason, str(error))
         try:
             return self._step(credential, token, context)
         finally:
@@ -282,5 +263,5 @@ def _message(error: gss.GSSError) -> str:
     """The minor code's text, or the major's where that says nothing."""
     minor = "; ".join(error.get_all_statuses(error.min_code, False)).rstrip("\0") if error.min_code else ""
     if minor and minor not in ("Success", "Unknown error"):
-        return minor
+        return minor[:_LONGEST_MESSAGE]
     return "; ".join(error.get_all_statuses(error.maj_code, True))

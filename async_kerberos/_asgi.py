@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
-from ._kerberos import AuthRequest, Kerberos, default_kerberos
+from ._kerberos import Kerberos, default_kerberos
 from ._outcomes import Accepted, Denied, Headers, Outcome
+from ._request import AuthRequest
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ def end_point_binding(content: bytes) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     pem = b"-----BEGIN CERTIFICATE-----" in content
-    certificate = x509.load_pem_x509_certificates(content)[0] if pem else x509.load_der_x509_certificate(content)
+    try:
+        certificate = x509.load_pem_x509_certificates(content)[0] if pem else x509.load_der_x509_certificate(content)
+    except Exception as error:  # not all that cryptography raises are ValueErrors: InvalidVersion is none
+        raise ValueError(f"not a certificate ({error})") from error
     try:
         algorithm: Any = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
@@ -112,6 +116,8 @@ def end_point_binding(content: bytes) -> bytes:
 
 def _version(path: Path) -> _Version:
     status = os.stat(path)  # noqa: PTH116 - on the path of every request, and half as fast again
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import threading
 from collections.abc import Iterable
 from typing import cast
 
@@ -16,7 +17,8 @@ ANY_HOST = "*"
 # Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), the asterisk and the colon.
 _HOSTNAME = re.compile(r"[!-)+-.0-9;-?A-\[\]-~]+")
 _SERVICE = _HOSTNAME
-_CHALLENGE = re.compile(r"[!-~][ -~]*")
+# RFC 9110, section 11.6.1: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
+_CHALLENGE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: +[!-~][ -~]*)?")
 _NEGOTIATE = re.compile(r"(?:^|,)\s*negotiate\b", re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ def check_flag(option: str, value: object) -> None:
 
 def check_seconds(option: str, value: object) -> None:
     """Refuse what is not a positive, finite number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= threading.TIMEOUT_MAX:
         raise ConfigurationError(option, f"must be a positive number of seconds, not {value!r}")
 
 
@@ -72,7 +74,7 @@ def check_keytab(option: str, value: object) -> str | None:
     if value is None:
         return None
     path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None
-    if not isinstance(path, str) or not path or "\0" in path:
+    if not isinstance(path, str) or not path or path.endswith(":") or "\0" in path:
         raise ConfigurationError(option, f"must be a path, 'TYPE:name' or None, not {value!r}")
     return path
 
@@ -82,11 +84,15 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
     networks: list[Network] = []
     for proxy in _elements(value):
         try:
-            networks.append(ipaddress.ip_network(cast("str", proxy)))
+            if not isinstance(proxy, str):
+                raise ValueError
+            networks.append(ipaddress.ip_network(proxy))
         except ValueError:
             raise ConfigurationError(
                 option, f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {proxy!r}"
             ) from None
+        if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
+            raise ConfigurationError(option, f"write {proxy!r} as an address of IPv4")
     if not networks and value != () and value != []:
         raise ConfigurationError(option, f"must be a sequence of addresses or networks, not {value!r}")
     return tuple(networks)

@@ -12,9 +12,7 @@ from typing import Generic, TypeVar
 
 from ._checks import check_count, check_seconds
 from ._fork import renew_after_fork
-
-Peer = tuple[str, int]
-"""Address and port of a client: a connection, as long as nothing between client and server shares it."""
+from ._request import Peer
 
 Context = TypeVar("Context")
 
@@ -64,7 +62,7 @@ class HalfOpenStore(Generic[Context]):
     def _renew(self) -> None:
         # After a fork, the connections and their contexts are the parent's; so may be the thread that held the lock.
         self._lock = threading.Lock()
-        # Oldest first. An exchange keeps its first deadline, so this is nearly the order of the deadlines too.
+        # In the order of their deadlines.
         self._waiting: OrderedDict[Peer, HalfOpen[Context]] = OrderedDict()
         self._ports: dict[str, dict[int, None]] = {}
         self._timer: threading.Timer | None = None
@@ -87,9 +85,14 @@ class HalfOpenStore(Generic[Context]):
                 self._remove((peer[0], next(iter(self._ports[peer[0]]))))
             if len(self._waiting) >= self._limits.total:
                 self._remove(next(iter(self._waiting)))
+            continued = deadline is not None
             if deadline is None:
                 deadline = self._clock() + self._limits.seconds
             self._waiting[peer] = HalfOpen(context, deadline)
+            if continued:
+                # Its time began before that of some others. Few exchanges have a third leg.
+                in_order = sorted(self._waiting.items(), key=lambda item: item[1].deadline)
+                self._waiting = OrderedDict(in_order)
             self._ports.setdefault(peer[0], {})[peer[1]] = None
             self._set_timer()
 

@@ -7,19 +7,9 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING
 
-from ._acceptor import (
-    Acceptor,
-    AcquireError,
-    Continued,
-    Refused,
-    Step,
-    begins_negotiation,
-    continues_negotiation,
-    is_ntlm,
-    is_spnego,
-)
+from ._acceptor import Acceptor, AcquireError, Continued, Refused, Step
 from ._certificate import ServerEndPoint
 from ._checks import (
     check_challenges,
@@ -33,10 +23,13 @@ from ._checks import (
     check_type,
 )
 from ._errors import ConfigurationError, WorkersError
-from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore, Peer
+from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+from ._options import ChannelBindings, Hostname
 from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
 from ._proxies import Network, is_trusted, names, says_https
+from ._request import AuthRequest
+from ._tokens import ForbiddenMechanismError, MalformedTokenError, classify
 from ._workers import WorkerLimits, Workers, without_blocking_a_loop
 
 if TYPE_CHECKING:
@@ -47,7 +40,6 @@ logger = logging.getLogger("async_kerberos")
 _STATUS = {
     Reason.NO_CREDENTIALS: 401,
     Reason.CONTINUE: 401,
-    Reason.MALFORMED: 400,
     Reason.TOO_LARGE: 431,
     Reason.NOT_TLS: 403,
     Reason.NOT_AUTHORISED: 403,
@@ -67,42 +59,10 @@ _LEVEL = {
     Reason.SERVER_FAULT: logging.ERROR,
 }
 
+# A message of GSSAPI's that names a file and two principals takes less.
+_LONGEST_DETAIL = 600
+
 _RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again after a fraction of a second
-
-
-@dataclass(frozen=True)
-class AuthRequest:
-    """What the decision needs to know of a request, in no framework's terms.
-
-    Attributes:
-        authorization: the values of all its ``Authorization`` fields.
-        peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
-            Port 0 says that the address is not that of the connection: a proxy told it, and the server believed it.
-        earlier: what an earlier check of this same request came to.
-        own_connection: whether a later leg of the exchange may come on the same connection, and no request of anybody
-            else's meanwhile: HTTP/1, and no WebSocket.
-        secure: whether the server says that the request came over TLS.
-        forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
-        forwarded_proto: the values of ``X-Forwarded-Proto``.
-    """
-
-    authorization: tuple[str, ...] = field(default=(), repr=False)
-    peer: Peer | None = None
-    earlier: Accepted | None = None
-    own_connection: bool = True
-    secure: bool = False
-    forwarded_for: tuple[str, ...] = ()
-    forwarded_proto: tuple[str, ...] = ()
-
-    @property
-    def connection(self) -> Peer | None:
-        """The connection that the exchange has to itself: what a later leg is known by.
-
-        Behind a proxy it is the proxy's, which many clients may share, whatever stands in ``peer``.
-        """
-        if self.peer is None or not self.peer[1] or not self.own_connection or self.forwarded_for:
-            return None
-        return self.peer
 
 
 @dataclass(frozen=True)
@@ -114,42 +74,12 @@ class _Exchange:
     half_open: HalfOpen[SecurityContext] | None
 
 
-Hostname = str | Sequence[str] | None
-"""One host name, several, ``"*"`` for any, or None for this host's."""
-
-ChannelBindings = Literal["off", "allow", "require"]
-"""Whether a ticket must have been presented on the TLS connection that it was made for."""
-
-
-class KerberosOptions(TypedDict, total=False):
-    """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
-
-    keytab: str | os.PathLike[str] | None
-    max_token_size: int
-    failure_status: int
-    other_challenges: Sequence[str]
-    raw_kerberos: bool
-    require_tls: bool
-    trusted_proxies: Sequence[str]
-    channel_bindings: ChannelBindings
-    certificate: str | os.PathLike[str] | None
-    half_open: HalfOpenLimits
-    workers: WorkerLimits
-
-
-class AllOptions(KerberosOptions, total=False):
-    """The options of :class:`Kerberos`, for annotations of ``**options``."""
-
-    service: str
-    hostname: Hostname
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kerberos:
     """One service that demands Kerberos authentication.
 
-    Building one checks the arguments alone: nothing is read, looked up or written. Credentials are acquired when the
-    first token comes.
+    Building one checks the arguments alone: no keytab is read, no name looked up, nothing written; of files only
+    ``certificate`` is read. Credentials are acquired when the first token comes.
 
     Attributes:
         service: the service's name, the first component of its principal. Browsers ask for ``HTTP``.
@@ -203,7 +133,7 @@ class Kerberos:
         check_service("service", self.service)
         keytab = check_keytab("keytab", self.keytab)
         check_count("max_token_size", self.max_token_size)
-        if self.failure_status not in (401, 403):
+        if type(self.failure_status) is not int or self.failure_status not in (401, 403):
             raise ConfigurationError("failure_status", f"must be 401 or 403, not {self.failure_status!r}")
         challenges = check_challenges("other_challenges", self.other_challenges)
         check_flag("raw_kerberos", self.raw_kerberos)
@@ -220,7 +150,7 @@ class Kerberos:
         if self.hostname is not None and not isinstance(self.hostname, str):
             settle("hostname", hostnames)
         settle("other_challenges", challenges)
-        settle("trusted_proxies", tuple(self.trusted_proxies))
+        settle("trusted_proxies", tuple(map(str, proxies)))
         settle("_proxies", proxies)
         settle("_acceptor", Acceptor(self.service, hostnames, keytab, bindings))
         settle("_workers", Workers(self.workers))
@@ -312,21 +242,22 @@ class Kerberos:
         try:
             token = parse_authorization(request.authorization, self.max_token_size)
         except MalformedHeaderError as error:
-            return self._deny(request, Reason.MALFORMED, str(error))
+            return self._deny(request, Reason.MALFORMED, str(error), status=400)
         except TokenTooLargeError as error:
             return self._deny(request, Reason.TOO_LARGE, str(error))
         if token is None:
             return self._deny(request, Reason.NO_CREDENTIALS)
-        if is_ntlm(token):
-            return self._deny(request, Reason.WRONG_MECHANISM, "an NTLM token")
-        begins = begins_negotiation(token)
-        if not begins and not continues_negotiation(token):
-            return self._refuse(request, Reason.MALFORMED, "not a GSSAPI token")
-        if not self.raw_kerberos and not is_spnego(token):
+        try:
+            kind = classify(token)
+        except ForbiddenMechanismError as error:
+            return self._deny(request, Reason.WRONG_MECHANISM, str(error))
+        except MalformedTokenError as error:
+            return self._deny(request, Reason.MALFORMED, str(error))
+        if not kind.spnego and not self.raw_kerberos:
             return self._deny(request, Reason.WRONG_MECHANISM, "not SPNEGO, and raw_kerberos is off")
         peer = request.connection
         half_open = None if peer is None else self._half_open.take(peer)
-        if begins:
+        if kind.begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
             return _Exchange(request, token, None)
         if half_open is None:
@@ -342,7 +273,7 @@ class Kerberos:
         """All that is decided after the step."""
         request = exchange.request
         if isinstance(step, Refused):
-            return self._refuse(request, step.reason, step.detail)
+            return self._deny(request, step.reason, step.detail)
         if isinstance(step, Continued):
             peer = request.connection
             if peer is None:
@@ -391,7 +322,7 @@ class Kerberos:
             return False
         if not self.raw_kerberos and other.raw_kerberos:
             token = parse_authorization(earlier.authorization, other.max_token_size)
-            if token is None or not is_spnego(token):
+            if token is None or not classify(token).spnego:
                 return False
         # A binding to another certificate has proved nothing either.
         if self.channel_bindings != "off" and other.certificate != self.certificate:
@@ -400,26 +331,22 @@ class Kerberos:
             return True
         return self._acceptor.serves(earlier.identity.service_principal)
 
-    def _refuse(self, request: AuthRequest, reason: Reason, detail: str) -> Denied:
-        """Deny a token that GSSAPI, or a look at its first byte, has refused: what is malformed is not the header."""
-        return self._deny(request, reason, detail, refused=reason is Reason.MALFORMED)
-
     def _deny(
         self,
         request: AuthRequest,
         reason: Reason,
         detail: str = "",
         *,
-        refused: bool = False,
+        status: int | None = None,
         token: bytes | None = None,
     ) -> Denied:
-        status = _STATUS.get(reason, self.failure_status)
+        status = status or _STATUS.get(reason)
         challenges: list[str] = []
         if reason in (Reason.NO_CREDENTIALS, Reason.CONTINUE):
             challenges.append(challenge(token))
             if token is None:
                 challenges.extend(self.other_challenges)
-        elif refused or reason not in _STATUS:
+        if status is None:  # a token was refused
             status = self.failure_status
             if self.other_challenges:
                 status = 401
@@ -447,10 +374,22 @@ def default_kerberos() -> Kerberos:
     return Kerberos()
 
 
+def check_kerberos(kerberos: object) -> None:
+    """Refuse what is neither a ``Kerberos`` nor None, where one may be given.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if kerberos is not None:
+        check_type("kerberos", kerberos, Kerberos)
+
+
 def _client(request: AuthRequest) -> str:
     return "a client" if request.peer is None else _one_line(request.peer[0])
 
 
 def _one_line(text: str) -> str:
-    """Make sure that nothing a client can influence breaks a log line or a terminal."""
+    """Make sure that nothing a client can influence breaks a log line or a terminal, or takes long."""
+    if len(text) > _LONGEST_DETAIL:
+        text = f"{text[:_LONGEST_DETAIL]}…"
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

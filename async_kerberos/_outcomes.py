@@ -75,7 +75,10 @@ _REMEDIES = {
         "Point keytab or KRB5_KTNAME at a readable keytab that holds the service principal, and check hostname and "
         "service; `klist -k` lists what is in a keytab."
     ),
-    Reason.SERVER_FAULT: "Make the replay cache's folder (KRB5RCACHEDIR) writable, and its disk not full.",
+    Reason.SERVER_FAULT: (
+        "Usually the replay cache's folder (KRB5RCACHEDIR) or file is not the process's to write to, its disk is full, "
+        "or the process has too many files open."
+    ),
     Reason.OTHER: "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does.",
 }
 

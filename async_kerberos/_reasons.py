@@ -1,12 +1,16 @@
 """From what GSSAPI says of a refusal to a :class:`~async_kerberos.Reason`: pure functions.
 
 The major status tells little, and SPNEGO hands out minor codes of its own numbering. But the error token that MIT krb5
-makes for the client is a KRB-ERROR (RFC 4120, section 5.9.1), whose code says why a ticket was refused. For what is
-wrong with the server there is only the minor status's text.
+makes for a client which asked for mutual authentication is a KRB-ERROR (RFC 4120, section 5.9.1), whose code says why a
+ticket was refused. For other clients, and for what is wrong with the server, there is only the minor status's text.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+
+from ._der import DERError, content_of
 from ._outcomes import Reason
 
 # RFC 2743, section 1.2.1.1: the routine error is in bits 16 to 23 of the major status (RFC 2744, section 3.9.1).
@@ -30,23 +34,50 @@ _REASON_BY_KRB_ERROR = {
     44: Reason.KEY_VERSION,  # KRB_AP_ERR_BADKEYVER
 }
 
-# The texts are those of MIT krb5; the first that is contained in the message counts.
+# The texts are those of MIT krb5; the first that is contained in the message counts. The first four are for clients
+# that ask for no mutual authentication, as Chromium: for them MIT makes no error token.
 _REASON_BY_TEXT = (
+    ("Request is a replay", Reason.REPLAY),
+    ("Clock skew too great", Reason.CLOCK_SKEW),
+    ("Ticket not yet valid", Reason.CLOCK_SKEW),
+    ("Ticket expired", Reason.EXPIRED),
     ("does not match any keys in keytab", Reason.MISCONFIGURED),
     ("Service key not available", Reason.MISCONFIGURED),
     ("Key table file", Reason.MISCONFIGURED),
+    ("Replay cache file", Reason.SERVER_FAULT),
     ("(filename: ", Reason.SERVER_FAULT),
-    ("No space left on device", Reason.SERVER_FAULT),
-    ("Disk quota exceeded", Reason.SERVER_FAULT),
-    ("Read-only file system", Reason.SERVER_FAULT),
-    ("Permission denied", Reason.MISCONFIGURED),
+    ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
     ("malformed or corrupt", Reason.MALFORMED),
 )
+# What the operating system may say of the files and the memory that a step needs, in the process's own language.
+_REASON_BY_ERRNO = {
+    errno.EACCES: Reason.MISCONFIGURED,
+    errno.EISDIR: Reason.MISCONFIGURED,
+    **dict.fromkeys(
+        (
+            *(
+                errno.EDQUOT,
+                errno.EFBIG,
+                errno.EIO,
+                errno.ELOOP,
+                errno.EMFILE,
+                errno.ENFILE,
+                errno.ENOENT,
+                errno.ENOLCK,
+            ),
+            *(errno.ENOMEM, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE),
+        ),
+        Reason.SERVER_FAULT,
+    ),
+}
+# For the system's want of these, no keytab is to blame.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 # These quote the ticket's service principal, which anybody can write what they like into: no text within them may
 # make a client's fault the server's.
 _QUOTES_THE_TICKET = ("Request ticket server ", "Cannot decrypt ticket for ")
 _REASON_BY_TEXT_ON_TICKETS = (
     ("does not match server principal", Reason.WRONG_SERVICE),
+    ("is likely out of date", Reason.KEY_VERSION),
     ("", Reason.UNKNOWN_KEY),
 )
 
@@ -65,36 +96,35 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
     code = krb_error_code(token or b"")
     if code in _REASON_BY_KRB_ERROR:
         return _REASON_BY_KRB_ERROR[code]
-    table = _REASON_BY_TEXT_ON_TICKETS if message.startswith(_QUOTES_THE_TICKET) else _REASON_BY_TEXT
-    for text, reason in table:
+    quotes = message.startswith(_QUOTES_THE_TICKET)
+    for text, reason in _REASON_BY_TEXT_ON_TICKETS if quotes else _REASON_BY_TEXT:
         if text in message:
             return reason
+    for number, reason in _REASON_BY_ERRNO.items():
+        if message.startswith(os.strerror(number)):
+            return reason
     return _REASON_BY_ROUTINE_ERROR_ALONE.get(routine_error, Reason.OTHER)
+
+
+def reason_without_credential(message: str) -> Reason:
+    """The reason where no credential can be acquired: the keytab, unless the system has run out of something."""
+    exhausted = message.startswith(tuple(map(os.strerror, _EXHAUSTED)))
+    return Reason.SERVER_FAULT if exhausted else Reason.MISCONFIGURED
 
 
 def krb_error_code(token: bytes) -> int | None:
     """The error code in a KRB-ERROR, bare or within SPNEGO; None where there is none."""
     # RFC 4121, section 4.1: a Kerberos token's TOK_ID is 03 00 for a KRB-ERROR, which is [APPLICATION 30] (0x7e).
-    error = token.partition(b"\x03\x00\x7e")[2]
+    _, _, error = token.partition(b"\x03\x00\x7e")
+    error = b"\x7e" + error
     try:
-        sequence, _ = _value(error, 0)
-        fields, _ = _value(sequence, 1)
-        at = 0
+        at, end = content_of(error, 0, len(error), 0x7E)
+        at, end = content_of(error, at, end, 0x30)
         while True:
-            tag = fields[at]
-            value, at = _value(fields, at + 1)
+            tag = error[at] if at < end else 0
+            begin, at = content_of(error, at, end, tag)
             if tag == 0xA6:  # error-code [6] Int32
-                return int.from_bytes(_value(value, 1)[0], "big", signed=True)
-    except IndexError:
+                begin, at = content_of(error, begin, at, 0x02)
+                return int.from_bytes(error[begin:at], "big", signed=True)
+    except DERError:
         return None
-
-
-def _value(data: bytes, at: int) -> tuple[bytes, int]:
-    """What the length at this place measures (DER), and where it ends."""
-    size = data[at]
-    at += 1
-    if size & 0x80:
-        octets = size & 0x7F
-        size = int.from_bytes(data[at : at + octets], "big")
-        at += octets
-    return data[at : at + size], at + size

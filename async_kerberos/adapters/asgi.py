@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from .._asgi import App, Receive, Scope, Send, authenticate_scope, carried, carry, send_denial, sign_in_of
 from .._errors import ConfigurationError, UnsupportedScopeError
-from .._kerberos import Kerberos
+from .._kerberos import Kerberos, check_kerberos
 from .._outcomes import Denied
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._kerberos import AllOptions
+    from .._options import AllOptions
 
 __all__ = ["KerberosMiddleware"]
 
@@ -36,6 +36,7 @@ class KerberosMiddleware:
     def __init__(self, app: App, kerberos: Kerberos | None = None, **options: Unpack[AllOptions]) -> None:
         if kerberos is not None and options:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(options)}, not both")
+        check_kerberos(kerberos)
         self.app = app
         self.kerberos = Kerberos(**options) if kerberos is None else kerberos
 

@@ -5,7 +5,7 @@
 import inspect
 
 from .._asgi import authenticate_scope, join_headers, send_denial, sign_in_of
-from .._kerberos import Kerberos
+from .._kerberos import Kerberos, check_kerberos
 from .._outcomes import Denied, Identity
 
 try:
@@ -57,6 +57,7 @@ class KerberosIdentity(SecurityBase):
     )
 
     def __init__(self, kerberos: Kerberos | None = None, *, scheme_name: str = "Kerberos") -> None:
+        check_kerberos(kerberos)
         self.__signature__ = inspect.signature(self.__call__)
         self.kerberos = kerberos
         self.scheme_name = scheme_name

@@ -8,8 +8,10 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from .._asgi import carried
-from .._kerberos import AuthRequest, Hostname, Kerberos, default_kerberos
+from .._kerberos import Kerberos, check_kerberos, default_kerberos
+from .._options import Hostname
 from .._outcomes import Accepted, Denied, Outcome
+from .._request import AuthRequest
 from .._views import inspect_view
 
 try:
@@ -20,7 +22,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._kerberos import KerberosOptions
+    from .._options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
 
@@ -125,6 +127,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
             ``MethodView``, its methods get the principal by the name ``user``.
         kerberos: the service; None for the application's, or the default.
     """
+    check_kerberos(kerberos)
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos)
     inspected = inspect_view(view)

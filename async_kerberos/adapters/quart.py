@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 from .._asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, sign_in_of
-from .._kerberos import Hostname, Kerberos
+from .._kerberos import Kerberos, check_kerberos
+from .._options import Hostname
 from .._outcomes import Accepted, Denied
 from .._outcomes import Headers as Reply
 from .._views import inspect_view, is_async
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .._asgi import Scope
-    from .._kerberos import KerberosOptions
+    from .._options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
 
@@ -121,6 +122,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
             name ``user``.
         kerberos: the service; None for the application's, or the default.
     """
+    check_kerberos(kerberos)
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos)
     inspected = inspect_view(view)

@@ -20,7 +20,8 @@ from .._asgi import (
     send_denial,
     sign_in_of,
 )
-from .._kerberos import Hostname, Kerberos
+from .._kerberos import Kerberos, check_kerberos
+from .._options import Hostname
 from .._outcomes import Denied, Identity
 from .._views import View, inspect_view, is_async
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
@@ -39,7 +40,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._kerberos import KerberosOptions
+    from .._options import KerberosOptions
 
 __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_authentication"]
 
@@ -149,6 +150,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
         view: the view; a route's function must get the request or the WebSocket.
         kerberos: the service; None for that of the nearest configured application or middleware.
     """
+    check_kerberos(kerberos)
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos)
     if isinstance(view, type):

@@ -96,7 +96,7 @@ def test_unreadable(tmp_path: Path) -> None:
     """A file that cannot be read is refused when the option is given."""
     with pytest.raises(ConfigurationError, match="No such file"):
         Kerberos(channel_bindings="allow", certificate=tmp_path / "none.pem")
-    with pytest.raises(ConfigurationError, match="Is a directory"):
+    with pytest.raises(ConfigurationError, match="not a regular file"):
         Kerberos(channel_bindings="allow", certificate=tmp_path)
 
 

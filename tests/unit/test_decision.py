@@ -6,13 +6,18 @@ import base64
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Outcome, Reason
+from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Outcome, Reason
+from async_kerberos.adapters.asgi import KerberosMiddleware
 
 from ..support.certificates import make_certificate, rsa_key
+from ..support.initiator import KRB5
+from ..support.tokens import neg_token_init, wrap
 
 PEER = ("192.0.2.7", 40_000)
 BASIC = 'Basic realm="intranet"'
@@ -183,11 +188,11 @@ def test_earlier_result_of_an_equal_object() -> None:
     assert isinstance(two.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier)), Accepted)
 
 
-SPNEGO = negotiate(bytes.fromhex("600a06062b0601050502") + b"rest")
-RAW = negotiate(bytes.fromhex("600b06092a864886f712010202") + b"rest")
+SPNEGO = negotiate(neg_token_init([KRB5]))
+RAW = negotiate(wrap(KRB5, b"rest"))
 
 
-@pytest.mark.parametrize("token", [b"\x6e\x03raw", b"\x6f\x03raw", base64.b64decode(RAW.split()[1])])
+@pytest.mark.parametrize("token", [b"\x6e\x03raw", b"\x6f\x03raw", wrap(KRB5, b"rest")])
 def test_raw_kerberos_refused(token: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Where raw Kerberos is off, a token without SPNEGO around it does not get as far as GSSAPI."""
     denied = decide(Kerberos(raw_kerberos=False), negotiate(token))
@@ -244,3 +249,16 @@ def test_anonymous(realm: str, caplog: pytest.LogCaptureFixture) -> None:
         outcome = kerberos.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
         assert outcome == Denied(403, Reason.NOT_AUTHORISED)
     assert "an anonymous ticket" in caplog.text
+
+
+def test_long_detail(caplog: pytest.LogCaptureFixture) -> None:
+    """However much a client has to say, the log's line is short."""
+    decide(Kerberos(), negotiate(b"garbage"), peer=("x" * 100_000, 1))
+    assert len(caplog.records[0].getMessage()) < 1000
+
+
+@pytest.mark.parametrize("kerberos", ["HTTP", "", 0, Kerberos])
+def test_wrong_kerberos(kerberos: Any) -> None:
+    """What is given for a ``Kerberos`` and is none is refused at once, not with the first request."""
+    with pytest.raises(ConfigurationError, match=r"^kerberos: "):
+        KerberosMiddleware(anyio.sleep, kerberos)  # type: ignore[arg-type] # it is never called

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from async_kerberos import ConfigurationError, HalfOpenLimits
-from async_kerberos._half_open import HalfOpenStore, Peer
+from async_kerberos._half_open import HalfOpenStore
+from async_kerberos._request import Peer
 
 from ..support.waiting import wait_until
 
@@ -110,6 +111,21 @@ def test_deadline_of_the_exchange() -> None:
     assert take(store, ("b", 1)) == "other"
 
 
+def test_expiry_in_order() -> None:
+    """A later leg does not hide, nor is hidden: what has expired is gone, whatever came between."""
+    store, clock = make_store()
+    store.put(("a", 1), "first leg")
+    clock.now += 20.0
+    store.put(("b", 1), "other")
+    half_open = store.take(("a", 1))
+    assert half_open is not None
+    store.put(("a", 1), "second leg", half_open.deadline)
+    clock.now += 10.0
+    store.put(("c", 1), "late")
+    assert len(store) == 2
+    store.clear()
+
+
 def test_expiry_without_anybody() -> None:
     """What expires is dropped though no client ever comes again, by a thread that ends with it."""
     store = HalfOpenStore[str](HalfOpenLimits(seconds=0.05))
@@ -163,7 +179,7 @@ def test_no_thread_for_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("option", ["total", "per_peer", "seconds"])
-@pytest.mark.parametrize("value", [0, -1, True, "1", None, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [0, -1, True, "1", None, float("nan"), float("inf"), 1e300])
 def test_limits_are_checked(option: str, value: object) -> None:
     """A limit that is no positive number is refused, and the message names it."""
     with pytest.raises(ConfigurationError, match=f"half_open.{option}") as caught:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from async_kerberos import ConfigurationError, HalfOpenLimits, Kerberos, KerberosError, KerberosOptions, WorkerLimits
-from async_kerberos._kerberos import AllOptions
+from async_kerberos._options import AllOptions
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,12 @@ from async_kerberos._kerberos import AllOptions
         ("require_tls", "yes"),
         ("trusted_proxies", "10.0.0.7"),
         ("trusted_proxies", ["proxy.example"]),
+        ("trusted_proxies", [10]),
+        ("trusted_proxies", [b"10.0"]),
+        ("trusted_proxies", ["::ffff:10.0.0.7"]),
+        ("failure_status", 401.0),
+        ("other_challenges", ["=== nonsense"]),
+        ("keytab", "FILE:"),
         ("trusted_proxies", ["10.0.0.7/8"]),
         ("trusted_proxies", ["10.0.0.7:80"]),
         ("trusted_proxies", [None]),
@@ -129,7 +135,7 @@ def test_a_caller_keeps_no_hold() -> None:
         mutable.clear()
     assert kerberos.hostname == ("a.example",)
     assert kerberos.other_challenges == ("Basic",)
-    assert kerberos.trusted_proxies == ("10.0.0.7",)
+    assert kerberos.trusted_proxies == ("10.0.0.7/32",)
 
 
 def test_frozen_and_keyword_only() -> None:

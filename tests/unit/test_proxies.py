@@ -77,6 +77,18 @@ def test_names(value: str, named: bool) -> None:
     assert names([value], "10.0.0.7") is named
 
 
+def test_names_of_an_interface() -> None:
+    """The interface that an address of the local network comes with is no part of it."""
+    assert names(["fe80::1%eth0"], "fe80::1%eth1")
+    assert is_trusted("fe80::1%eth0", [ipaddress.ip_network("fe80::/10")])
+
+
+def test_long_field() -> None:
+    """A field that nobody sends is not looked through: it may name the address."""
+    assert names(["192.0.2.1, " * 100], "10.0.0.7")
+    assert not names(["192.0.2.1, " * 50], "10.0.0.7")
+
+
 def test_names_what_is_no_address() -> None:
     """A peer that is no address is compared as the text it is."""
     assert names(["cafe"], "cafe")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from async_kerberos import Reason
-from async_kerberos._reasons import krb_error_code, reason_for
+from async_kerberos._reasons import krb_error_code, reason_for, reason_without_credential
 
 FAILURE = 13 << 16  # GSS_S_FAILURE
 
@@ -69,9 +72,26 @@ def test_any_bytes(rest: bytes) -> None:
         (FAILURE, "Cannot decrypt ticket for Permission denied using keytab key for x", None, Reason.UNKNOWN_KEY),
         (FAILURE, "Key table file '/x' not found", with_code(60), Reason.MISCONFIGURED),
         (FAILURE, "No space left on device", with_code(60), Reason.SERVER_FAULT),
+        (FAILURE, os.strerror(errno.EMFILE), with_code(60), Reason.SERVER_FAULT),
+        (FAILURE, os.strerror(errno.EACCES), with_code(60), Reason.MISCONFIGURED),
+        (FAILURE, "Replay cache file /x is not owned by uid 0", with_code(60), Reason.SERVER_FAULT),
+        (FAILURE, "Request ticket server No space left on device not found in keytab", None, Reason.UNKNOWN_KEY),
+        # To a client that asks for no mutual authentication there is no error token.
+        (FAILURE, "Request is a replay", None, Reason.REPLAY),
+        (FAILURE, "Clock skew too great", None, Reason.CLOCK_SKEW),
+        (FAILURE, "Ticket not yet valid", None, Reason.CLOCK_SKEW),
+        (FAILURE, "Ticket expired", None, Reason.EXPIRED),
+        (FAILURE, "Request ticket server x kvno 2 not found in keytab; keytab is likely out of date", None,
+         Reason.KEY_VERSION),
         (FAILURE, "No such file or directory (filename: /x/krb5_0.rcache2)", with_code(60), Reason.SERVER_FAULT),
     ],
 )  # fmt: skip
 def test_reason(major: int, message: str, token: bytes | None, reason: Reason) -> None:
     """Status, code and text each tell what only they tell."""
     assert reason_for(major, message, token) is reason
+
+
+def test_reason_without_credential() -> None:
+    """That no credential can be had is the configuration's fault, unless the system has run out of something."""
+    assert reason_without_credential("Key table file '/x' not found") is Reason.MISCONFIGURED
+    assert reason_without_credential(os.strerror(errno.EMFILE)) is Reason.SERVER_FAULT

@@ -1,0 +1,40 @@
+"""Distinguished Encoding Rules (ITU-T X.690), as little of them as tokens need: one value after another."""
+
+from __future__ import annotations
+
+# Four octets of length would be more than any limit on a token.
+_LENGTH_OCTETS = 3
+
+
+class DERError(ValueError):
+    """The bytes are not the value that is looked for."""
+
+
+def content_of(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Find the content of the value that begins at a place.
+
+    Args:
+        data: the bytes.
+        at: where the value begins.
+        end: where what it stands in ends.
+        tag: its identifier octet.
+
+    Returns:
+        Where its content begins and ends.
+
+    Raises:
+        DERError: another value stands there, its length is not in DER, or it does not fit.
+    """
+    if at + 2 > end or data[at] != tag:
+        raise DERError(f"no value of tag {tag:#04x}")
+    size = data[at + 1]
+    at += 2
+    if size & 0x80:  # X.690, section 8.1.3.5; as short as it can be, section 10.1
+        octets = size & 0x7F
+        size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
+        at += octets
+        if size < 0x80 or size >> 8 * (octets - 1) == 0:
+            raise DERError("a length that is not in DER")
+    if at + size > end:
+        raise DERError("a value that does not fit")
+    return at, at + size
