@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import gssapi.raw as gss
 import pytest
 
 from async_kerberos import AuthRequest, Denied, Kerberos, Reason
 from async_kerberos.testing import Realm, User
 
-from ..support.initiator import fresh
+from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, fresh, shift_clock
 
 _ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,38 @@ def test_key_version(realm: Realm, signed_in: User, caplog: pytest.LogCaptureFix
     assert (outcome.status, outcome.reason) == (403, Reason.KEY_VERSION)
     assert "kvno 3 not found in keytab" in caplog.text
     assert "the keytab holds kvno 1, 2)" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def kinds(realm: Realm) -> None:
+    """Services whose tickets are refused."""
+    realm.service("cifs/kinds.realm.test")
+    realm.service("HTTP/gone.realm.test", keytab="gone.keytab")
+    realm.rekey(realm.service("HTTP/stale.realm.test"), update_keytab=False)
+
+
+@pytest.mark.usefixtures("kinds")
+@pytest.mark.parametrize("mech", [SPNEGO, KRB5], ids=["spnego", "raw"])
+@pytest.mark.parametrize("flags", [MUTUAL, ONE_WAY], ids=["mutual", "one-way"])
+def test_every_kind_of_client(signed_in: User, tmp_path: Path, mech: gss.OID, flags: int) -> None:
+    """The reason is the same whether or not the client asks for mutual authentication, with SPNEGO and without."""
+
+    def reason(target: str, hostname: str = "*", ccache: Path | None = None, times: int = 1) -> Reason | None:
+        request = AuthRequest((fresh(target, mech=mech, flags=flags, ccache=ccache),))
+        outcomes = [Kerberos(hostname=hostname).authenticate_blocking(request) for _ in range(times)]
+        return outcomes[-1].reason if isinstance(outcomes[-1], Denied) else None
+
+    www = "HTTP@www.example.test"
+    assert reason(www) is None
+    assert reason(www, times=2) is Reason.REPLAY
+    for hostname in ("*", "www.example.test"):
+        assert reason("cifs@kinds.realm.test", hostname) is Reason.WRONG_SERVICE
+    assert reason("HTTP@stale.realm.test") is Reason.KEY_VERSION
+    assert reason("HTTP@gone.realm.test") is Reason.UNKNOWN_KEY
+    ccache = tmp_path / "skewed"
+    shutil.copy(signed_in.ccache, ccache)
+    shift_clock(ccache, 3600)
+    assert reason(www, ccache=ccache) is Reason.CLOCK_SKEW
 
 
 def test_another_language(realm: Realm, signed_in: User) -> None:
