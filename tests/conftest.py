@@ -15,8 +15,11 @@ from blockbuster import BlockBuster
 from async_kerberos.testing import Realm, Service, User
 
 from .support.guards import GssSpy, ThreadGuard, fail_for
+from .support.secrets import SecretsGuard
 
 HOSTNAME = "www.example.test"
+
+_GUARD = pytest.StashKey[SecretsGuard]()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,6 +88,41 @@ def no_threads_left(_blockbuster: None, thread_guard: ThreadGuard) -> Generator[
     before = set(threading.enumerate())
     yield
     fail_for(thread_guard.left_behind(before), "threads left behind:")
+
+
+@pytest.fixture(scope="session")
+def secrets_guard(pytestconfig: pytest.Config) -> Generator[SecretsGuard, None, None]:
+    """Which secrets there are; at the end of the session, none may have been shown since the last test."""
+    guard = pytestconfig.stash[_GUARD] = SecretsGuard()
+    guard.install()
+    try:
+        yield guard
+        shown = guard.search()
+    finally:
+        guard.remove()
+    fail_for(shown, "secrets shown after the last test:")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_shown(secrets_guard: SecretsGuard) -> Generator[None, None, None]:
+    """Fail the test if a token, a key, a password or a cookie was logged, or printed by a subprocess."""
+    yield
+    shown = secrets_guard.search()
+    secrets_guard.forget()
+    fail_for(shown, "secrets shown:")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail the test if it, or a subprocess of its, printed a secret: what is captured is known when it is over."""
+    report = yield
+    guard = item.config.stash.get(_GUARD, None)
+    if guard is not None and report.when == "teardown" and (report.capstdout or report.capstderr):
+        shown = guard.printed(report.capstdout, report.capstderr)
+        if shown:
+            report.outcome = "failed"
+            report.longrepr = "\n".join(["secrets printed:", *shown])
+    return report
 
 
 @pytest_asyncio.fixture
