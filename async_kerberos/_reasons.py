@@ -44,6 +44,8 @@ _REASON_BY_TEXT = (
     ("does not match any keys in keytab", Reason.MISCONFIGURED),
     ("Service key not available", Reason.MISCONFIGURED),
     ("Key table file", Reason.MISCONFIGURED),
+    ("No keys in keytab", Reason.MISCONFIGURED),
+    ("Bad format in keytab", Reason.MISCONFIGURED),
     ("Replay cache file", Reason.SERVER_FAULT),
     ("(filename: ", Reason.SERVER_FAULT),
     ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
@@ -53,22 +55,10 @@ _REASON_BY_TEXT = (
 _REASON_BY_ERRNO = {
     errno.EACCES: Reason.MISCONFIGURED,
     errno.EISDIR: Reason.MISCONFIGURED,
-    **dict.fromkeys(
-        (
-            *(
-                errno.EDQUOT,
-                errno.EFBIG,
-                errno.EIO,
-                errno.ELOOP,
-                errno.EMFILE,
-                errno.ENFILE,
-                errno.ENOENT,
-                errno.ENOLCK,
-            ),
-            *(errno.ENOMEM, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE),
-        ),
-        Reason.SERVER_FAULT,
-    ),
+    errno.EINVAL: Reason.MISCONFIGURED,  # an entry of a keytab that is larger than the file
+    **dict.fromkeys((errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ELOOP, errno.EMFILE), Reason.SERVER_FAULT),
+    **dict.fromkeys((errno.ENFILE, errno.ENOENT, errno.ENOLCK, errno.ENOMEM, errno.ENOSPC), Reason.SERVER_FAULT),
+    **dict.fromkeys((errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE), Reason.SERVER_FAULT),
 }
 # For the system's want of these, no keytab is to blame.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)

@@ -91,21 +91,24 @@ class _Mailbox:
     def _deliver(self) -> None:
         self._woken = False
         while self._finished:
-            self._finished.popleft().done.set()
+            done = self._finished.popleft().done
+            if done is not None:
+                done.set()
 
 
 _mailbox: RunVar[_Mailbox] = RunVar("async_kerberos_mailbox")
 
 
 class _Job(Generic[T]):
-    """One call, and what came of it."""
+    """One call, and what came of it, for as long as somebody waits for it."""
 
-    __slots__ = ("call", "done", "error", "mailbox", "result")
+    __slots__ = ("abandoned", "call", "done", "error", "mailbox", "result")
 
     def __init__(self, call: Callable[[], T], mailbox: _Mailbox) -> None:
         self.call = call
         self.mailbox = mailbox
-        self.done = anyio.Event()
+        self.abandoned = False
+        self.done: anyio.Event | None = anyio.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
 
@@ -114,7 +117,15 @@ class _Job(Generic[T]):
             self.result = self.call()
         except BaseException as error:
             self.error = error
-        self.mailbox.post(self)
+        if self.abandoned:
+            self.result = self.error = None
+        else:
+            self.mailbox.post(self)
+
+    def abandon(self) -> None:
+        """Drop whatever has come of it, or will: a thread, or the mailbox of a loop that ends, may keep the job."""
+        self.abandoned = True
+        self.done = self.result = self.error = None
 
 
 class _Pool:
@@ -256,15 +267,17 @@ class Workers:
             mailbox = _Mailbox()
             _mailbox.set(mailbox)
         job = _Job(call, mailbox)
+        done = cast("anyio.Event", job.done)
         pool = self._submit(job)
         try:
             with anyio.move_on_after(self._limits.seconds):
-                await job.done.wait()
+                await done.wait()
                 if job.error is not None:
                     raise job.error
                 return cast("T", job.result)
         finally:
             pool.waiting.discard(job)
+            job.abandon()
         raise TimedOut(f"no result after {self._limits.seconds:g} seconds{self._replace_stuck(pool)}")
 
     def _submit(self, job: _Job[Any]) -> _Pool:

@@ -1,0 +1,1 @@
+"""Faults of the machine around the server, each brought about for real."""

@@ -1,0 +1,192 @@
+"""A keytab that is not there yet, cannot be read, is broken, or is replaced, while one ``Kerberos`` serves on."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from async_kerberos import Kerberos, Reason
+from async_kerberos.testing import Realm, Service, User
+
+from ..support.initiator import fresh
+from .conftest import DOORS, Answer, Apart, Traffic, ask, host_of, someone_else, target_of
+
+# Whether the credential is for one principal, or takes any key: the library then reports other errors.
+ONE_OR_ANY = pytest.mark.parametrize("any_host", [False, True], ids=["one-host", "any-host"])
+
+
+def put(keytab: Path, content: bytes) -> None:
+    """Replace the keytab at once."""
+    new = keytab.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(keytab)
+
+
+def _broken(good: bytes) -> dict[str, bytes]:
+    return {
+        "empty": b"",
+        "garbage": b"this is no keytab\n" * 20,
+        "header-alone": good[:2],
+        "cut": good[:60],
+        "older-version": b"\5\1" + good[2:],
+        "zeros": b"\5\2" + bytes(300),
+        "huge-entry": b"\5\2\x7f\xff\xff\xff" + good[6:],
+        "huge-hole": b"\5\2\x80\0\0\0" + good[6:],
+        "garbage-entry": b"\5\2\0\0\0\x57" + b"\xa5" * 200,
+    }
+
+
+@ONE_OR_ANY
+@pytest.mark.parametrize("fault", ["missing", "folder", "link-loop", *_broken(b"")])
+def test_broken(
+    fault: str, any_host: bool, service: Service, users: tuple[User, User], make_kerberos: Callable[..., Kerberos]
+) -> None:
+    """Requests get 500 as long as the keytab is broken, at the start and while serving, and 200 from then on."""
+    keytab, good = service.keytab, service.keytab.read_bytes()
+    kerberos = make_kerberos(hostname="*" if any_host else host_of(service), keytab=keytab)
+
+    def damage() -> None:
+        keytab.unlink()
+        if fault == "folder":
+            keytab.mkdir()
+        elif fault == "link-loop":
+            keytab.symlink_to(keytab)
+        elif fault != "missing":
+            put(keytab, _broken(good)[fault])
+
+    def mend() -> None:
+        if keytab.is_dir():
+            keytab.rmdir()
+        put(keytab, good)
+
+    damage()
+    with Traffic(kerberos, service, {"user": users[0].ccache}) as traffic:
+        assert traffic.settled() == {"user": Reason.MISCONFIGURED}
+        mend()
+        assert traffic.settled() == {"user": None}
+        damage()
+        assert traffic.settled() == {"user": Reason.MISCONFIGURED}
+        mend()
+        assert traffic.settled() == {"user": None}
+    assert traffic.history() == {"user": {(Reason.MISCONFIGURED, None, Reason.MISCONFIGURED, None)}}
+
+
+@ONE_OR_ANY
+@pytest.mark.parametrize("serving", [False, True], ids=["at-start", "while-serving"])
+def test_truncated(
+    serving: bool, any_host: bool, service: Service, users: tuple[User, User], make_kerberos: Callable[..., Kerberos]
+) -> None:
+    """Cut short at any length, a keytab is good if it has the whole key of the ticket, and makes 500s otherwise."""
+    keytab, good = service.keytab, service.keytab.read_bytes()
+    hostname = "*" if any_host else host_of(service)
+    kerberos = make_kerberos(hostname=hostname, keytab=keytab)
+    assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)) is None
+    # MIT's format, version 2: after the version the entries, each after its length. The best key comes first.
+    (length,) = struct.unpack(">i", good[2:6])
+    whole = 2 + 4 + length
+    answers: list[Answer] = []
+    for size in range(len(good)):
+        put(keytab, good[:size])
+        if not serving:
+            kerberos = make_kerberos(hostname=hostname, keytab=keytab)
+        answers.append(ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)))
+    assert answers == [Reason.MISCONFIGURED] * whole + [None] * (len(good) - whole)
+
+
+@pytest.mark.parametrize("how", ["renamed", "copied", "kadmin"])
+@ONE_OR_ANY
+def test_rotated(
+    how: str,
+    any_host: bool,
+    realm: Realm,
+    service: Service,
+    users: tuple[User, User],
+    make_kerberos: Callable[..., Kerberos],
+) -> None:
+    """A key is rotated, retired and restored under one ``Kerberos``, and no request in between gets a stray answer.
+
+    With the old key kept, tickets of before still work, and new ones do at once; without it, old ones get 403. The new
+    keytab is renamed over the old one, written over it (whoever reads in between may find it empty: 500), or changed by
+    MIT's own tool under a lock (it removes the keys of a version one by one: 403 for another reason in between).
+    """
+    keytab = service.keytab
+    early, late = users
+    kerberos = make_kerberos(hostname="*" if any_host else host_of(service), keytab=keytab)
+    before = keytab.read_bytes()
+    fresh(target_of(service), ccache=early.ccache)
+    assert realm.rekey(service, update_keytab=False) == 2
+    addition = keytab.with_suffix(".addition")
+    realm.kadmin("ktadd", "-k", f"FILE:{addition}", "-norandkey", service.principal)
+    after = addition.read_bytes()
+    both = before + after[2:]
+
+    def write(content: bytes, *kadmin: str) -> None:
+        if how == "kadmin":
+            realm.kadmin(kadmin[0], "-k", f"FILE:{keytab}", *kadmin[1:])
+        elif how == "copied":
+            keytab.write_bytes(content)
+        else:
+            put(keytab, content)
+
+    def expect(early_gets: Answer, late_gets: Answer) -> None:
+        assert traffic.settled() == {"early": early_gets, "late": late_gets}
+
+    with Traffic(kerberos, service, {"early": early.ccache, "late": late.ccache}) as traffic:
+        expect(None, Reason.KEY_VERSION)
+        write(both, "ktadd", "-norandkey", service.principal)
+        expect(None, None)
+        write(after, "ktremove", service.principal, "old")
+        expect(Reason.KEY_VERSION, None)
+        aside = keytab.rename(keytab.with_suffix(".aside"))
+        expect(Reason.MISCONFIGURED, Reason.MISCONFIGURED)
+        aside.rename(keytab)
+        expect(Reason.KEY_VERSION, None)
+        put(keytab, both)
+        expect(None, None)
+
+    expected: dict[str, tuple[Answer, ...]] = {
+        "early": (None, Reason.KEY_VERSION, Reason.MISCONFIGURED, Reason.KEY_VERSION, None),
+        "late": (Reason.KEY_VERSION, None, Reason.MISCONFIGURED, None),
+    }
+    if how == "copied":
+        expected = {"early": (None, Reason.KEY_VERSION, None), "late": (Reason.KEY_VERSION, None)}
+    # What is left out may come in between.
+    but = {"renamed": None, "copied": Reason.MISCONFIGURED, "kadmin": Reason.UNKNOWN_KEY}[how]
+    assert traffic.history(but=but) == {user: {answers} for user, answers in expected.items()}
+
+
+@ONE_OR_ANY
+def test_unreadable(
+    any_host: bool, service: Service, users: tuple[User, User], open_folder: Path, tmp_path: Path
+) -> None:
+    """A keytab that the server's user may not read makes 500s until that user may."""
+    keytab = open_folder / "keytab"
+    keytab.write_bytes(service.keytab.read_bytes())
+    uid = someone_else()
+    replay = open_folder / "replay"
+    replay.mkdir()
+    if uid is not None:
+        os.chown(replay, uid, uid)
+
+    def reasons() -> set[str | None]:
+        found: set[str | None] = set()
+        for door in DOORS:
+            reply = server.ask(fresh(target_of(service), ccache=users[0].ccache), door)
+            if reply.reason is not None:
+                assert (reply.status, reply.headers) == (500, [])
+            found.add(reply.reason)
+        return found
+
+    env = {"KRB5RCACHEDIR": str(replay)}
+    hostname = "*" if any_host else None
+    keytab.chmod(0)
+    with Apart(service, hostname=hostname, keytab=keytab, uid=uid, env=env) as server:
+        for _ in range(2):
+            assert reasons() == {"MISCONFIGURED"}
+            keytab.chmod(0o644)
+            assert reasons() == {None}
+            keytab.chmod(0)
