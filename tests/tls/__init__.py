@@ -1,0 +1,1 @@
+"""TLS for real: channel bindings, and what counts as a request over TLS."""
