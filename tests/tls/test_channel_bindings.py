@@ -290,7 +290,7 @@ def test_renewal(tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture)
 
 async def talk(server: Server, trusted: Served, authorization: str) -> tuple[int, list[str], str]:
     """The status of the answer to a WebSocket's handshake, its challenges, and the first message."""
-    # Not the client with threads: one reads while another writes, which TLS connections of CPython 3.11 may not survive.
+    # Not the client with threads: one reads while another writes, which TLS of CPython 3.11 may not survive.
     try:
         async with websockets.asyncio.client.connect(
             f"wss://localhost:{port_of(server)}/ws",
