@@ -406,8 +406,9 @@ class Realm:
         self._k5 = cast("_K5Realm", make(realm=self._name, existing=str(folder), get_creds=False, **tools))
         (folder / "rcache").mkdir(mode=0o700)
         self._configure(_PORTS[0])  # Creating the database needs the files and no port yet.
-        # The master password protects nothing: the stash file beside the database has the key.
-        _run([self._k5.kdb5_util, "create", "-W", "-s", "-P", "master"], self._k5.env)
+        # The master password protects nothing: the stash file beside the database has the key. It is asked for twice.
+        master = secrets.token_urlsafe()
+        _run([self._k5.kdb5_util, "create", "-W", "-s"], self._k5.env, f"{master}\n{master}\n")
 
     def _configure(self, port: int) -> None:
         keeper, k5 = self._opened()
