@@ -18,7 +18,7 @@ _WEAK_HASHES = frozenset({"md5", "sha1"})
 # A chain of certificates takes a few kilobytes.
 _LARGEST_FILE = 1024 * 1024
 
-_Version = tuple[int, int, int]
+_Version = tuple[int, int, int, int]
 
 
 class UndefinedBindingError(ValueError):
@@ -39,7 +39,7 @@ class ServerEndPoint:
     """
 
     def __init__(self, path: str, *, required: bool) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()  # whatever the process's folder will be
         self._required = required
         self._complaint = ""
         try:
@@ -55,8 +55,8 @@ class ServerEndPoint:
         try:
             if _version(self._path) != self._state[0]:
                 self._state = self._read()
-                self._complaint = ""
                 logger.info("Kerberos: certificate %s has changed, and was read anew", self._path)
+            self._complaint = ""
         except (OSError, ValueError) as error:
             # It may be half written, or gone for the moment in which it is replaced.
             self._complain(_reason(error))
@@ -118,7 +118,7 @@ def _version(path: Path) -> _Version:
     status = os.stat(path)  # noqa: PTH116 - on the path of every request, and half as fast again
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("not a regular file")
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _reason(error: Exception) -> str:

@@ -233,12 +233,17 @@ class Kerberos:
 
     def _begin(self, request: AuthRequest) -> Outcome | _Exchange:
         """All that is decided before the step."""
+        earlier = request.earlier
+        if earlier is not None and earlier.authorization != request.authorization:
+            earlier = None  # it says nothing of this request
+        if earlier is not None and earlier.kerberos is self:
+            return replace(earlier, headers=())
         if self.require_tls and not request.secure:
             problem = self._distrust(request)
             if problem:
                 return self._deny(request, Reason.NOT_TLS, problem)
-        if request.earlier is not None and request.earlier.authorization == request.authorization:
-            return self._check_earlier(request, request.earlier)
+        if earlier is not None:
+            return self._check_earlier(request, earlier)
         try:
             token = parse_authorization(request.authorization, self.max_token_size)
         except MalformedHeaderError as error:
@@ -288,7 +293,7 @@ class Kerberos:
         return Accepted(step.identity, headers, self, request.authorization)
 
     def _check_earlier(self, request: AuthRequest, earlier: Accepted) -> Outcome:
-        """Decide by what another check of the same request found: a token is good for one step only."""
+        """Decide by what another object's check of this request found: a token is good for one step only."""
         if not self._trusts(earlier):
             detail = f"an outer check, by other rules, has used the ticket for {earlier.identity.service_principal}"
             return self._deny(request, Reason.WRONG_SERVICE, detail)
@@ -315,17 +320,15 @@ class Kerberos:
 
     def _trusts(self, earlier: Accepted) -> bool:
         other = earlier.kerberos
-        if other is self:
-            return True
         # A key of another keytab, another realm's say, has proved nothing to this service.
-        if not isinstance(other, Kerberos) or other.keytab != self.keytab:
+        if not isinstance(other, Kerberos) or _text(other.keytab) != _text(self.keytab):
             return False
         if not self.raw_kerberos and other.raw_kerberos:
             token = parse_authorization(earlier.authorization, other.max_token_size)
             if token is None or not classify(token).spnego:
                 return False
         # A binding to another certificate has proved nothing either.
-        if self.channel_bindings != "off" and other.certificate != self.certificate:
+        if self.channel_bindings != "off" and _text(other.certificate) != _text(self.certificate):
             return False
         if (other.service, other.hostname) == (self.service, self.hostname):
             return True
@@ -382,6 +385,10 @@ def check_kerberos(kerberos: object) -> None:
     """
     if kerberos is not None:
         check_type("kerberos", kerberos, Kerberos)
+
+
+def _text(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _client(request: AuthRequest) -> str:

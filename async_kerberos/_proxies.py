@@ -37,7 +37,8 @@ def names(forwarded_for: Sequence[str], address: str) -> bool:
     for value in forwarded_for:
         for text in _ADDRESSES.findall(value):
             # "192.0.2.1:80" is no address; "2001:db8::1" is, and in brackets its port comes apart from it.
-            if text == address or (parsed is not None and parsed in (_parse(text), _parse(text.rpartition(":")[0]))):
+            without_port = (_parse(text.rpartition(":")[0]), _parse(text.partition(":")[0]))
+            if text == address or (parsed is not None and parsed in (_parse(text), *without_port)):
                 return True
     return False
 

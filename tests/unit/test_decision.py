@@ -217,13 +217,21 @@ def test_earlier_result_over_plain_http() -> None:
     assert outcome == Denied(403, Reason.NOT_TLS)
 
 
+def test_earlier_result_is_not_judged_again() -> None:
+    """What this same object has let in is in, also where a bridge has lost what showed that it came over TLS."""
+    kerberos = Kerberos(require_tls=True)
+    earlier = Accepted(Identity("alice@X"), (), kerberos, (SPNEGO,))
+    assert isinstance(kerberos.authenticate_blocking(AuthRequest((SPNEGO,), None, earlier)), Accepted)
+    assert isinstance(kerberos.authenticate_blocking(AuthRequest((RAW,), None, earlier)), Denied)
+
+
 def test_earlier_result_and_bindings(tmp_path: Path) -> None:
     """Where bindings are required, an unbound result does not count, nor one bound to another certificate."""
     paths = [tmp_path / "one.pem", tmp_path / "two.pem"]
     for path in paths:
         path.write_bytes(make_certificate(rsa_key()).public_bytes(Encoding.PEM))
     one, again, two = (
-        Kerberos(channel_bindings="require", certificate=path) for path in (paths[0], paths[0], paths[1])
+        Kerberos(channel_bindings="require", certificate=path) for path in (paths[0], str(paths[0]), paths[1])
     )
     plain = Kerberos()
     for maker, bound, reason in (
@@ -245,7 +253,7 @@ def test_earlier_result_and_bindings(tmp_path: Path) -> None:
 def test_anonymous(realm: str, caplog: pytest.LogCaptureFixture) -> None:
     """A ticket that does not say whose it is lets nobody in: 403 whatever the operator wants for refused tokens."""
     for kerberos in (Kerberos(), Kerberos(failure_status=401), Kerberos(other_challenges=[BASIC])):
-        earlier = Accepted(Identity(f"WELLKNOWN/ANONYMOUS@{realm}"), (), kerberos, (SPNEGO,))
+        earlier = Accepted(Identity(f"WELLKNOWN/ANONYMOUS@{realm}"), (), Kerberos(), (SPNEGO,))
         outcome = kerberos.authenticate_blocking(AuthRequest(earlier.authorization, PEER, earlier))
         assert outcome == Denied(403, Reason.NOT_AUTHORISED)
     assert "an anonymous ticket" in caplog.text

@@ -62,6 +62,7 @@ def test_is_trusted(address: str, trusted: bool) -> None:
         ("10.0.0.7", True),
         ("192.0.2.1, 10.0.0.7", True),
         ("10.0.0.7:4711", True),
+        ("10.0.0.7:1:2", True),
         ("[::ffff:10.0.0.7]:4711", True),
         ('for="10.0.0.7:80";proto=https', True),
         ("for=10.0.0.7", True),
