@@ -60,14 +60,15 @@ def kdc_certificate() -> x509.Certificate:
 
 
 @pytest.fixture(scope="module")
-def anonymous(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def anonymous(realm: Realm, plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The ticket cache of somebody whom the KDC vouches for without knowing whom, in a realm that is the process's."""
     folder = tmp_path_factory.mktemp("pkinit")
     certificate, key = folder / "kdc.pem", folder / "kdc.key"
     certificate.write_bytes(kdc_certificate().public_bytes(Encoding.PEM))
     key.write_bytes(rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     plugin = {"module": f"pkinit:{plugins}/krb5/plugins/preauth/pkinit.so"}
-    realm = Realm(
+    # The session's realm is there before this one takes its place in the environment, and after.
+    pkinit = Realm(
         name=NAME,
         krb5_conf={
             "plugins": {"kdcpreauth": plugin, "clpreauth": plugin},
@@ -80,13 +81,13 @@ def anonymous(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             },
         },
     )
-    with realm:
-        realm.service(f"HTTP/{HOST}")
-        realm.kadmin("addprinc", "-randkey", ANONYMOUS)
-        ccache = realm.folder / "anonymous.ccache"
+    with pkinit:
+        pkinit.service(f"HTTP/{HOST}")
+        pkinit.kadmin("addprinc", "-randkey", ANONYMOUS)
+        ccache = pkinit.folder / "anonymous.ccache"
         done = subprocess.run(
             ["kinit", "-n", "-c", f"FILE:{ccache}", f"@{NAME}"],
-            env={**os.environ, **realm.env, "KRB5_TRACE": "/dev/stdout"},
+            env={**os.environ, **pkinit.env, "KRB5_TRACE": "/dev/stdout"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -94,7 +95,7 @@ def anonymous(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             check=False,
         )
         assert done.returncode == 0, done.stdout
-        with realm.environ():
+        with pkinit.environ():
             yield ccache
 
 

@@ -47,10 +47,16 @@ def main() -> None:
     """Serve until the process is ended."""
     app = Starlette(routes=[Route("/me", me), Route("/public", public), Route("/figures", figures)])
     init_kerberos(app, hostname=sys.argv[1], max_token_size=LARGEST_TOKEN)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # asyncio turns Nagle's algorithm off only where the protocol is named, as where uvicorn itself opens a socket.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
     print(listener.getsockname()[1], flush=True)
-    server = uvicorn.Server(uvicorn.Config(app, http="httptools", loop="asyncio", log_level="error", access_log=False))
-    server.run(sockets=[listener])
+    # All connections outlast the pauses, and one is used once a round.
+    config = uvicorn.Config(
+        app, http="httptools", loop="asyncio", log_level="error", access_log=False, timeout_keep_alive=60
+    )
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from async_kerberos import Accepted, HalfOpenLimits, Outcome, Reason
 from async_kerberos._half_open import HalfOpenStore
@@ -137,6 +137,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.seen[Accepted if isinstance(outcome, Accepted) else outcome.reason] += 1
 
 
+# hypothesis makes what has failed smaller for up to five minutes.
+pytestmark = pytest.mark.timeout(600)
+
+
 def run(machine: type[RuleBasedStateMachine], examples: int) -> None:
     run_state_machine_as_test(machine, settings=settings(SETTINGS, max_examples=examples, stateful_step_count=40))
 
@@ -158,7 +162,7 @@ def test_exchange(clients: Clients) -> None:
 class StoreMachine(RuleBasedStateMachine):
     """The store against the model, which says exactly what is found and what is lost."""
 
-    @initialize(total=st.integers(1, 5), per_peer=st.integers(1, 3))
+    @initialize(total=st.integers(2, 4), per_peer=st.integers(1, 2))
     def start(self, total: int, per_peer: int) -> None:
         limits = HalfOpenLimits(total=total, per_peer=per_peer, seconds=30.0)
         self.clock = Clock()
@@ -169,22 +173,25 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.clear()
 
-    @rule(address=st.sampled_from("ab"), port=st.integers(1, 3))
-    def put(self, address: str, port: int) -> None:
+    @rule(address=st.sampled_from("aab"), port=st.integers(1, 3), seconds=st.sampled_from([1.0, 0.0, 9.0]))
+    def put(self, address: str, port: int, seconds: float) -> None:
+        self.clock.now += seconds
         self._put((address, port), None)
 
-    @rule(address=st.sampled_from("ab"), port=st.integers(1, 3))
-    def go_on(self, address: str, port: int) -> None:
+    @precondition(lambda self: self.model.entries)
+    @rule(number=st.integers(0, 1))
+    def go_on(self, number: int) -> None:
         """Another leg of an exchange, which keeps its deadline."""
-        expected = self._take((address, port))
+        peer = self.model.entries[number % len(self.model.entries)][0]
+        expected = self._take(peer)
         if expected is not None:
-            self._put((address, port), expected[1])
+            self._put(peer, expected[1])
 
-    @rule(address=st.sampled_from("ab"), port=st.integers(1, 3))
+    @rule(address=st.sampled_from("aab"), port=st.integers(1, 3))
     def take(self, address: str, port: int) -> None:
         self._take((address, port))
 
-    @rule(seconds=st.sampled_from([1.0, 10.0, 20.0, 30.0]))
+    @rule(seconds=st.sampled_from([1.0, 9.0, 29.0]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
@@ -209,4 +216,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 def test_store() -> None:
     """A context is found by its connection, once and in time, unless a limit has taken its place: then the oldest."""
-    run(StoreMachine, examples=100)
+    run(StoreMachine, examples=300)

@@ -64,8 +64,11 @@ def variants(folder: Path) -> dict[str, Options | None]:
 
 
 def certificate_file(folder: Path) -> Path:
-    """The certificate that clients would see if there were any TLS."""
-    return folder / "contract.pem"
+    """The certificate that clients would see if there were any TLS; made here, unless it is there."""
+    path = folder / "contract.pem"
+    if not path.exists():
+        path.write_bytes(make_certificate(ec_key()).public_bytes(Encoding.PEM))
+    return path
 
 
 def binding(folder: Path) -> bytes:
@@ -75,9 +78,7 @@ def binding(folder: Path) -> bytes:
 
 
 def add_services(realm: Realm) -> None:
-    """What :func:`variants` speaks of: services beside ``HTTP/www.example.test``, and the certificate."""
-    certificate = make_certificate(ec_key()).public_bytes(Encoding.PEM)
-    certificate_file(realm.folder).write_bytes(certificate)
+    """The services that :func:`variants` speaks of, beside ``HTTP/www.example.test``."""
     realm.service("HTTP/second.example.test")
     realm.service("cifs/www.example.test")
     realm.rekey(realm.service("HTTP/stale.example.test"), update_keytab=False)

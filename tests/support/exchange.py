@@ -121,7 +121,7 @@ class Attempt:
 
 
 class WaitingModel(Generic[T]):
-    """What waits in a store of half-open contexts: a list, oldest first."""
+    """What waits in a store of half-open contexts: a list in the order in which the exchanges began."""
 
     def __init__(self, limits: HalfOpenLimits) -> None:
         self.limits = limits
@@ -129,28 +129,20 @@ class WaitingModel(Generic[T]):
 
     def put(self, peer: Peer, what: T, now: float, deadline: float | None = None) -> None:
         """Something new waits; the oldest of the address, or of all, gives way where there is no place."""
-        self._drop_expired(now)
-        self.entries = [entry for entry in self.entries if entry[0] != peer]
+        self.take(peer, now)
         same_address = [entry for entry in self.entries if entry[0][0] == peer[0]]
         if len(same_address) == self.limits.per_peer:
             self.entries.remove(same_address[0])
         if len(self.entries) == self.limits.total:
             del self.entries[0]
         self.entries.append((peer, what, now + self.limits.seconds if deadline is None else deadline))
+        self.entries.sort(key=lambda entry: entry[2])
 
     def take(self, peer: Peer, now: float) -> tuple[T, float] | None:
         """What waits for the peer and is not over, with its deadline. It waits no more."""
-        self._drop_expired(now)
-        for entry in self.entries:
-            if entry[0] == peer:
-                self.entries.remove(entry)
-                return (entry[1], entry[2]) if entry[2] > now else None
-        return None
-
-    def _drop_expired(self, now: float) -> None:
-        # One that is over behind one that is not keeps its place until it is met.
-        while self.entries and self.entries[0][2] <= now:
-            del self.entries[0]
+        found = next((entry for entry in self.entries if entry[0] == peer and entry[2] > now), None)
+        self.entries = [entry for entry in self.entries if entry[0] != peer and entry[2] > now]
+        return None if found is None else found[1:]
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,14 @@ async def test_replacing_races_with_coming_back(make_workers: Callable[..., Work
             break
 
 
+def test_replacement_of_one_that_has_come_back() -> None:
+    """A replacement that finds the other at work again ends at once, and can be used another time."""
+    pool: Any = getattr(workers_module, "_Pool")(1, 1)  # noqa: B009 - a private look that no type checker minds
+    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009
+    getattr(pool, "_serve")(spare.pop(), object())  # noqa: B009
+    assert spare == [2]
+
+
 async def test_no_thread_for_a_replacement(
     make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,6 +452,22 @@ def test_loop_that_has_ended(make_workers: Callable[..., Workers], backend: str)
     anyio.run(give_up, backend=backend)
     gate.set()
     assert anyio.run(again, backend=backend) == 1
+
+
+def test_loop_that_was_closed_in_the_middle(make_workers: Callable[..., Workers]) -> None:
+    """A result for a loop that was closed while somebody waited is dropped, and the worker goes on."""
+    workers = make_workers(threads=1)
+    busy, gate = threading.Event(), threading.Event()
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(workers.run(hold(busy, gate)))
+    loop.run_until_complete(asyncio.sleep(0))
+    assert busy.wait(HANG)
+    loop.close()
+    gate.set()
+    other = asyncio.new_event_loop()
+    assert other.run_until_complete(workers.run(lambda: 1)) == 1
+    other.close()
+    setattr(waiting, "_log_destroy_pending", False)  # noqa: B010 - asyncio would complain of what is done here
 
 
 def test_loops_are_not_kept(make_workers: Callable[..., Workers]) -> None:
