@@ -157,7 +157,7 @@ def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
     client: tuple[str, int] | None = scope.get("client")
     return AuthRequest(
         authorization=values.get(b"authorization", ()),
-        peer=None if client is None else (client[0], client[1] or 0),
+        peer=None if client is None or not client[0] else (client[0], client[1] or 0),
         # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
         own_connection=scope["type"] == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1"),
         secure=scope.get("scheme") in ("https", "wss"),

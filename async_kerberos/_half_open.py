@@ -64,6 +64,7 @@ class HalfOpenStore(Generic[Context]):
         self._lock = threading.Lock()
         # In the order of their deadlines.
         self._waiting: OrderedDict[Peer, HalfOpen[Context]] = OrderedDict()
+        # Of each address, in the same order.
         self._ports: dict[str, dict[int, None]] = {}
         self._timer: threading.Timer | None = None
 
@@ -85,15 +86,14 @@ class HalfOpenStore(Generic[Context]):
                 self._remove((peer[0], next(iter(self._ports[peer[0]]))))
             if len(self._waiting) >= self._limits.total:
                 self._remove(next(iter(self._waiting)))
-            continued = deadline is not None
             if deadline is None:
-                deadline = self._clock() + self._limits.seconds
-            self._waiting[peer] = HalfOpen(context, deadline)
-            if continued:
+                self._waiting[peer] = HalfOpen(context, self._clock() + self._limits.seconds)
+                self._ports.setdefault(peer[0], {})[peer[1]] = None
+            else:
                 # Its time began before that of some others. Few exchanges have a third leg.
-                in_order = sorted(self._waiting.items(), key=lambda item: item[1].deadline)
-                self._waiting = OrderedDict(in_order)
-            self._ports.setdefault(peer[0], {})[peer[1]] = None
+                self._waiting[peer] = HalfOpen(context, deadline)
+                self._waiting = OrderedDict(sorted(self._waiting.items(), key=lambda item: item[1].deadline))
+                self._ports[peer[0]] = {port: None for address, port in self._waiting if address == peer[0]}
             self._set_timer()
 
     def take(self, peer: Peer) -> HalfOpen[Context] | None:

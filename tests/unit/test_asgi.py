@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from async_kerberos import ConfigurationError, Kerberos, KerberosError, UnsupportedScopeError
@@ -98,3 +99,16 @@ def test_options() -> None:
         KerberosMiddleware(app, kerberos, hostname="b.example")
     with pytest.raises(ConfigurationError, match="failure_status"):
         KerberosMiddleware(app, failure_status=404)
+
+
+@pytest.mark.parametrize("client", [None, (None, 0), ("", 0), ("192.0.2.7", None)])
+async def test_peer_that_is_hardly_known(client: object) -> None:
+    """Whatever little a server knows of the client, the request is answered: uvicorn 0.30 may know no host."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Scope = {"type": "http", "headers": [], "client": client}
+    await KerberosMiddleware(App())(scope, anyio.sleep_forever, send)
+    assert sent[0]["status"] == 401
