@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
 
 from async_kerberos import ConfigurationError, Kerberos, KerberosError, UnsupportedScopeError
@@ -109,6 +108,9 @@ async def test_peer_that_is_hardly_known(client: object) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
     scope: Scope = {"type": "http", "headers": [], "client": client}
-    await KerberosMiddleware(App())(scope, anyio.sleep_forever, send)
+    await KerberosMiddleware(App())(scope, receive, send)
     assert sent[0]["status"] == 401
