@@ -418,7 +418,9 @@ def test_clients_that_leave(name: str, service: Service, users: tuple[User, User
                 leave(abruptly=bool(number % 2))
                 leave_while_the_worker_is_at_it(abruptly=bool(number % 2))
                 served_on()
-            assert ledger.made >= 60
+            # The steps that were waited for: five at first, and five in each round. Whether the server came to those
+            # whose clients had gone at once is its own affair.
+            assert ledger.made >= 55
             wait_until(lambda: waiting(kerberos) == 0, "half-open contexts expire")
             settles(0, lambda: ledger.contexts, "a context is left")
             settles(Counter[str](), lambda: census() - before, "something of the library's is left")
