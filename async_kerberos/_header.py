@@ -5,7 +5,6 @@ RFC 9110, section 11, defines the header fields; RFC 4559, section 4, the scheme
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Sequence
@@ -51,24 +50,28 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
     value = values[0].strip(" \t")
     if not value:
         return None
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() != "negotiate":  # RFC 9110, section 11.1: schemes are matched without regard to case
+        _check_other_scheme(value)
+        return None
+    rest = rest.lstrip(" ")
+    if not rest:
+        raise MalformedHeaderError("Negotiate without a token")
+    # Three bytes make four characters: nothing much longer than the limit is decoded to find out how long it is.
+    if len(rest) <= (max_token_size + 2) // 3 * 4:
+        token = _decode(rest)
+        if len(token) <= max_token_size:
+            return token
+    raise TokenTooLargeError(f"a token of more than {max_token_size} bytes")
+
+
+def _check_other_scheme(value: str) -> None:
     parsed = _CREDENTIALS.fullmatch(value)
     if parsed is None:
         raise MalformedHeaderError("Authorization does not begin with a scheme")
-    scheme, rest = parsed.groups()
-    if scheme.lower() != "negotiate":  # RFC 9110, section 11.1: schemes are matched without regard to case
-        if rest is not None and "," in rest:
-            _refuse_joined_fields(rest)
-        return None
-    if not rest:
-        raise MalformedHeaderError("Negotiate without a token")
-    too_large = TokenTooLargeError(f"a token of more than {max_token_size} bytes")
-    # Three bytes make four characters: nothing much longer than the limit is decoded to find out how long it is.
-    if len(rest) > (max_token_size + 2) // 3 * 4:
-        raise too_large
-    token = _decode(rest)
-    if len(token) > max_token_size:
-        raise too_large
-    return token
+    rest = parsed[2]
+    if rest is not None and "," in rest:
+        _refuse_joined_fields(rest)
 
 
 def _refuse_joined_fields(rest: str) -> None:
@@ -87,11 +90,12 @@ def _refuse_joined_fields(rest: str) -> None:
 
 def _decode(text: str) -> bytes:
     try:
-        token = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        token = binascii.a2b_base64(text)
+    except ValueError:
         raise MalformedHeaderError("the token is not base64") from None
-    # RFC 4648, sections 3.2 to 3.5: no padding left out or added, no stray bits. Only one spelling encodes to itself.
-    if base64.b64encode(token).decode("ascii") != text:
+    # What decodes it passes over whatever it does not know. Of all texts for a token one alone encodes to itself:
+    # without stray characters or bits, with all the padding and no more (RFC 4648, sections 3.2 to 3.5).
+    if binascii.b2a_base64(token, newline=False).decode("ascii") != text:
         raise MalformedHeaderError("the token is not canonical base64")
     return token
 
@@ -100,4 +104,4 @@ def challenge(token: bytes | None = None) -> str:
     """The value of ``WWW-Authenticate``: the scheme, and the acceptor's token where there is one (RFC 4559, 4.1)."""
     if not token:
         return SCHEME
-    return f"{SCHEME} {base64.b64encode(token).decode('ascii')}"
+    return f"{SCHEME} {binascii.b2a_base64(token, newline=False).decode('ascii')}"

@@ -288,7 +288,8 @@ class Kerberos:
         denied = self._check_identity(request, step.identity)
         if denied is not None:
             return denied
-        logger.debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
         headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
         return Accepted(step.identity, headers, self, request.authorization)
 

@@ -49,6 +49,10 @@ class Kind:
     spnego: bool
 
 
+_FIRST_SPNEGO = Kind(begins=True, spnego=True)
+_FIRST_KERBEROS = Kind(begins=True, spnego=False)
+
+
 def classify(token: bytes) -> Kind:
     """Find out what kind of token this is.
 
@@ -65,7 +69,7 @@ def classify(token: bytes) -> Kind:
     first = token[0]
     if first == _FRAMED:
         try:
-            return Kind(begins=True, spnego=_is_spnego(token))
+            return _FIRST_SPNEGO if _is_spnego(token) else _FIRST_KERBEROS
         except DERError as error:
             raise MalformedTokenError(f"not a token of SPNEGO or Kerberos: {error}") from None
     if first in (_AP_REQ, _AP_REP, _NEG_TOKEN_RESP):

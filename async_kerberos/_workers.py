@@ -1,7 +1,7 @@
 """The thread boundary: blocking calls made on a few worker threads, awaited on any event loop.
 
 Nothing here ever makes an event loop wait. Jobs go to the workers through one queue, which a busy worker drains
-without being woken again; results go back in batches, one wake-up of the loop for all that are ready.
+without being woken again; how results go back is in ``_mailbox``.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ import asyncio
 import os
 import threading
 import time
-import weakref
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
-import anyio
-from anyio.lowlevel import RunVar, current_token
+from anyio.lowlevel import current_token
 
 from ._checks import check_count, check_seconds
 from ._errors import Overloaded, TimedOut
 from ._fork import renew_after_fork
+from ._mailbox import Awaited, Mailbox, Mailboxes
 
 T = TypeVar("T")
 
@@ -63,69 +61,37 @@ class WorkerLimits:
         check_count("workers.replacements", self.replacements, least=0)
 
 
-class _Mailbox:
-    """Brings finished jobs back to the event loop that it was made on."""
-
-    def __init__(self) -> None:
-        # Since anyio 4.11 the token wraps the native one; before, it was the native one.
-        token: Any = current_token()
-        # Weak, since anyio holds the mailbox for as long as the loop lives, and would hold the loop through it.
-        self._loop = weakref.ref(getattr(token, "native_token", token))
-        self._finished: deque[_Job[Any]] = deque()
-        self._woken = False
-
-    def post(self, job: _Job[Any]) -> None:
-        """Deliver a finished job. Called on a worker."""
-        self._finished.append(job)
-        # Whoever reads True here has appended before the loop clears the mark, and so before it empties the box.
-        if not self._woken:
-            self._woken = True
-            loop: Any = self._loop()
-            try:
-                wake = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-                wake(self._deliver)
-            except (AttributeError, RuntimeError):
-                # The loop has ended, and whoever waited with it. (trio.RunFinishedError is a RuntimeError too.)
-                self._finished.clear()
-
-    def _deliver(self) -> None:
-        self._woken = False
-        while self._finished:
-            done = self._finished.popleft().done
-            if done is not None:
-                done.set()
-
-
-_mailbox: RunVar[_Mailbox] = RunVar("async_kerberos_mailbox")
-
-
-class _Job(Generic[T]):
+class _Job(Awaited, Generic[T]):
     """One call, and what came of it, for as long as somebody waits for it."""
 
-    __slots__ = ("abandoned", "call", "done", "error", "mailbox", "result")
+    __slots__ = ("abandoned", "call", "error", "mailbox", "result")
 
-    def __init__(self, call: Callable[[], T], mailbox: _Mailbox) -> None:
+    def __init__(self, call: Callable[[], T], mailbox: Mailbox) -> None:
+        super().__init__()
         self.call = call
         self.mailbox = mailbox
         self.abandoned = False
-        self.done: anyio.Event | None = anyio.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
 
     def make_call(self) -> None:
+        """Note what comes of the call."""
         try:
             self.result = self.call()
         except BaseException as error:
             self.error = error
+
+    def post(self, *, more_follow: bool) -> None:
+        """Have the one who waits go on."""
         if self.abandoned:
             self.result = self.error = None
         else:
-            self.mailbox.post(self)
+            self.mailbox.post(self, more_follow=more_follow)
 
     def abandon(self) -> None:
         """Drop whatever has come of it, or will: a thread, or the mailbox of a loop that ends, may keep the job."""
         self.abandoned = True
-        self.done = self.result = self.error = None
+        self.waiter = self.result = self.error = None
 
 
 class _Pool:
@@ -220,6 +186,7 @@ class _Pool:
                 else:
                     self._begun[job] = time.monotonic()
                     job.make_call()
+                    job.post(more_follow=bool(self.waiting))
                     if self._begun.pop(job, None) is None:
                         self._replacements.append(number)
                         return
@@ -236,7 +203,7 @@ class Workers:
     def __init__(self, limits: WorkerLimits) -> None:
         self._limits = limits
         self._size = limits.threads or _cores()
-        self._pool = self._new_pool()
+        self._forget_threads()
         renew_after_fork(self, Workers._forget_threads)
 
     def _new_pool(self) -> _Pool:
@@ -244,6 +211,7 @@ class Workers:
 
     def _forget_threads(self) -> None:
         self._pool = self._new_pool()
+        self._mailboxes = Mailboxes()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Make a blocking call on a worker, and wait for it without blocking the loop.
@@ -261,17 +229,10 @@ class Workers:
             Overloaded: the queue is full.
             TimedOut: the deadline passed.
         """
-        try:
-            mailbox = _mailbox.get()
-        except LookupError:
-            mailbox = _Mailbox()
-            _mailbox.set(mailbox)
-        job = _Job(call, mailbox)
-        done = cast("anyio.Event", job.done)
+        job = _Job(call, self._mailboxes.current())
         pool = self._submit(job)
         try:
-            with anyio.move_on_after(self._limits.seconds):
-                await done.wait()
+            if await job.mailbox.wait(job, self._limits.seconds):
                 if job.error is not None:
                     raise job.error
                 return cast("T", job.result)

@@ -17,6 +17,7 @@ import pytest
 
 import async_kerberos._workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
+from async_kerberos._mailbox import Mailboxes
 from async_kerberos._workers import Workers, without_blocking_a_loop
 
 pytestmark = pytest.mark.anyio
@@ -378,7 +379,7 @@ async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
     made: list[str] = []
 
     def make_job(what: str) -> Any:
-        return getattr(workers_module, "_Job")(lambda: made.append(what), getattr(workers_module, "_Mailbox")())  # noqa: B009
+        return getattr(workers_module, "_Job")(lambda: made.append(what), Mailboxes().current())  # noqa: B009
 
     slipped_in, withdrawn = make_job("slipped in"), make_job("withdrawn")
     pool.waiting.add(slipped_in)
