@@ -121,24 +121,25 @@ async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> 
         scope: the scope.
         kerberos: who decides; None for the nearest one that an outer middleware carries, or the default.
     """
-    decider, request = _question(scope, kerberos)
-    return _note(scope, await decider.authenticate(request))
+    sign_in = sign_in_of(scope)
+    decider = _decider(scope, kerberos)
+    return _note(scope, sign_in, await decider.authenticate(_request(scope, sign_in.accepted)))
 
 
 def authenticate_scope_blocking(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
-    decider, request = _question(scope, kerberos)
-    return _note(scope, decider.authenticate_blocking(request))
+    sign_in = sign_in_of(scope)
+    decider = _decider(scope, kerberos)
+    return _note(scope, sign_in, decider.authenticate_blocking(_request(scope, sign_in.accepted)))
 
 
-def _question(scope: Scope, kerberos: Kerberos | None) -> tuple[Kerberos, AuthRequest]:
+def _decider(scope: Scope, kerberos: Kerberos | None) -> Kerberos:
     nearest: Kerberos | None = scope.get(_NEAREST)
-    return kerberos or nearest or default_kerberos(), _request(scope, sign_in_of(scope).accepted)
+    return kerberos or nearest or default_kerberos()
 
 
-def _note(scope: Scope, outcome: Outcome) -> Outcome:
+def _note(scope: Scope, sign_in: SignIn, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Accepted):
-        sign_in = sign_in_of(scope)
         # The first result stays: it names the one that took the step, and brings the reply.
         if sign_in.accepted is None or sign_in.accepted.authorization != outcome.authorization:
             sign_in.accepted = outcome

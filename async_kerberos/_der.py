@@ -10,14 +10,14 @@ class DERError(ValueError):
     """The bytes are not the value that is looked for."""
 
 
-def content_of(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Find the content of the value that begins at a place.
+def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
+    """Find the content of the value that begins at a place, or of the first one within it, and so on.
 
     Args:
         data: the bytes.
         at: where the value begins.
         end: where what it stands in ends.
-        tag: its identifier octet.
+        tags: its identifier octet, that of the first value in its content, and so on down to the one looked for.
 
     Returns:
         Where its content begins and ends.
@@ -25,16 +25,18 @@ def content_of(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     Raises:
         DERError: another value stands there, its length is not in DER, or it does not fit.
     """
-    if at + 2 > end or data[at] != tag:
-        raise DERError(f"no value of tag {tag:#04x}")
-    size = data[at + 1]
-    at += 2
-    if size & 0x80:  # X.690, section 8.1.3.5; as short as it can be, section 10.1
-        octets = size & 0x7F
-        size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
-        at += octets
-        if size < 0x80 or size >> 8 * (octets - 1) == 0:
-            raise DERError("a length that is not in DER")
-    if at + size > end:
-        raise DERError("a value that does not fit")
-    return at, at + size
+    for tag in tags:
+        if at + 2 > end or data[at] != tag:
+            raise DERError(f"no value of tag {tag:#04x}")
+        size = data[at + 1]
+        at += 2
+        if size & 0x80:  # X.690, section 8.1.3.5; as short as it can be, section 10.1
+            octets = size & 0x7F
+            size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
+            at += octets
+            if size < 0x80 or size >> 8 * (octets - 1) == 0:
+                raise DERError("a length that is not in DER")
+        if at + size > end:
+            raise DERError("a value that does not fit")
+        end = at + size
+    return at, end

@@ -98,6 +98,8 @@ class HalfOpenStore(Generic[Context]):
 
     def take(self, peer: Peer) -> HalfOpen[Context] | None:
         """Remove what waits for the peer, and return it unless its time is over."""
+        if not self._waiting:
+            return None  # nearly always; and what a connection waits for is put before its next request
         with self._lock:
             self._drop_expired()
             half_open = self._remove(peer)

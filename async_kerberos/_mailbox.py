@@ -21,12 +21,15 @@ _TICK_SECONDS = 0.005
 
 
 class Awaited:
-    """Something that one coroutine waits for."""
+    """Something that one coroutine waits for.
+
+    Attributes:
+        waiter: the mailbox's own; None before, and for what nobody waits for any more.
+    """
 
     __slots__ = ("waiter",)
 
-    def __init__(self) -> None:
-        self.waiter: Any = None
+    waiter: Any
 
 
 class Mailbox:

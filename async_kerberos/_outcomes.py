@@ -121,11 +121,14 @@ class Identity:
     @property
     def anonymous(self) -> bool:
         """Whether the KDC vouches for somebody without saying whom (RFC 8062, section 3); never let in."""
-        return self.name == "WELLKNOWN/ANONYMOUS"
+        return f"{self.principal}@".startswith("WELLKNOWN/ANONYMOUS@")
 
 
 def split_realm(principal: str) -> tuple[str, str]:
     """Split ``name@REALM`` at the ``@`` that no backslash escapes (RFC 1964, section 2.1.1)."""
+    if "\\" not in principal:
+        name, _, realm = principal.partition("@")
+        return name, realm
     escaped = False
     for position, character in enumerate(principal):
         if escaped:

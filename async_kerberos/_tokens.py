@@ -87,8 +87,7 @@ def _is_spnego(token: bytes) -> bool:
         return False
     if mechanism != _SPNEGO:
         raise ForbiddenMechanismError("neither SPNEGO nor Kerberos")
-    for tag in _DOWN_TO_MECH_TYPES:
-        at, end = content_of(token, at, end, tag)
+    at, end = content_of(token, at, end, *_DOWN_TO_MECH_TYPES)
     count = 0
     while at < end:
         begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)

@@ -67,7 +67,7 @@ class _Job(Awaited, Generic[T]):
     __slots__ = ("abandoned", "call", "error", "mailbox", "result")
 
     def __init__(self, call: Callable[[], T], mailbox: Mailbox) -> None:
-        super().__init__()
+        self.waiter = None
         self.call = call
         self.mailbox = mailbox
         self.abandoned = False
@@ -113,7 +113,8 @@ class _Pool:
 
     def put(self, job: _Job[Any]) -> bool:
         """Take a job in, unless the pool is closed."""
-        self._start_worker()
+        if self._to_start:
+            self._start_worker()
         self.waiting.add(job)
         if self.closed:
             self.waiting.discard(job)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from .._asgi import App, Receive, Scope, Send, authenticate_scope, carried, carry, send_denial, sign_in_of
@@ -63,9 +62,10 @@ class KerberosMiddleware:
             await self.app(scope, receive, reply_send)
         finally:
             sign_in.over = True
-            # Where a loop is torn down, the coroutine may be closed in another context than it ran in.
-            with contextlib.suppress(ValueError):
+            try:  # noqa: SIM105 - this costs nothing, and contextlib.suppress() a microsecond
                 carried.reset(token)
+            except ValueError:
+                pass  # where a loop is torn down, the coroutine may be closed in another context than it ran in
 
     def publish(self, scope: Scope) -> None:
         """Tell the framework below, in its own terms, of the identity at ``scope["kerberos"]``."""
