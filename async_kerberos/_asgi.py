@@ -33,16 +33,15 @@ _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 class SignIn:
     """What is known of one request's sign-in, shared by all who handle the request."""
 
-    def __init__(self) -> None:
-        self.accepted: Accepted | None = None
-        # Headers that are still to be added where the response starts.
-        self.reply: Headers = ()
-        # Whether somebody adds them there.
-        self.adds_reply = False
-        # Whether the middleware that began it has seen the application's end.
-        self.over = False
-        # The challenge of a denial that an exception carries to the application's own handler.
-        self.challenge: Headers = ()
+    accepted: Accepted | None = None
+    # Headers that are still to be added where the response starts.
+    reply: Headers = ()
+    # Whether somebody adds them there.
+    adds_reply = False
+    # Whether the middleware that began it has seen the application's end.
+    over = False
+    # The challenge of a denial that an exception carries to the application's own handler.
+    challenge: Headers = ()
 
     def take_reply(self) -> Headers:
         """The headers that are still to be added: whoever takes them adds them."""
@@ -53,7 +52,7 @@ class SignIn:
         """Wrap ``send`` so that the response, whatever it turns out to be, carries the acceptor's reply."""
         self.adds_reply = True
 
-        async def send_with_reply(message: Message) -> None:
+        def send_with_reply(message: Message) -> Awaitable[None]:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
             added: Headers = ()
             if message["type"] in _RESPONSE_STARTS:
@@ -63,7 +62,7 @@ class SignIn:
                     added = self.challenge
             if added:
                 message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
-            await send(message)
+            return send(message)
 
         return send_with_reply
 

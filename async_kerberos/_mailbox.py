@@ -8,6 +8,7 @@ every few milliseconds: nothing waits long, should the thread's next job be one 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import weakref
 from collections import deque
@@ -154,12 +155,12 @@ class Mailboxes:
     def current(self) -> Mailbox:
         """The mailbox of the running loop, made at first use."""
         try:
-            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
-            task = None
-        if task is None:  # not asyncio: under trio as its guest, a loop of asyncio runs, but none of its tasks
             return _anyio_mailbox()
-        loop = asyncio.get_running_loop()
+        # While trio is the guest of a loop of asyncio, that one runs, but none of its tasks.
+        if "trio" in sys.modules and asyncio.current_task() is None:
+            return _anyio_mailbox()
         mailbox: AsyncioMailbox | None = getattr(self._here, "mailbox", None)
         if mailbox is None or not mailbox.belongs_to(loop):
             mailbox = self._here.mailbox = AsyncioMailbox(loop)

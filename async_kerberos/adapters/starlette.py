@@ -263,7 +263,7 @@ def _publish(scope: Scope) -> None:
     scope["user"] = KerberosUser(scope[IDENTITY])
     earlier = scope.get("auth")
     scopes = earlier.scopes if isinstance(earlier, AuthCredentials) else []
-    scope["auth"] = AuthCredentials([*scopes, *({"authenticated"} - set(scopes))])
+    scope["auth"] = AuthCredentials(scopes if "authenticated" in scopes else [*scopes, "authenticated"])
 
 
 def _denial(denied: Denied) -> Response:
