@@ -58,13 +58,17 @@ class SignIn:
             if message["type"] in _RESPONSE_STARTS:
                 if message.get("status") != 401:
                     added = self.take_reply()
-                elif not any(name.lower() == b"www-authenticate" for name, _ in message.get("headers", ())):
+                elif self.challenge and not _has_challenge(message):
                     added = self.challenge
             if added:
                 message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
             return send(message)
 
         return send_with_reply
+
+
+def _has_challenge(message: Message) -> bool:
+    return any(name.lower() == b"www-authenticate" for name, _ in message.get("headers", ()))
 
 
 carried: ContextVar[SignIn | None] = ContextVar("async_kerberos_carried", default=None)
@@ -106,11 +110,11 @@ class CarrierMiddleware:
         self.app = app
         self.kerberos = kerberos
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one ASGI scope."""
         if scope["type"] in ("http", "websocket"):
             send = carry(scope, send, self.kerberos)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
@@ -121,30 +125,29 @@ async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> 
         kerberos: who decides; None for the nearest one that an outer middleware carries, or the default.
     """
     sign_in = sign_in_of(scope)
-    decider = _decider(scope, kerberos)
-    return _note(scope, sign_in, await decider.authenticate(_request(scope, sign_in.accepted)))
+    decider: Kerberos = kerberos or scope.get(_NEAREST) or default_kerberos()
+    outcome = await decider.authenticate(_request(scope, sign_in.accepted))
+    if isinstance(outcome, Accepted):
+        _note(scope, sign_in, outcome)
+    return outcome
 
 
 def authenticate_scope_blocking(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     sign_in = sign_in_of(scope)
-    decider = _decider(scope, kerberos)
-    return _note(scope, sign_in, decider.authenticate_blocking(_request(scope, sign_in.accepted)))
-
-
-def _decider(scope: Scope, kerberos: Kerberos | None) -> Kerberos:
-    nearest: Kerberos | None = scope.get(_NEAREST)
-    return kerberos or nearest or default_kerberos()
-
-
-def _note(scope: Scope, sign_in: SignIn, outcome: Outcome) -> Outcome:
+    decider: Kerberos = kerberos or scope.get(_NEAREST) or default_kerberos()
+    outcome = decider.authenticate_blocking(_request(scope, sign_in.accepted))
     if isinstance(outcome, Accepted):
-        # The first result stays: it names the one that took the step, and brings the reply.
-        if sign_in.accepted is None or sign_in.accepted.authorization != outcome.authorization:
-            sign_in.accepted = outcome
-            sign_in.reply = outcome.headers
-        scope[IDENTITY] = outcome.identity
+        _note(scope, sign_in, outcome)
     return outcome
+
+
+def _note(scope: Scope, sign_in: SignIn, accepted: Accepted) -> None:
+    # The first result stays: it names the one that took the step, and brings the reply.
+    if sign_in.accepted is None or sign_in.accepted.authorization != accepted.authorization:
+        sign_in.accepted = accepted
+        sign_in.reply = accepted.headers
+    scope[IDENTITY] = accepted.identity
 
 
 def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
@@ -187,7 +190,7 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI has them: bytes, the names in small letters."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
 
 
 def join_headers(headers: Headers, *, onto: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -51,7 +51,6 @@ _STATUS = {
 """The status for each reason; for any other, the token was refused, and the operator chooses (``failure_status``)."""
 
 _LEVEL = {
-    Reason.NO_CREDENTIALS: logging.DEBUG,
     Reason.CONTINUE: logging.DEBUG,
     Reason.OVERLOADED: logging.ERROR,
     Reason.TIMED_OUT: logging.ERROR,
@@ -127,6 +126,8 @@ class Kerberos:
     _workers: Workers = field(init=False, repr=False)
     _half_open: HalfOpenStore[SecurityContext] = field(init=False, repr=False)
     _proxies: tuple[Network, ...] = field(init=False, repr=False)
+    # The answer to whoever comes without a token: to half of all requests, and always the same.
+    _challenged: Denied = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         hostnames = check_hostnames("hostname", self.hostname)
@@ -156,6 +157,7 @@ class Kerberos:
         settle("_workers", Workers(self.workers))
         store: HalfOpenStore[SecurityContext] = HalfOpenStore(self.half_open)
         settle("_half_open", store)
+        settle("_challenged", self._answer(Reason.NO_CREDENTIALS))
 
     def _check_bindings(self) -> Callable[[], bytes | None] | None:
         if self.channel_bindings not in ("off", "allow", "require"):
@@ -251,7 +253,7 @@ class Kerberos:
         except TokenTooLargeError as error:
             return self._deny(request, Reason.TOO_LARGE, str(error))
         if token is None:
-            return self._deny(request, Reason.NO_CREDENTIALS)
+            return self._challenge(request)
         try:
             kind = classify(token)
         except ForbiddenMechanismError as error:
@@ -344,6 +346,18 @@ class Kerberos:
         status: int | None = None,
         token: bytes | None = None,
     ) -> Denied:
+        denied = self._answer(reason, status, token)
+        level = _LEVEL.get(reason, logging.WARNING)
+        if logger.isEnabledFor(level):
+            _log_denial(level, denied, request, detail)
+        return denied
+
+    def _challenge(self, request: AuthRequest) -> Denied:
+        if logger.isEnabledFor(logging.DEBUG):
+            _log_denial(logging.DEBUG, self._challenged, request)
+        return self._challenged
+
+    def _answer(self, reason: Reason, status: int | None = None, token: bytes | None = None) -> Denied:
         status = status or _STATUS.get(reason)
         challenges: list[str] = []
         if reason in (Reason.NO_CREDENTIALS, Reason.CONTINUE):
@@ -360,16 +374,19 @@ class Kerberos:
         headers = [("WWW-Authenticate", value) for value in challenges]
         if status == 503:
             headers.append(("Retry-After", _RETRY_AFTER_SECONDS))
-        logger.log(
-            _LEVEL.get(reason, logging.WARNING),
-            "Kerberos: %d for %s: %s%s. %s",
-            status,
-            _client(request),
-            reason.value,
-            f" ({_one_line(detail)})" if detail else "",
-            reason.remedy,
-        )
         return Denied(status, reason, tuple(headers))
+
+
+def _log_denial(level: int, denied: Denied, request: AuthRequest, detail: str = "") -> None:
+    logger.log(
+        level,
+        "Kerberos: %d for %s: %s%s. %s",
+        denied.status,
+        _client(request),
+        denied.reason.value,
+        f" ({_one_line(detail)})" if detail else "",
+        denied.reason.remedy,
+    )
 
 
 @functools.cache

@@ -176,7 +176,9 @@ class Denied:
     @property
     def body(self) -> str:
         """The body for the client: the status in words and nothing else."""
-        return HTTPStatus(self.status).phrase
+        return _PHRASES[self.status]
 
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 Outcome = Accepted | Denied

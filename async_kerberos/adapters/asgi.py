@@ -50,11 +50,11 @@ class KerberosMiddleware:
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
-        reply_send = carry(scope, send, self.kerberos)
         outcome = await authenticate_scope(scope, self.kerberos)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
             return
+        reply_send = carry(scope, send, self.kerberos)
         self.publish(scope)
         sign_in = sign_in_of(scope)
         token = carried.set(sign_in)

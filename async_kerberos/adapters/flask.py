@@ -145,22 +145,22 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
 
 
 def _authenticate(kerberos: Kerberos | None) -> Outcome:
-    earlier: Accepted | None = request.environ.get(_ACCEPTED) or _carried()
+    environ: dict[str, Any] = request.environ
+    earlier: Accepted | None = environ.get(_ACCEPTED) or _carried()
     nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
-    outcome = (kerberos or configured or nearest or default_kerberos()).authenticate_blocking(
-        _request(request.environ, earlier)
-    )
+    decider = kerberos or configured or nearest or default_kerberos()
+    outcome = decider.authenticate_blocking(_request(environ, earlier))
     if isinstance(outcome, Accepted):
         # The first result of this request stays: it names the one that took the step.
         same = earlier is not None and earlier.authorization == outcome.authorization
-        request.environ[_ACCEPTED] = earlier if same else outcome
+        environ[_ACCEPTED] = earlier if same else outcome
         g.kerberos_identity = outcome.identity
-        request.environ["REMOTE_USER"] = outcome.identity.principal
+        environ["REMOTE_USER"] = outcome.identity.principal
         if not outcome.headers:
             return outcome
-        if _REPLY in request.environ:
-            request.environ[_REPLY] = outcome.headers
+        if _REPLY in environ:
+            environ[_REPLY] = outcome.headers
         else:
             after_this_request(functools.partial(_add_reply, outcome))
     return outcome

@@ -31,7 +31,7 @@ try:
     from starlette.authentication import AuthCredentials, BaseUser
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
     from starlette.exceptions import HTTPException
-    from starlette.requests import HTTPConnection
+    from starlette.requests import HTTPConnection, Request
     from starlette.responses import PlainTextResponse, Response
     from starlette.websockets import WebSocket, WebSocketState
 except ImportError as error:
@@ -165,6 +165,8 @@ def _protect_async(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
         connection = _find_connection(view, args, kwargs)
         outcome = await authenticate_scope(connection.scope, kerberos)
         if isinstance(outcome, Denied):
+            if isinstance(connection, Request):
+                return _denial(outcome)
             return await _deny(connection, outcome)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
@@ -251,10 +253,11 @@ def _handler_with_user(view: View) -> Callable[..., Any]:
 
 
 def _find_connection(view: View, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection[Any]:
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, HTTPConnection):
-            connection: HTTPConnection[Any] = cast("Any", value)
-            return connection
+    for values in (args, kwargs.values()):
+        for value in values:
+            if isinstance(value, (Request, WebSocket, HTTPConnection)):  # the first two are recognised without a search
+                connection: HTTPConnection[Any] = cast("Any", value)
+                return connection
     name = getattr(view.call, "__qualname__", repr(view.call))
     raise TypeError(f"{name} must take the request: a parameter of type Request, or WebSocket")
 
@@ -268,8 +271,7 @@ def _publish(scope: Scope) -> None:
 
 def _denial(denied: Denied) -> Response:
     response = PlainTextResponse(denied.body, status_code=denied.status)
-    for name, value in denied.headers:
-        response.headers.append(name, value)
+    response.raw_headers.extend(encode_headers(denied.headers))
     return response
 
 
