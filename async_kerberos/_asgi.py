@@ -52,7 +52,7 @@ class SignIn:
         """Wrap ``send`` so that the response, whatever it turns out to be, carries the acceptor's reply."""
         self.adds_reply = True
 
-        def send_with_reply(message: Message) -> Awaitable[None]:
+        async def send_with_reply(message: Message) -> None:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
             added: Headers = ()
             if message["type"] in _RESPONSE_STARTS:
@@ -62,7 +62,7 @@ class SignIn:
                     added = self.challenge
             if added:
                 message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
-            return send(message)
+            await send(message)
 
         return send_with_reply
 

@@ -1,0 +1,1 @@
+"""What signing in costs, here and with others: `make bench`. Figures and method are in docs/performance.md."""

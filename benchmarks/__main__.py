@@ -1,0 +1,28 @@
+"""Measures everything, prints the table, and writes the page: ``python -m benchmarks [--quick]``."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import charts, report, suite
+from .scene import open_scene
+from .servers import ROOT
+from .table import HEAD, rows, text
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two minutes, rough figures, written to build/bench/")
+    quick: bool = parser.parse_args().quick
+    folder = ROOT / "build" / "bench" if quick else ROOT / "docs"
+    with open_scene() as scene:
+        results = suite.run(scene, suite.QUICK if quick else suite.Plan())
+    print(text([HEAD, *(row.cells() for row in rows(results))]))
+    page = folder / "performance.md"
+    report.write(results, page, charts.draw(results, folder / "performance"))
+    print(f"\nwritten: {page.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

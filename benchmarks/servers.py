@@ -1,0 +1,138 @@
+"""The servers that are measured: how each is started, and what CPU and memory it has used."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from .scene import Scene
+
+ROOT = Path(__file__).resolve().parent.parent
+_PATIENCE_SECONDS = 30
+
+
+class ServerError(Exception):
+    """A server did not start. The text has what it printed."""
+
+
+@dataclass
+class Server:
+    """A server process that answers on a port of this machine."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """What the process, and those it has started, have used until now, by user and by system."""
+        return sum(_cpu_seconds(process.pid) for process in self._processes())
+
+    def resident_bytes(self) -> int:
+        """The memory that is theirs, without what they share with other processes."""
+        return sum(process.memory_full_info().uss for process in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+
+def _cpu_seconds(pid: int) -> float:
+    # Linux numbers a process's CPU clock so (clock_getcpuclockid(3)): nanoseconds, where /proc counts hundredths.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What starts a server: a command, its environment, and whose process it is to be (None: this process's user)."""
+
+    arguments: Sequence[str]
+    env: Mapping[str, str]
+    user: int | None = None
+
+
+Command = Callable[[Scene, int], Launch]
+"""Prepares a server that is to listen on a port of this machine."""
+
+
+def uvicorn(app: str) -> Command:
+    """One process of uvicorn, on uvloop and httptools, as `uvicorn[standard]` installs it."""
+
+    def command(scene: Scene, port: int) -> Launch:
+        place = f"benchmarks.apps.asgi:{app}"
+        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+        arguments = [sys.executable, "-m", "uvicorn", "--factory", place, "--port", str(port), *options]
+        return Launch(arguments, scene.server_env())
+
+    return command
+
+
+def gunicorn(app: str, threads: int = 8) -> Command:
+    """One worker process of gunicorn, with threads."""
+
+    def command(scene: Scene, port: int) -> Launch:
+        place = f"benchmarks.apps.wsgi:{app}()"
+        options = ["--worker-class", "gthread", "--threads", str(threads), "--log-level", "warning"]
+        arguments = [sys.executable, "-m", "gunicorn", place, "--bind", f"127.0.0.1:{port}", *options]
+        return Launch(arguments, scene.server_env())
+
+    return command
+
+
+@contextlib.contextmanager
+def serving(command: Command, scene: Scene) -> Generator[Server, None, None]:
+    """Start a server, and end it afterwards.
+
+    Args:
+        command: which.
+        scene: the scene.
+
+    Raises:
+        ServerError: it does not answer.
+    """
+    port = _free_port()
+    launch = command(scene, port)
+    log = scene.folder / f"server-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            launch.arguments,
+            cwd=ROOT,
+            env=launch.env,
+            user=launch.user,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process, log)
+        yield Server(port, psutil.Process(process.pid))
+    finally:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ServerError(f"{' '.join(map(str, process.args))}\n{log.read_text(errors='replace')}")
+        time.sleep(0.05)

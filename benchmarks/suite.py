@@ -1,0 +1,209 @@
+"""Everything that is measured, and how much of it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import load
+from .apache import Apache, find_apache
+from .contest import WARM_UP, in_turn, lateness, loops, requests_to
+from .figures import Round
+from .keytabs import make_keytab
+from .large_tickets import BYTES_PER_GROUP, get_ticket
+from .scene import Scene, requests
+from .servers import Command, gunicorn, serving, uvicorn
+
+Takings = dict[str, list[Round]]
+
+APACHE = "Apache mod_auth_gssapi"
+ASGI_GSSAPI = "ASGI-GSSAPI"
+BARE = "bare accept"
+INLINE = "async-kerberos, on the loop"
+OURS = "async-kerberos"
+SPNEGO = "fastapi-spnego"
+UNPROTECTED = "unprotected"
+OURS_FASTAPI = "async-kerberos, FastAPI"
+SPNEGO_FASTAPI = "fastapi-spnego, FastAPI"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        rounds: of each comparison. Many short ones: the machine's speed drifts from one second to the next.
+        size: tokens in each round.
+        connections: the numbers of connections to draw the throughput over.
+        keys: the sizes of keytabs.
+        groups: the groups of the users whose tokens are measured.
+        growth: sign-ins before the memory is looked at the first time.
+        imports: how often the import is timed.
+    """
+
+    rounds: int = 21
+    size: int = 500
+    connections: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    keys: tuple[int, ...] = (2, 10, 100, 1000)
+    groups: tuple[int, ...] = (0, 50, 150, 300)
+    growth: int = 20_000
+    imports: int = 15
+
+
+QUICK = Plan(
+    rounds=5, size=150, connections=(1, 16, 64), keys=(2, 100, 1000), groups=(0, 300), growth=2_000, imports=5
+)
+
+
+@dataclass
+class Results:
+    """What came of it; names are those above, and those of ``benchmarks.loops``."""
+
+    plan: Plan
+    accepts: Takings = field(default_factory=dict)
+    sites: Takings = field(default_factory=dict)
+    challenges: Takings = field(default_factory=dict)
+    flask: Takings = field(default_factory=dict)
+    late: dict[str, list[list[float]]] = field(default_factory=dict)
+    throughput: dict[int, Takings] = field(default_factory=dict)
+    keytabs: dict[int, Takings] = field(default_factory=dict)
+    tokens: dict[int, Takings] = field(default_factory=dict)
+    memory: list[int] = field(default_factory=list)
+    imports: list[float] = field(default_factory=list)
+
+
+def run(scene: Scene, plan: Plan) -> Results:
+    """Measure all of it."""
+    results = Results(plan)
+    count = WARM_UP + plan.rounds * plan.size
+    _say(f"making {count:,} tokens")
+    tokens = scene.tokens(count)
+
+    _say("accepts in a loop")
+    names = ["one host", "any host", "several hosts", "one thread", "two threads", "blocking", "async", "async, inline"]
+    with loops(scene, [BARE, *names]) as contenders:
+        results.accepts = in_turn(contenders, tokens, plan.rounds)
+
+    _say("sites")
+    sites = {
+        OURS: uvicorn("middleware"),
+        INLINE: uvicorn("inline"),
+        ASGI_GSSAPI: uvicorn("asgi_gssapi"),
+        SPNEGO: uvicorn("fastapi_spnego"),
+        OURS_FASTAPI: uvicorn("dependency"),
+        SPNEGO_FASTAPI: uvicorn("fastapi_spnego_dependency"),
+    }
+    apache = find_apache()
+    if apache is None:
+        _say("Apache with mod_auth_gssapi is not installed, and not measured")
+    else:
+        sites[APACHE] = Apache(apache)
+    with contextlib.ExitStack() as stack:
+        contenders = {name: requests_to(stack.enter_context(serving(site, scene))) for name, site in sites.items()}
+        unprotected = stack.enter_context(serving(uvicorn("unprotected"), scene))
+        contenders[UNPROTECTED] = requests_to(unprotected, expected=load.OPEN)
+        contenders |= stack.enter_context(loops(scene, [BARE]))
+        results.sites = in_turn(contenders, tokens, plan.rounds)
+
+    _say("requests without a token")
+    with contextlib.ExitStack() as stack:
+        contenders = {
+            name: requests_to(
+                stack.enter_context(serving(uvicorn(app), scene)), expected=answer, with_token=False
+            )
+            for name, app, answer in (
+                (UNPROTECTED, "unprotected", load.OPEN),
+                ("middleware", "middleware", load.CHALLENGED),
+                ("decorator", "decorator", load.CHALLENGED),
+            )
+        }
+        nothing = [b""] * (WARM_UP + 2 * plan.rounds * 2 * plan.size)
+        results.challenges = in_turn(contenders, nothing, 2 * plan.rounds)
+
+    _say("Flask on gunicorn")
+    with contextlib.ExitStack() as stack:
+        contenders = {
+            name: requests_to(stack.enter_context(serving(gunicorn(app), scene)), expected=answer)
+            for name, app, answer in (
+                (UNPROTECTED, "unprotected", load.OPEN),
+                (OURS, "decorator", load.SIGNED_IN),
+                ("Flask-GSSAPI", "flask_gssapi", load.SIGNED_IN),
+            )
+        }
+        results.flask = in_turn(contenders, tokens, plan.rounds)
+
+    _say("the event loop's lag")
+    probed = {
+        OURS: uvicorn("probed_middleware"),
+        INLINE: uvicorn("probed_inline"),
+        ASGI_GSSAPI: uvicorn("probed_asgi_gssapi"),
+        SPNEGO: uvicorn("probed_fastapi_spnego"),
+    }
+    results.late = lateness(scene, probed, tokens, max(5, plan.rounds // 4))
+
+    _say("throughput against concurrency")
+    drawn = {name: site for name, site in sites.items() if name in (OURS, INLINE, ASGI_GSSAPI, SPNEGO, APACHE)}
+    results.throughput = _throughput(scene, plan, drawn, tokens)
+
+    _say("keytabs and tokens of many sizes")
+    few = tokens[: WARM_UP + 5 * plan.size]
+    for keys in plan.keys:
+        with loops(scene, [BARE, "one host", "any host"], keytab=make_keytab(scene, keys)) as contenders:
+            results.keytabs[keys] = in_turn(contenders, few, 5)
+    for groups in plan.groups:
+        large = scene.tokens(len(few), get_ticket(scene, groups * BYTES_PER_GROUP))
+        with loops(scene, [BARE, "one host"]) as contenders:
+            results.tokens[len(large[0])] = in_turn(contenders, large, 5)
+
+    _say(f"memory, over {10 * plan.growth:,} sign-ins")
+    results.memory = _memory(scene, uvicorn("middleware"), scene.tokens(plan.growth), 10)
+    _say("import")
+    results.imports = [_import_seconds() for _ in range(plan.imports)]
+    return results
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+def _throughput(
+    scene: Scene, plan: Plan, sites: Mapping[str, Command], tokens: list[bytes]
+) -> dict[int, Takings]:
+    taken: dict[int, Takings] = {}
+    share = len(tokens) // len(plan.connections)
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(serving(site, scene)) for name, site in sites.items()}
+        for number, connections in enumerate(plan.connections):
+            contenders = {name: requests_to(server, connections=connections) for name, server in servers.items()}
+            taken[connections] = in_turn(contenders, tokens[number * share : (number + 1) * share], 3, warm_up=0)
+    return taken
+
+
+def _memory(scene: Scene, site: Command, tokens: list[bytes], times: int) -> list[int]:
+    """The memory of a site, in bytes, each time that it has taken all tokens; its replay cache is made to forget them."""
+    sizes: list[int] = []
+    batch = requests(tokens)
+    with serving(site, scene) as server:
+        replay_cache = Path(server.process.environ()["KRB5RCACHEDIR"])
+        for _ in range(times):
+            load.send(server.port, batch, load.SIGNED_IN, connections=16)
+            time.sleep(0.2)
+            sizes.append(server.resident_bytes())
+            for path in replay_cache.iterdir():
+                path.unlink()
+    return sizes
+
+
+def _import_seconds() -> float:
+    """How long the import takes in a new process that has imported gssapi and anyio."""
+    program = (
+        "import gssapi, anyio, time; begun = time.perf_counter(); import async_kerberos; "
+        "print(time.perf_counter() - begun)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return float(done.stdout)
