@@ -8,10 +8,8 @@ and takes nearly twice the time.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import gssapi.raw as gss
 
@@ -32,24 +30,27 @@ _CHANNEL_BOUND = 0x800
 _LONGEST_MESSAGE = 500
 
 
-@dataclass(frozen=True)
-class Established:
+class Established(NamedTuple):
     """The context is complete, by a mechanism and for a service that are allowed."""
 
     identity: Identity
-    token: bytes | None = field(repr=False)
+    token: bytes | None
+
+    def __repr__(self) -> str:
+        return f"<established: {self.identity!r}>"  # a token is nobody else's to see
 
 
-@dataclass(frozen=True)
-class Continued:
+class Continued(NamedTuple):
     """Another token is needed."""
 
-    context: gss.SecurityContext = field(repr=False)
-    token: bytes = field(repr=False)
+    context: gss.SecurityContext
+    token: bytes
+
+    def __repr__(self) -> str:
+        return "<continued>"  # likewise
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """The token is no good, or this server is not fit to judge it.
 
     ``detail`` is GSSAPI's message; it may name principals and files, never a token or a key.
@@ -77,8 +78,7 @@ class AcquireError(Exception):
 # python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the casts below.
 
 
-@dataclass(frozen=True)
-class _Credential:
+class _Credential(NamedTuple):
     creds: gss.Creds
     # The service principal that the credential is for; None where it takes any key of the keytab.
     principal: str | None
@@ -183,7 +183,7 @@ class Acceptor:
             return False
         if ANY_HOST in self._hostnames:
             return True
-        return any(_same_host(hostname, host) for hostname in self._hostnames or (socket.gethostname(),))
+        return any(_same_host(hostname, host) for hostname in self._hostnames or (_this_host(),))
 
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks.
@@ -195,7 +195,7 @@ class Acceptor:
             self._idle.append(self._acquire())
             return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
         principals: list[str] = []
-        for hostname in self._hostnames or (socket.gethostname(),):
+        for hostname in self._hostnames or (_this_host(),):
             credential = self._acquire_for(hostname)
             principals.append(_with_default_realm(credential.principal or "", self._store()))
         return ", ".join(principals)
@@ -204,7 +204,7 @@ class Acceptor:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
             # One credential for any key of the keytab; which one a ticket was for is looked up after the step.
             return self._acquire_for(None)
-        return self._acquire_for(self._hostnames[0] if self._hostnames else socket.gethostname())
+        return self._acquire_for(self._hostnames[0] if self._hostnames else _this_host())
 
     def _acquire_for(self, hostname: str | None) -> _Credential:
         try:
@@ -258,6 +258,12 @@ def _with_default_realm(principal: str, store: _Store | None) -> str:
         return _credential_name(_acquire(name, store))
     except gss.GSSError:
         return principal
+
+
+def _this_host() -> str:
+    import socket  # takes longer than all of this package
+
+    return socket.gethostname()
 
 
 def _same_host(configured: str, host: str) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
 from ._errors import ConfigurationError
-
-logger = logging.getLogger("async_kerberos")
+from ._log import logger
 
 # RFC 5929, section 4.1: for signatures with these, the hash is SHA-256.
 _WEAK_HASHES = frozenset({"md5", "sha1"})
@@ -55,7 +53,7 @@ class ServerEndPoint:
         try:
             if _version(self._path) != self._state[0]:
                 self._state = self._read()
-                logger.info("Kerberos: certificate %s has changed, and was read anew", self._path)
+                logger().info("Kerberos: certificate %s has changed, and was read anew", self._path)
             self._complaint = ""
         except (OSError, ValueError) as error:
             # It may be half written, or gone for the moment in which it is replaced.
@@ -66,7 +64,7 @@ class ServerEndPoint:
         """Log a problem, once for as long as it lasts."""
         if problem != self._complaint:
             self._complaint = problem
-            logger.error(
+            logger().error(
                 "Kerberos: certificate %s cannot be used (%s). The one before it still is.", self._path, problem
             )
 
@@ -79,7 +77,7 @@ class ServerEndPoint:
         except UndefinedBindingError as error:
             if self._required:
                 raise
-            logger.warning("Kerberos: %s: %s. Channel bindings are not checked.", self._path, error)
+            logger().warning("Kerberos: %s: %s. Channel bindings are not checked.", self._path, error)
             return version, None
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import threading
 from collections.abc import Iterable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ._errors import ConfigurationError
-from ._proxies import Network
+
+if TYPE_CHECKING:
+    from ._proxies import Network
 
 ANY_HOST = "*"
 
 # Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), the asterisk and the colon.
-_HOSTNAME = re.compile(r"[!-)+-.0-9;-?A-\[\]-~]+")
+_HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
 _SERVICE = _HOSTNAME
 # RFC 9110, section 11.6.1: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
-_CHALLENGE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: +[!-~][ -~]*)?")
-_NEGOTIATE = re.compile(r"(?:^|,)\s*negotiate\b", re.IGNORECASE)
+_CHALLENGE = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: +[!-~][ -~]*)?"
+_NEGOTIATE = r"(?i)(?:^|,)\s*negotiate\b"
 
 
 def check_count(option: str, value: object, least: int = 1) -> None:
@@ -48,7 +49,7 @@ def check_type(option: str, value: object, wanted: type) -> None:
 
 def check_service(option: str, value: object) -> None:
     """Refuse what cannot be the first component of a service principal."""
-    if not isinstance(value, str) or not _SERVICE.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_SERVICE, value):
         raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not {value!r}")
 
 
@@ -61,7 +62,7 @@ def check_hostnames(option: str, value: object) -> tuple[str, ...]:
         raise ConfigurationError(option, f"must be a host name, several, '*' or None, not {value!r}")
     hostnames: list[str] = []
     for name in names:
-        if not isinstance(name, str) or not (name == ANY_HOST or _HOSTNAME.fullmatch(name)):
+        if not isinstance(name, str) or not (name == ANY_HOST or re.fullmatch(_HOSTNAME, name)):
             raise ConfigurationError(option, f"must be host names as in a URL, without port, '/' or '@', not {name!r}")
         hostnames.append(name)
     if ANY_HOST in hostnames and len(hostnames) > 1:
@@ -81,6 +82,10 @@ def check_keytab(option: str, value: object) -> str | None:
 
 def check_proxies(option: str, value: object) -> tuple[Network, ...]:
     """Refuse what is no IP address and no network, and return the networks."""
+    if value == () or value == []:
+        return ()
+    import ipaddress  # for few; and it takes long
+
     networks: list[Network] = []
     for proxy in _elements(value):
         try:
@@ -93,7 +98,7 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
             ) from None
         if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
             raise ConfigurationError(option, f"write {proxy!r} as an address of IPv4")
-    if not networks and value != () and value != []:
+    if not networks:
         raise ConfigurationError(option, f"must be a sequence of addresses or networks, not {value!r}")
     return tuple(networks)
 
@@ -110,11 +115,11 @@ def check_challenges(option: str, value: object) -> tuple[str, ...]:
     """Refuse what cannot stand in ``WWW-Authenticate`` beside Negotiate, and return the values."""
     challenges: list[str] = []
     for challenge in _elements(value) if value != () else ():
-        if not isinstance(challenge, str) or not _CHALLENGE.fullmatch(challenge):
+        if not isinstance(challenge, str) or not re.fullmatch(_CHALLENGE, challenge):
             raise ConfigurationError(
                 option, f"must be header values such as 'Basic realm=\"intranet\"', not {challenge!r}"
             )
-        if _NEGOTIATE.search(challenge):
+        if re.search(_NEGOTIATE, challenge):
             raise ConfigurationError(option, "Negotiate is offered already: name the other schemes alone")
         challenges.append(challenge)
     if not challenges and value != () and value != []:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 SCHEME = "Negotiate"
 
+# Texts, which are compiled when a header has another scheme than Negotiate: few have, and to import is to wait.
 _TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9110, section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
-_CREDENTIALS = re.compile(rf"({_TCHARS})(?: +(.*))?", re.ASCII | re.DOTALL)
+_CREDENTIALS = rf"(?as)({_TCHARS})(?: +(.*))?"
 # RFC 9110, section 11.2: auth-param = token BWS "=" BWS ( token / quoted-string ); quoted strings come emptied here.
-_AUTH_PARAM = re.compile(rf'{_TCHARS}[ \t]*=[ \t]*(?:{_TCHARS}|"")', re.ASCII)
+_AUTH_PARAM = rf'(?a){_TCHARS}[ \t]*=[ \t]*(?:{_TCHARS}|"")'
 # The closing mark may be missing: a pattern that could fail at the end would be tried again from every mark before it.
-_QUOTED_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_QUOTED_STRING = r'(?s)"(?:[^"\\]|\\.)*"?'
 
 
 class MalformedHeaderError(ValueError):
@@ -66,7 +67,7 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
 
 
 def _check_other_scheme(value: str) -> None:
-    parsed = _CREDENTIALS.fullmatch(value)
+    parsed = re.fullmatch(_CREDENTIALS, value)
     if parsed is None:
         raise MalformedHeaderError("Authorization does not begin with a scheme")
     rest = parsed[2]
@@ -80,11 +81,11 @@ def _refuse_joined_fields(rest: str) -> None:
     A WSGI server joins two fields by a comma. After a comma, the credentials of one field go on with an auth-param and
     with nothing else.
     """
-    _, *elements = _QUOTED_STRING.sub('""', rest).split(",")
+    _, *elements = re.sub(_QUOTED_STRING, '""', rest).split(",")
     for element in elements:
         text = element.strip(" \t")
         # RFC 9110, section 5.6.1.2: a recipient must accept empty list elements.
-        if text and _AUTH_PARAM.fullmatch(text) is None:
+        if text and re.fullmatch(_AUTH_PARAM, text) is None:
             raise MalformedHeaderError("more than one Authorization field")
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._acceptor import Acceptor, AcquireError, Continued, Refused, Step
-from ._certificate import ServerEndPoint
 from ._checks import (
     check_challenges,
     check_count,
@@ -25,9 +23,9 @@ from ._checks import (
 from ._errors import ConfigurationError, WorkersError
 from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+from ._log import DEBUG, ERROR, WARNING, logger
 from ._options import ChannelBindings, Hostname
 from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
-from ._proxies import Network, is_trusted, names, says_https
 from ._request import AuthRequest
 from ._tokens import ForbiddenMechanismError, MalformedTokenError, classify
 from ._workers import WorkerLimits, Workers, without_blocking_a_loop
@@ -35,7 +33,7 @@ from ._workers import WorkerLimits, Workers, without_blocking_a_loop
 if TYPE_CHECKING:
     from gssapi.raw import SecurityContext
 
-logger = logging.getLogger("async_kerberos")
+    from ._proxies import Network
 
 _STATUS = {
     Reason.NO_CREDENTIALS: 401,
@@ -51,11 +49,11 @@ _STATUS = {
 """The status for each reason; for any other, the token was refused, and the operator chooses (``failure_status``)."""
 
 _LEVEL = {
-    Reason.CONTINUE: logging.DEBUG,
-    Reason.OVERLOADED: logging.ERROR,
-    Reason.TIMED_OUT: logging.ERROR,
-    Reason.MISCONFIGURED: logging.ERROR,
-    Reason.SERVER_FAULT: logging.ERROR,
+    Reason.CONTINUE: DEBUG,
+    Reason.OVERLOADED: ERROR,
+    Reason.TIMED_OUT: ERROR,
+    Reason.MISCONFIGURED: ERROR,
+    Reason.SERVER_FAULT: ERROR,
 }
 
 # A message of GSSAPI's that names a file and two principals takes less.
@@ -64,13 +62,15 @@ _LONGEST_DETAIL = 600
 _RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again after a fraction of a second
 
 
-@dataclass(frozen=True)
-class _Exchange:
+class _Exchange(NamedTuple):
     """A token that is worth a step, and the half-open context it continues."""
 
     request: AuthRequest
-    token: bytes = field(repr=False)
-    half_open: HalfOpen[SecurityContext] | None
+    token: bytes
+    half_open: HalfOpen | None
+
+    def __repr__(self) -> str:
+        return f"<exchange of {_client(self.request)}>"  # a token is nobody else's to see
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -171,6 +171,8 @@ class Kerberos:
         if self.certificate is None:
             problem = f"{self.channel_bindings!r} needs certificate, the file of the certificate that clients see"
             raise ConfigurationError("channel_bindings", problem)
+        from ._certificate import ServerEndPoint  # for those who have it; and it takes long
+
         path = check_path("certificate", self.certificate)
         return ServerEndPoint(path, required=self.channel_bindings == "require").current
 
@@ -229,9 +231,9 @@ class Kerberos:
             problem = _one_line(str(error))
             if self.keytab is None and "KRB5_KTNAME" not in os.environ:
                 problem = f"set KRB5_KTNAME to your keytab file ({problem})"
-            logger.warning("Kerberos: %s. %s", problem, Reason.MISCONFIGURED.remedy)
+            logger().warning("Kerberos: %s. %s", problem, Reason.MISCONFIGURED.remedy)
         else:
-            logger.info("Kerberos: server is %s", principal)
+            logger().info("Kerberos: server is %s", principal)
 
     def _begin(self, request: AuthRequest) -> Outcome | _Exchange:
         """All that is decided before the step."""
@@ -290,8 +292,8 @@ class Kerberos:
         denied = self._check_identity(request, step.identity)
         if denied is not None:
             return denied
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
+        if logger().isEnabledFor(DEBUG):
+            logger().debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
         headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
         return Accepted(step.identity, headers, self, request.authorization)
 
@@ -314,6 +316,8 @@ class Kerberos:
         """Why no proxy's word is taken that a request came over TLS; empty where it is."""
         if not request.forwarded_proto:
             return "the scheme is http"
+        from ._proxies import is_trusted, names, says_https  # likewise
+
         if request.peer is None or not is_trusted(request.peer[0], self._proxies):
             return "X-Forwarded-Proto is not from one of trusted_proxies"
         # The server may put into the peer what a client says, and so make anybody one of the proxies.
@@ -347,14 +351,14 @@ class Kerberos:
         token: bytes | None = None,
     ) -> Denied:
         denied = self._answer(reason, status, token)
-        level = _LEVEL.get(reason, logging.WARNING)
-        if logger.isEnabledFor(level):
+        level = _LEVEL.get(reason, WARNING)
+        if logger().isEnabledFor(level):
             _log_denial(level, denied, request, detail)
         return denied
 
     def _challenge(self, request: AuthRequest) -> Denied:
-        if logger.isEnabledFor(logging.DEBUG):
-            _log_denial(logging.DEBUG, self._challenged, request)
+        if logger().isEnabledFor(DEBUG):
+            _log_denial(DEBUG, self._challenged, request)
         return self._challenged
 
     def _answer(self, reason: Reason, status: int | None = None, token: bytes | None = None) -> Denied:
@@ -378,7 +382,7 @@ class Kerberos:
 
 
 def _log_denial(level: int, denied: Denied, request: AuthRequest, detail: str = "") -> None:
-    logger.log(
+    logger().log(
         level,
         "Kerberos: %d for %s: %s%s. %s",
         denied.status,

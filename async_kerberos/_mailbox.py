@@ -7,15 +7,20 @@ every few milliseconds: nothing waits long, should the thread's next job be one 
 
 from __future__ import annotations
 
-import asyncio
-import sys
+import functools
 import threading
 import weakref
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import RunVar, current_token
+
+from ._loops import native_token, running_asyncio_loop
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from anyio.lowlevel import RunVar
 
 # A busy worker finishes some twenty jobs meanwhile. They have waited longer in the queue that made it busy.
 _TICK_SECONDS = 0.005
@@ -38,7 +43,7 @@ class Mailbox:
 
     def __init__(self, loop: Any) -> None:
         # Weak, since what the loop holds for as long as it lives must not hold the loop.
-        self._loop = weakref.ref(loop)
+        self._loop: Any = weakref.ref(loop)
         self._finished: deque[Awaited] = deque()
         self._woken = False
 
@@ -108,7 +113,7 @@ class AsyncioMailbox(Mailbox):
 
     async def wait(self, awaited: Awaited, seconds: float) -> bool:
         """As of any mailbox."""
-        loop = asyncio.get_running_loop()
+        loop: asyncio.AbstractEventLoop = self._loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         awaited.waiter = waiter
         self._deadlines[waiter] = loop.time() + seconds
@@ -154,12 +159,8 @@ class Mailboxes:
 
     def current(self) -> Mailbox:
         """The mailbox of the running loop, made at first use."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return _anyio_mailbox()
-        # While trio is the guest of a loop of asyncio, that one runs, but none of its tasks.
-        if "trio" in sys.modules and asyncio.current_task() is None:
+        loop = running_asyncio_loop()
+        if loop is None:
             return _anyio_mailbox()
         mailbox: AsyncioMailbox | None = getattr(self._here, "mailbox", None)
         if mailbox is None or not mailbox.belongs_to(loop):
@@ -167,15 +168,18 @@ class Mailboxes:
         return mailbox
 
 
-_mailbox: RunVar[Mailbox] = RunVar("async_kerberos_mailbox")
-
-
 def _anyio_mailbox() -> Mailbox:
+    variable = _variable()
     try:
-        return _mailbox.get()
+        return variable.get()
     except LookupError:
-        # Since anyio 4.11 the token wraps the native one; before, it was the native one.
-        token: Any = current_token()
-        mailbox = Mailbox(getattr(token, "native_token", token))
-        _mailbox.set(mailbox)
+        mailbox = Mailbox(native_token())
+        variable.set(mailbox)
         return mailbox
+
+
+@functools.cache
+def _variable() -> RunVar[Mailbox]:
+    from anyio.lowlevel import RunVar  # for those who have no asyncio; and it takes long
+
+    return RunVar("async_kerberos_mailbox")

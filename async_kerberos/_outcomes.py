@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import NoReturn
 
 Headers = tuple[tuple[str, str], ...]
@@ -176,9 +176,14 @@ class Denied:
     @property
     def body(self) -> str:
         """The body for the client: the status in words and nothing else."""
-        return _PHRASES[self.status]
+        return _phrase(self.status)
 
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+@functools.cache
+def _phrase(status: int) -> str:
+    from http import HTTPStatus  # takes longer than all of this module
+
+    return HTTPStatus(status).phrase
+
 
 Outcome = Accepted | Denied

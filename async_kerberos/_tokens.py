@@ -7,7 +7,7 @@ takes seconds for a list that is very long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._der import DERError, content_of
 
@@ -36,8 +36,7 @@ class ForbiddenMechanismError(ValueError):
     """The token is of another mechanism than SPNEGO and Kerberos."""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What kind of token it is.
 
     Attributes:

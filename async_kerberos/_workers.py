@@ -6,7 +6,6 @@ without being woken again; how results go back is in ``_mailbox``.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -15,11 +14,10 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar, cast
 
-from anyio.lowlevel import current_token
-
 from ._checks import check_count, check_seconds
 from ._errors import Overloaded, TimedOut
 from ._fork import renew_after_fork
+from ._loops import loop_is_running
 from ._mailbox import Awaited, Mailbox, Mailboxes
 
 T = TypeVar("T")
@@ -270,18 +268,7 @@ def without_blocking_a_loop(call: Callable[[], None]) -> None:
     For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
     about to fork.
     """
-    if _loop_is_running():
+    if loop_is_running():
         threading.Thread(target=call, name="async-kerberos-setup", daemon=True).start()
     else:
         call()
-
-
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()  # also where no task runs but a callback, of which anyio knows nothing
-    except RuntimeError:
-        try:
-            current_token()
-        except RuntimeError:
-            return False
-    return True
