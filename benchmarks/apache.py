@@ -22,12 +22,13 @@ ErrorLog {folder}/error.log
 LogLevel warn
 {modules}
 ServerLimit 1
+ThreadLimit 128
 StartServers 1
-ThreadsPerChild 64
-MaxRequestWorkers 64
+ThreadsPerChild 128
+MaxRequestWorkers 128
 AsyncRequestWorkerFactor 4
-MinSpareThreads 64
-MaxSpareThreads 64
+MinSpareThreads 128
+MaxSpareThreads 128
 KeepAlive On
 MaxKeepAliveRequests 0
 KeepAliveTimeout 600

@@ -68,15 +68,14 @@ def one_after_another(accept: Callable[[bytes], None]) -> Callable[[Sequence[byt
     return run
 
 
-def on_threads(accept: Callable[[bytes], None], count: int) -> Callable[[Sequence[bytes]], None]:
-    """Accept all tokens on so many threads."""
+def on_threads(accepts: Sequence[Callable[[bytes], None]]) -> Callable[[Sequence[bytes]], None]:
+    """Accept all tokens on as many threads."""
 
     def run(tokens: Sequence[bytes]) -> None:
-        def run_share(number: int) -> None:
-            for token in tokens[number::count]:
-                accept(token)
-
-        threads = [threading.Thread(target=run_share, args=[number]) for number in range(count)]
+        threads = [
+            threading.Thread(target=one_after_another(accept), args=[tokens[number :: len(accepts)]])
+            for number, accept in enumerate(accepts)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -134,8 +133,10 @@ LOOPS: dict[str, Callable[[], Callable[[Sequence[bytes]], None]]] = {
     "one host": lambda: one_after_another(acceptor(HOSTNAME)),
     "any host": lambda: one_after_another(acceptor("*")),
     "several hosts": lambda: one_after_another(acceptor(HOSTNAME, "other.example.test")),
-    "one thread": lambda: on_threads(acceptor(HOSTNAME), 1),
-    "two threads": lambda: on_threads(acceptor(HOSTNAME), 2),
+    "one thread": lambda: on_threads([acceptor(HOSTNAME)]),
+    "two threads": lambda: on_threads([acceptor(HOSTNAME)] * 2),
+    "bare accept, one thread": lambda: on_threads([bare()]),
+    "bare accept, two threads": lambda: on_threads([bare(), bare()]),
     "blocking": blocking_door,
     "async": lambda: async_door(inline=False),
     "async, inline": lambda: async_door(inline=True),

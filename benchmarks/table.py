@@ -106,6 +106,13 @@ def rows(results: Results) -> list[Row]:
             1.7,
             at_least=True,
         ),
+        Row(
+            "the same, of GSSAPI alone",
+            compare(_rate, accepts["bare accept, two threads"], accepts["bare accept, one thread"]),
+            None,
+            None,
+            at_least=True,
+        ),
         Row("CPU of a request, workers to inline", compare(_cpu, sites[OURS], sites[INLINE]), 1.15, 1.0),
         Row("CPU of a request, to ASGI-GSSAPI", compare(_cpu, sites[OURS], sites[ASGI_GSSAPI]), 0.75, 0.60),
         Row("CPU of a request, to fastapi-spnego", compare(_cpu, sites[OURS], sites[SPNEGO]), 0.40, 0.30),

@@ -1,0 +1,80 @@
+"""Micro-benchmarks of the core, by pyperf: ``python -m benchmarks.micro``, with pyperf's own options.
+
+What Python does around an accept, piece by piece; GSSAPI has no part in any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from typing import Any
+
+import pyperf
+
+from async_kerberos import AuthRequest, Kerberos
+from async_kerberos._asgi import authenticate_scope
+from async_kerberos._header import challenge, parse_authorization
+from async_kerberos._tokens import classify
+from async_kerberos._workers import WorkerLimits, Workers
+
+_LIMIT = 65536
+_CONCURRENT = 16
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    length = len(content).to_bytes(2, "big")
+    return bytes([tag]) + (b"\x82" + length if len(content) > 0xFF else length[1:]) + content
+
+
+def _first_token(size: int = 700) -> bytes:
+    """A NegTokenInit (RFC 4178, section 4.2.1) as a client with Kerberos sends it, around bytes that say nothing."""
+    mechanisms = b"\xa0\x0d\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
+    init = _der(0xA0, _der(0x30, mechanisms + _der(0xA2, _der(0x04, bytes(size)))))
+    return _der(0x60, b"\x06\x06\x2b\x06\x01\x05\x05\x02" + init)
+
+
+def _run_workers(loops: int) -> float:
+    """Calls that do nothing, made on workers from an event loop that waits for several at a time."""
+    workers = Workers(WorkerLimits())
+
+    async def call() -> None:
+        for _ in range(loops):
+            await workers.run(bool)
+
+    async def call_all() -> float:
+        begun = time.perf_counter()
+        await asyncio.gather(*(call() for _ in range(_CONCURRENT)))
+        return time.perf_counter() - begun
+
+    try:
+        return asyncio.run(call_all())
+    finally:
+        workers.close()
+
+
+def main() -> None:
+    """Run them all."""
+    runner = pyperf.Runner()
+    token = _first_token()
+    authorization = (f"Negotiate {base64.b64encode(token).decode()}",)
+    kerberos = Kerberos(hostname="www.example.test")
+    request = AuthRequest(peer=("192.0.2.1", 50000))
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("192.0.2.1", 50000),
+        "headers": [(b"host", b"www.example.test"), (b"user-agent", b"x" * 100), (b"accept", b"*/*")],
+    }
+    runner.bench_func("parse_authorization", parse_authorization, authorization, _LIMIT)
+    runner.bench_func("classify", classify, token)
+    runner.bench_func("challenge", challenge, bytes(180))
+    runner.bench_func("AuthRequest", AuthRequest, authorization, ("192.0.2.1", 50000))
+    runner.bench_func("authenticate_blocking, no token", kerberos.authenticate_blocking, request)
+    runner.bench_async_func("authenticate_scope, no token", authenticate_scope, scope, kerberos)
+    runner.bench_time_func("Workers.run, 16 at a time", _run_workers, inner_loops=_CONCURRENT)
+
+
+if __name__ == "__main__":
+    main()
