@@ -75,7 +75,7 @@ class AcquireError(Exception):
         self.reason = reason_without_credential(message)
 
 
-# python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the casts below.
+# python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the Any below.
 
 
 class _Credential(NamedTuple):
@@ -136,22 +136,22 @@ class Acceptor:
 
     def _step(self, credential: _Credential, token: bytes, context: gss.SecurityContext | None) -> Step:
         try:
-            accepted = gss.accept_sec_context(token, credential.creds, context, self._channel_bindings())
+            bindings = None if self._bindings is None else _channel_bindings(self._bindings())
+            accepted: Any = gss.accept_sec_context(token, credential.creds, context, bindings)
             if accepted.more_steps:
                 if not accepted.token:
                     # For a Kerberos token of a kind that it does not know, MIT goes on without having anything to say.
                     return Refused(Reason.MALFORMED, "the token is no AP-REQ")
-                return Continued(cast("Any", accepted).context, accepted.token)
+                return Continued(accepted.context, accepted.token)
             # The credential allows Kerberos alone; a plug-in that did not heed that would be noticed here.
             if (
                 accepted.mech != _KRB5
             ):  # pragma: no cover - tried with a plug-in, in a process that nothing is measured in
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
-            principal = _text(cast("Any", accepted).initiator_name)
+            principal = _text(accepted.initiator_name)
             service_principal = credential.principal
             if service_principal is None:
-                established: gss.SecurityContext = cast("Any", accepted).context
-                service_principal = _text(_target_name(established))
+                service_principal = _text(_target_name(accepted.context))
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
@@ -160,10 +160,6 @@ class Acceptor:
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
         bound = bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
-
-    def _channel_bindings(self) -> gss.ChannelBindings | None:
-        data = None if self._bindings is None else self._bindings()
-        return None if data is None else gss.ChannelBindings(application_data=data)
 
     def _refused(self, error: gss.GSSError) -> Refused:
         message = _message(error)
@@ -230,6 +226,10 @@ def _acquire(name: gss.Name | None, store: _Store | None) -> gss.Creds:
         acquired = gss.acquire_cred_from(store, name, mechs=mechs, usage="accept")
     creds: gss.Creds = cast("Any", acquired).creds
     return creds
+
+
+def _channel_bindings(data: bytes | None) -> gss.ChannelBindings | None:
+    return None if data is None else gss.ChannelBindings(application_data=data)
 
 
 def _text(name: gss.Name) -> str:

@@ -63,14 +63,14 @@ _RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again af
 
 
 class _Exchange(NamedTuple):
-    """A token that is worth a step, and the half-open context it continues."""
+    """A request whose token is worth a step: the one blocking call, and the half-open context that it continues."""
 
     request: AuthRequest
-    token: bytes
+    step: Callable[[], Step]
     half_open: HalfOpen | None
 
     def __repr__(self) -> str:
-        return f"<exchange of {_client(self.request)}>"  # a token is nobody else's to see
+        return f"<exchange of {_client(self.request)}>"  # the token, in the call, is nobody else's to see
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,7 +190,7 @@ class Kerberos:
         if not isinstance(begun, _Exchange):
             return begun
         try:
-            step = await self._workers.run(functools.partial(self._step, begun))
+            step = await self._workers.run(begun.step)
         except WorkersError as error:
             return self._deny(request, error.reason, str(error))
         return self._finish(begun, step)
@@ -207,7 +207,7 @@ class Kerberos:
         begun = self._begin(request)
         if not isinstance(begun, _Exchange):
             return begun
-        return self._finish(begun, self._step(begun))
+        return self._finish(begun, begun.step())
 
     def close(self) -> None:
         """Let the worker threads end, once they have made the calls that wait. The next request starts new ones.
@@ -268,15 +268,10 @@ class Kerberos:
         half_open = None if peer is None else self._half_open.take(peer)
         if kind.begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
-            return _Exchange(request, token, None)
+            return _Exchange(request, functools.partial(self._acceptor.step, token), None)
         if half_open is None:
             return self._deny(request, Reason.HALF_OPEN_LOST, "no context waits on this connection")
-        return _Exchange(request, token, half_open)
-
-    def _step(self, exchange: _Exchange) -> Step:
-        """The one blocking call of a request."""
-        half_open = exchange.half_open
-        return self._acceptor.step(exchange.token, None if half_open is None else half_open.context)
+        return _Exchange(request, functools.partial(self._acceptor.step, token, half_open.context), half_open)
 
     def _finish(self, exchange: _Exchange, step: Step) -> Outcome:
         """All that is decided after the step."""

@@ -11,14 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._checks import check_count, check_seconds
 from ._errors import Overloaded, TimedOut
 from ._fork import renew_after_fork
 from ._loops import loop_is_running
 from ._mailbox import Awaited, Mailbox, Mailboxes
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 T = TypeVar("T")
 
@@ -96,6 +98,8 @@ class _Pool:
     """The threads of one process, from the first call to a close or a fork."""
 
     def __init__(self, size: int, replacements: int = 0) -> None:
+        from queue import SimpleQueue  # takes longer than this module
+
         self.size = size
         # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()

@@ -56,7 +56,9 @@ def _axes(height: float = 3.6) -> tuple[Figure, Any]:
 def _cpu(results: Results) -> Figure:
     figure, axes = _axes()
     names = [
-        name for name in (APACHE, SPNEGO_FASTAPI, SPNEGO, OURS_FASTAPI, ASGI_GSSAPI, INLINE, OURS) if name in results.sites
+        name
+        for name in (APACHE, SPNEGO_FASTAPI, SPNEGO, OURS_FASTAPI, ASGI_GSSAPI, INLINE, OURS)
+        if name in results.sites
     ]
     axes.barh(names, [cpu(results.sites[name]) for name in names], color=[_COLOURS[name] for name in names])
     unprotected, bare = cpu(results.sites[UNPROTECTED]), cpu(results.sites[BARE])

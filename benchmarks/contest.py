@@ -50,13 +50,14 @@ def in_turn(
     return taken
 
 
+@contextlib.contextmanager
 def requests_to(
     server: Server,
     *,
     expected: load.Answer = load.SIGNED_IN,
     with_token: bool = True,
     connections: int = CONNECTIONS,
-) -> Contender:
+) -> Generator[Contender, None, None]:
     """A server that is sent requests.
 
     Args:
@@ -66,13 +67,15 @@ def requests_to(
         connections: how many requests are under way at a time.
     """
 
-    def take(tokens: Sequence[bytes]) -> Round:
-        batch = requests(tokens) if with_token else [request()] * len(tokens)
-        before = server.cpu_seconds()
-        seconds = load.send(server.port, batch, expected, connections)
-        return Round((server.cpu_seconds() - before) / len(batch) * 1e6, len(batch) / seconds)
+    with contextlib.closing(load.Clients(server.port, connections)) as clients:
 
-    return take
+        def take(tokens: Sequence[bytes]) -> Round:
+            batch = requests(tokens) if with_token else [request()] * len(tokens)
+            before = server.cpu_seconds()
+            seconds = clients.send(batch, expected)
+            return Round((server.cpu_seconds() - before) / len(batch) * 1e6, len(batch) / seconds)
+
+        yield take
 
 
 @contextlib.contextmanager
@@ -119,16 +122,18 @@ def lateness(
     """
     late: dict[str, list[list[float]]] = {name: [] for name in sites}
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(serving(command, scene)).port for name, command in sites.items()}
 
-        def prober(name: str) -> Contender:
+        def prober(name: str, command: Command) -> Contender:
+            server = stack.enter_context(serving(command, scene))
+            send = stack.enter_context(requests_to(server))
+
             def take(part: Sequence[bytes]) -> Round:
-                load.fetch(ports[name], request(path=PROBE_PATH))
-                seconds = load.send(ports[name], requests(part), load.SIGNED_IN, CONNECTIONS)
-                late[name].append(json.loads(load.fetch(ports[name], request(path=PROBE_PATH))))
-                return Round(0, len(part) / seconds)
+                load.fetch(server.port, request(path=PROBE_PATH))
+                taken = send(part)
+                late[name].append(json.loads(load.fetch(server.port, request(path=PROBE_PATH))))
+                return taken
 
             return take
 
-        in_turn({name: prober(name) for name in sites}, tokens, rounds)
+        in_turn({name: prober(name, command) for name, command in sites.items()}, tokens, rounds)
     return {name: rounds_of[1:] for name, rounds_of in late.items()}  # the first was to warm up

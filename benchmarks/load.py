@@ -40,51 +40,63 @@ OPEN = Answer(b"http/1.1 200 ")
 CHALLENGED = Answer(b"http/1.1 401 ", b"\r\nwww-authenticate: negotiate\r\n")
 
 
-def send(port: int, requests: Sequence[bytes], expected: Answer, connections: int = 1) -> float:
-    """Send each request once, on a number of connections that stay open and always have one under way.
+class Clients:
+    """A number of connections to a server, which stay open until they are closed.
 
     Args:
         port: the server's, on this machine.
-        requests: complete requests without a body.
-        expected: what every answer has to be.
         connections: how many.
-
-    Returns:
-        How many seconds it took.
-
-    Raises:
-        WrongAnswerError: a response is not the one that is expected.
     """
-    pending = iter(requests)
-    opened = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(connections)]
-    sockets = {sock.fileno(): sock for sock in opened}
-    received = dict.fromkeys(sockets, b"")
-    try:
-        with select.epoll() as poller:
-            for sock in opened:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                poller.register(sock, select.EPOLLIN)
-            begun = time.perf_counter()
-            busy = 0
-            for sock, request in zip(opened, pending):  # noqa: B905 - there may be fewer requests
-                sock.sendall(request)
-                busy += 1
-            while busy:
-                for descriptor, _ in poller.poll():
-                    sock = sockets[descriptor]
-                    answer = received[descriptor] = received[descriptor] + _read(sock)
-                    if _body(answer, expected) is None:
-                        continue
-                    received[descriptor] = b""
-                    following = next(pending, None)
-                    if following is None:
-                        busy -= 1
-                    else:
-                        sock.sendall(following)
-            return time.perf_counter() - begun
-    finally:
-        for sock in opened:
+
+    def __init__(self, port: int, connections: int) -> None:
+        self._sockets = {
+            sock.fileno(): sock
+            for sock in (socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(connections))
+        }
+        self._poller = select.epoll()
+        for sock in self._sockets.values():
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._poller.register(sock, select.EPOLLIN)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._poller.close()
+        for sock in self._sockets.values():
             sock.close()
+
+    def send(self, requests: Sequence[bytes], expected: Answer) -> float:
+        """Send each request once, so that there is always one under way on every connection.
+
+        Args:
+            requests: complete requests without a body.
+            expected: what every answer has to be.
+
+        Returns:
+            How many seconds it took.
+
+        Raises:
+            WrongAnswerError: a response is not the one that is expected.
+        """
+        pending = iter(requests)
+        received = dict.fromkeys(self._sockets, b"")
+        begun = time.perf_counter()
+        busy = 0
+        for sock, request in zip(self._sockets.values(), pending):  # noqa: B905 - there may be fewer requests
+            sock.sendall(request)
+            busy += 1
+        while busy:
+            for descriptor, _ in self._poller.poll():
+                sock = self._sockets[descriptor]
+                answer = received[descriptor] = received[descriptor] + _read(sock)
+                if _body(answer, expected) is None:
+                    continue
+                received[descriptor] = b""
+                following = next(pending, None)
+                if following is None:
+                    busy -= 1
+                else:
+                    sock.sendall(following)
+        return time.perf_counter() - begun
 
 
 def fetch(port: int, request: bytes) -> bytes:

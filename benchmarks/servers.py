@@ -17,6 +17,8 @@ from .scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
 _PATIENCE_SECONDS = 30
+# How long a server keeps a connection while the others have their turn.
+_IDLE_SECONDS = "600"
 
 
 class ServerError(Exception):
@@ -66,6 +68,7 @@ def uvicorn(app: str) -> Command:
     def command(scene: Scene, port: int) -> Launch:
         place = f"benchmarks.apps.asgi:{app}"
         options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+        options += ["--timeout-keep-alive", _IDLE_SECONDS]
         arguments = [sys.executable, "-m", "uvicorn", "--factory", place, "--port", str(port), *options]
         return Launch(arguments, scene.server_env())
 
@@ -78,6 +81,7 @@ def gunicorn(app: str, threads: int = 8) -> Command:
     def command(scene: Scene, port: int) -> Launch:
         place = f"benchmarks.apps.wsgi:{app}()"
         options = ["--worker-class", "gthread", "--threads", str(threads), "--log-level", "warning"]
+        options += ["--keep-alive", _IDLE_SECONDS]
         arguments = [sys.executable, "-m", "gunicorn", place, "--bind", f"127.0.0.1:{port}", *options]
         return Launch(arguments, scene.server_env())
 

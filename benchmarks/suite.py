@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import load
 from .apache import Apache, find_apache
-from .contest import WARM_UP, in_turn, lateness, loops, requests_to
+from .contest import CONNECTIONS, WARM_UP, Contender, in_turn, lateness, loops, requests_to
 from .figures import Round
 from .keytabs import make_keytab
 from .large_tickets import BYTES_PER_GROUP, get_ticket
@@ -28,6 +28,7 @@ ASGI_GSSAPI = "ASGI-GSSAPI"
 BARE = "bare accept"
 INLINE = "async-kerberos, on the loop"
 OURS = "async-kerberos"
+FLASK_GSSAPI = "Flask-GSSAPI"
 SPNEGO = "fastapi-spnego"
 UNPROTECTED = "unprotected"
 OURS_FASTAPI = "async-kerberos, FastAPI"
@@ -39,7 +40,7 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        rounds: of each comparison. Many short ones: the machine's speed drifts from one second to the next.
+        rounds: of each comparison. Many short ones: a machine's speed may change from one second to the next.
         size: tokens in each round.
         connections: the numbers of connections to draw the throughput over.
         keys: the sizes of keytabs.
@@ -48,8 +49,8 @@ class Plan:
         imports: how often the import is timed.
     """
 
-    rounds: int = 21
-    size: int = 500
+    rounds: int = 61
+    size: int = 200
     connections: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
     keys: tuple[int, ...] = (2, 10, 100, 1000)
     groups: tuple[int, ...] = (0, 50, 150, 300)
@@ -58,7 +59,7 @@ class Plan:
 
 
 QUICK = Plan(
-    rounds=5, size=150, connections=(1, 16, 64), keys=(2, 100, 1000), groups=(0, 300), growth=2_000, imports=5
+    rounds=11, size=100, connections=(1, 16, 64), keys=(2, 100, 1000), groups=(0, 300), growth=2_000, imports=5
 )
 
 
@@ -105,38 +106,29 @@ def run(scene: Scene, plan: Plan) -> Results:
     else:
         sites[APACHE] = Apache(apache)
     with contextlib.ExitStack() as stack:
-        contenders = {name: requests_to(stack.enter_context(serving(site, scene))) for name, site in sites.items()}
-        unprotected = stack.enter_context(serving(uvicorn("unprotected"), scene))
-        contenders[UNPROTECTED] = requests_to(unprotected, expected=load.OPEN)
+        contenders = _contenders(scene, stack, {UNPROTECTED: (uvicorn("unprotected"), load.OPEN)})
+        contenders |= _contenders(scene, stack, {name: (site, load.SIGNED_IN) for name, site in sites.items()})
         contenders |= stack.enter_context(loops(scene, [BARE]))
         results.sites = in_turn(contenders, tokens, plan.rounds)
 
     _say("requests without a token")
+    without = {
+        UNPROTECTED: (uvicorn("unprotected"), load.OPEN),
+        "middleware": (uvicorn("middleware"), load.CHALLENGED),
+        "decorator": (uvicorn("decorator"), load.CHALLENGED),
+    }
     with contextlib.ExitStack() as stack:
-        contenders = {
-            name: requests_to(
-                stack.enter_context(serving(uvicorn(app), scene)), expected=answer, with_token=False
-            )
-            for name, app, answer in (
-                (UNPROTECTED, "unprotected", load.OPEN),
-                ("middleware", "middleware", load.CHALLENGED),
-                ("decorator", "decorator", load.CHALLENGED),
-            )
-        }
-        nothing = [b""] * (WARM_UP + 2 * plan.rounds * 2 * plan.size)
-        results.challenges = in_turn(contenders, nothing, 2 * plan.rounds)
+        contenders = _contenders(scene, stack, without, with_token=False)
+        results.challenges = in_turn(contenders, [b""] * (WARM_UP + 2 * plan.rounds * plan.size), plan.rounds)
 
     _say("Flask on gunicorn")
+    flask = {
+        UNPROTECTED: (gunicorn("unprotected"), load.OPEN),
+        OURS: (gunicorn("decorator"), load.SIGNED_IN),
+        FLASK_GSSAPI: (gunicorn("flask_gssapi"), load.SIGNED_IN),
+    }
     with contextlib.ExitStack() as stack:
-        contenders = {
-            name: requests_to(stack.enter_context(serving(gunicorn(app), scene)), expected=answer)
-            for name, app, answer in (
-                (UNPROTECTED, "unprotected", load.OPEN),
-                (OURS, "decorator", load.SIGNED_IN),
-                ("Flask-GSSAPI", "flask_gssapi", load.SIGNED_IN),
-            )
-        }
-        results.flask = in_turn(contenders, tokens, plan.rounds)
+        results.flask = in_turn(_contenders(scene, stack, flask), tokens, plan.rounds)
 
     _say("the event loop's lag")
     probed = {
@@ -145,21 +137,21 @@ def run(scene: Scene, plan: Plan) -> Results:
         ASGI_GSSAPI: uvicorn("probed_asgi_gssapi"),
         SPNEGO: uvicorn("probed_fastapi_spnego"),
     }
-    results.late = lateness(scene, probed, tokens, max(5, plan.rounds // 4))
+    results.late = lateness(scene, probed, tokens, max(5, plan.rounds // 6))
 
     _say("throughput against concurrency")
     drawn = {name: site for name, site in sites.items() if name in (OURS, INLINE, ASGI_GSSAPI, SPNEGO, APACHE)}
     results.throughput = _throughput(scene, plan, drawn, tokens)
 
     _say("keytabs and tokens of many sizes")
-    few = tokens[: WARM_UP + 5 * plan.size]
+    few = tokens[: WARM_UP + plan.rounds // 2 * plan.size]
     for keys in plan.keys:
         with loops(scene, [BARE, "one host", "any host"], keytab=make_keytab(scene, keys)) as contenders:
-            results.keytabs[keys] = in_turn(contenders, few, 5)
+            results.keytabs[keys] = in_turn(contenders, few, plan.rounds // 2)
     for groups in plan.groups:
         large = scene.tokens(len(few), get_ticket(scene, groups * BYTES_PER_GROUP))
         with loops(scene, [BARE, "one host"]) as contenders:
-            results.tokens[len(large[0])] = in_turn(contenders, large, 5)
+            results.tokens[len(large[0])] = in_turn(contenders, large, plan.rounds // 2)
 
     _say(f"memory, over {10 * plan.growth:,} sign-ins")
     results.memory = _memory(scene, uvicorn("middleware"), scene.tokens(plan.growth), 10)
@@ -172,16 +164,34 @@ def _say(what: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
-def _throughput(
-    scene: Scene, plan: Plan, sites: Mapping[str, Command], tokens: list[bytes]
-) -> dict[int, Takings]:
+def _contenders(
+    scene: Scene,
+    stack: contextlib.ExitStack,
+    sites: Mapping[str, tuple[Command, load.Answer]],
+    *,
+    with_token: bool = True,
+) -> dict[str, Contender]:
+    return {
+        name: stack.enter_context(
+            requests_to(stack.enter_context(serving(site, scene)), expected=answer, with_token=with_token)
+        )
+        for name, (site, answer) in sites.items()
+    }
+
+
+def _throughput(scene: Scene, plan: Plan, sites: Mapping[str, Command], tokens: list[bytes]) -> dict[int, Takings]:
     taken: dict[int, Takings] = {}
     share = len(tokens) // len(plan.connections)
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(serving(site, scene)) for name, site in sites.items()}
         for number, connections in enumerate(plan.connections):
-            contenders = {name: requests_to(server, connections=connections) for name, server in servers.items()}
-            taken[connections] = in_turn(contenders, tokens[number * share : (number + 1) * share], 3, warm_up=0)
+            part = tokens[number * share : (number + 1) * share]
+            with contextlib.ExitStack() as opened:
+                contenders = {
+                    name: opened.enter_context(requests_to(server, connections=connections))
+                    for name, server in servers.items()
+                }
+                taken[connections] = in_turn(contenders, part, 3, warm_up=0)
     return taken
 
 
@@ -189,10 +199,10 @@ def _memory(scene: Scene, site: Command, tokens: list[bytes], times: int) -> lis
     """The memory of a site, in bytes, each time that it has taken all tokens; its replay cache is made to forget them."""
     sizes: list[int] = []
     batch = requests(tokens)
-    with serving(site, scene) as server:
+    with serving(site, scene) as server, contextlib.closing(load.Clients(server.port, CONNECTIONS)) as clients:
         replay_cache = Path(server.process.environ()["KRB5RCACHEDIR"])
         for _ in range(times):
-            load.send(server.port, batch, load.SIGNED_IN, connections=16)
+            clients.send(batch, load.SIGNED_IN)
             time.sleep(0.2)
             sizes.append(server.resident_bytes())
             for path in replay_cache.iterdir():

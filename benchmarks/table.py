@@ -11,6 +11,7 @@ from .suite import (
     APACHE,
     ASGI_GSSAPI,
     BARE,
+    FLASK_GSSAPI,
     INLINE,
     OURS,
     OURS_FASTAPI,
@@ -124,7 +125,11 @@ def rows(results: Results) -> list[Row]:
         ),
         Row("CPU of a request, to Apache with mod_auth_gssapi", apache, 0.90, 0.75),
         Row(
-            "requests a second, to ASGI-GSSAPI", compare(_rate, sites[OURS], sites[ASGI_GSSAPI]), 1.8, 2.2, at_least=True
+            "requests a second, to ASGI-GSSAPI",
+            compare(_rate, sites[OURS], sites[ASGI_GSSAPI]),
+            1.8,
+            2.2,
+            at_least=True,
         ),
         Row("lag of the event loop, p99, to ASGI-GSSAPI", Ratio.of(lag), 0.15, 0.07),
         Row("CPU of a request, to unprotected app and bare accept", compare(_cpu, sites[OURS], floor), None, 1.5),
@@ -136,7 +141,7 @@ def rows(results: Results) -> list[Row]:
         ),
         Row(
             "CPU that signing in adds to a Flask view, to Flask-GSSAPI",
-            compare(_cpu, flask[OURS], flask["Flask-GSSAPI"], flask[UNPROTECTED]),
+            compare(_cpu, flask[OURS], flask[FLASK_GSSAPI], flask[UNPROTECTED]),
             0.80,
             0.65,
         ),
@@ -209,7 +214,10 @@ def figures(results: Results) -> list[list[str]]:
 def lag(results: Results) -> list[list[str]]:
     """The lag of the event loop, in milliseconds: medians of the rounds' percentiles."""
     return [
-        [name, *(f"{statistics.median(percentile(late, percent) for late in rounds) * 1000:.2f}" for percent in (50, 99))]
+        [
+            name,
+            *(f"{statistics.median(percentile(late, percent) for late in rounds) * 1000:.2f}" for percent in (50, 99)),
+        ]
         for name, rounds in results.late.items()
     ]
 
@@ -217,7 +225,9 @@ def lag(results: Results) -> list[list[str]]:
 def text(lines: Sequence[Sequence[str]]) -> str:
     """Lines of cells in columns, for a terminal."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
