@@ -1,6 +1,6 @@
 # `make` lists the targets. `make demo` and `make test` set up everything that they need, on Debian and Ubuntu.
 # Options: PYTHON=python3.12   ONCE=1, FRAMEWORK=flask|quart|starlette|fastapi (demo)   PYTEST_ARGS='-k word' (test)
-#          SECONDS=60 (fuzz)
+#          SECONDS=60 (fuzz)   QUICK=1 (bench)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export PYTHON # where it is empty, scripts/find-python looks for one
 SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
-CODE := async_kerberos tests examples scripts/check-imports scripts/check-wheel
+CODE := async_kerberos tests examples benchmarks scripts/check-imports scripts/check-wheel
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile | expand -t 24
@@ -36,6 +36,13 @@ fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 
 soak: install ## 20,000 sign-ins, a third of them hostile, and how others fare meanwhile; on a machine that is idle
 	LOAD=long $(BIN)/python -m pytest -q tests/load tests/clients/test_soak.py
 
+bench: .venv-bench/dev.stamp ## what a sign-in costs, beside the peers', into docs/performance.md; QUICK=1 ends in two minutes
+	scripts/system-packages apache
+	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-micro: .venv-bench/dev.stamp ## what Python's part of a sign-in costs, piece by piece, by pyperf
+	.venv-bench/bin/python -m benchmarks.micro $(if $(QUICK),--fast)
+
 check: install ## format, lint, types, imports, build and the wheel
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
@@ -53,7 +60,7 @@ build: install ## the sdist, and from it the wheel, in dist/
 	$(BIN)/python -m build
 
 clean: ## remove everything that is not in git, the environments too
-	rm -rf .venv .venv-oldest .venv-oldest-flask dist build htmlcov .coverage .coverage.*
+	rm -rf .venv .venv-oldest .venv-oldest-flask .venv-bench dist build htmlcov .coverage .coverage.*
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -79,5 +86,9 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	.venv-oldest-flask/bin/python -m pip install -q --no-deps quart-trio==0.11.0
 	@touch $@
 
+.venv-bench/dev.stamp: pyproject.toml scripts/make-venv | system-packages
+	scripts/make-venv .venv-bench -e '.[flask,starlette,fastapi,testing]' --group bench
+	@touch $@
+
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest fuzz soak check format build clean system-packages
+.PHONY: help demo install test test-oldest fuzz soak bench bench-micro check format build clean system-packages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from . import charts, report, suite
+from .results import QUICK, Plan
 from .scene import open_scene
 from .servers import ROOT
 from .table import HEAD, rows, text
@@ -17,7 +18,7 @@ def main() -> None:
     quick: bool = parser.parse_args().quick
     folder = ROOT / "build" / "bench" if quick else ROOT / "docs"
     with open_scene() as scene:
-        results = suite.run(scene, suite.QUICK if quick else suite.Plan())
+        results = suite.run(scene, QUICK if quick else Plan())
     print(text([HEAD, *(row.cells() for row in rows(results))]))
     page = folder / "performance.md"
     report.write(results, page, charts.draw(results, folder / "performance"))

@@ -57,6 +57,7 @@ class Apache:
         self._program = program
 
     def __call__(self, scene: Scene, port: int) -> Launch:
+        """Write its configuration and its page."""
         folder = scene.folder / f"apache-{port}"
         (folder / "site").mkdir(parents=True)
         (folder / "site" / "index.html").write_text(HELLO)
@@ -68,8 +69,8 @@ class Apache:
         if os.geteuid() != 0:
             return Launch(arguments, env)
         # The realm's own files are nobody else's to read.
-        env["KRB5_CONFIG"] = shutil.copy(env["KRB5_CONFIG"], folder / "krb5.conf")
+        env["KRB5_CONFIG"] = str(shutil.copy(Path(env["KRB5_CONFIG"]), folder / "krb5.conf"))
         env["KRB5_KTNAME"] = f"FILE:{shutil.copy(scene.realm.keytab, folder / 'keytab')}"
-        for path in (folder, *folder.rglob("*"), env["KRB5RCACHEDIR"]):
+        for path in (folder, *folder.rglob("*"), Path(env["KRB5RCACHEDIR"])):
             os.chown(path, _ORDINARY_USER, _ORDINARY_USER)
         return Launch(arguments, env, user=_ORDINARY_USER)

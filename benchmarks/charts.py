@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .figures import cpu, percentile, rate
-from .suite import APACHE, ASGI_GSSAPI, BARE, INLINE, OURS, OURS_FASTAPI, SPNEGO, SPNEGO_FASTAPI, UNPROTECTED, Results
+from .results import APACHE, ASGI_GSSAPI, BARE, INLINE, OURS, OURS_FASTAPI, SPNEGO, SPNEGO_FASTAPI, UNPROTECTED, Results
 
 _COLOURS = {
     OURS: "#1f5fa8",

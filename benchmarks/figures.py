@@ -56,7 +56,9 @@ def compare(value: Callable[[Round], float], ours: Rounds, theirs: Rounds, *less
         theirs: what stands below it.
         less: what is taken off both, round by round: the cost of what is no concern.
     """
-    spared = [sum(value(taken) for taken in takens) for takens in zip(*less)] if less else [0.0] * len(ours)
+    spared = (
+        [sum(value(taken) for taken in takens) for takens in zip(*less, strict=True)] if less else [0.0] * len(ours)
+    )
     return Ratio.of(
         [(value(our) - spare) / (value(their) - spare) for our, their, spare in zip(ours, theirs, spared, strict=True)]
     )

@@ -80,7 +80,7 @@ def _get_ticket(ccache: Path, service: str, content: bytes) -> None:
     wanted = _Creds()
     got = ctypes.POINTER(_Creds)()
     authdata = _AuthData(0, _AD_IF_RELEVANT, len(content), content)
-    wanted.authdata = (ctypes.POINTER(_AuthData) * 2)(ctypes.pointer(authdata), None)
+    wanted.authdata = (ctypes.POINTER(_AuthData) * 2)(ctypes.pointer(authdata))  # and a null
 
     def call(name: str, *arguments: Any) -> None:
         code = getattr(library, name)(*arguments)

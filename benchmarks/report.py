@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from .apache import find_apache
-from .suite import Plan, Results
+from .results import Plan, Results
 from .table import HEAD, figures, lag, markdown, rows
 
 _TEMPLATE = Path(__file__).parent / "performance.md.in"

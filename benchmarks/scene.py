@@ -62,7 +62,7 @@ class Scene:
         share = -(-count // processes)
         env = {**self.realm.env, "KRB5CCNAME": f"FILE:{ccache or self.user.ccache}"}
         context = get_context("spawn")  # a fork would keep what the library has cached of another environment
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=_use, initargs=[env]) as pool:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_use, initargs=(env,)) as pool:
             made = [token for tokens in pool.map(make_tokens, [share] * processes) for token in tokens]
         return made[:count]
 

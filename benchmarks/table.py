@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .figures import Ratio, Round, compare, cpu, percentile, rate
-from .suite import (
+from .results import (
     APACHE,
     ASGI_GSSAPI,
     BARE,
@@ -69,7 +69,7 @@ class Row:
         def figure(number: float) -> str:
             return f"{number:.1f}" if self.unit else f"{number:.2f}"
 
-        value = spread = "–"
+        value = spread = ""
         if self.value is not None:
             value = f"{figure(self.value.median)}{self.unit}"
             spread = f"{figure(self.value.least)} to {figure(self.value.most)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask
 
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
@@ -39,7 +41,7 @@ def flask_gssapi() -> Flask:
 
     app = Flask(__name__)
     app.config["GSSAPI_HOSTNAME"] = HOSTNAME
-    gssapi = GSSAPI(app)
+    gssapi: Any = GSSAPI(app)
 
     @app.get("/")
     @gssapi.require_auth()
