@@ -138,5 +138,5 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerError(f"{process.args}\n{log.read_text(errors='replace')}")
+            raise ServerError(f"{process.args!r}\n{log.read_text(errors='replace')}")
         time.sleep(0.05)

@@ -43,9 +43,8 @@ def flask_gssapi() -> Flask:
     app.config["GSSAPI_HOSTNAME"] = HOSTNAME
     gssapi: Any = GSSAPI(app)
 
-    @app.get("/")
-    @gssapi.require_auth()
     def view(username: str) -> str:
         return HELLO
 
+    app.add_url_rule("/", view_func=gssapi.require_auth()(view))
     return app
