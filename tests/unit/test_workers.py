@@ -395,6 +395,15 @@ async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
     assert not pool.waiting
 
 
+def test_last_worker_is_started_once() -> None:
+    """Where threads of several loops want to start the last worker at the same moment, one of them does."""
+    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009
+    getattr(pool, "_to_start").clear()  # noqa: B009
+    before = threading.active_count()
+    getattr(pool, "_start_worker")()  # noqa: B009
+    assert threading.active_count() == before
+
+
 async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no thread to give, calls are refused, and made again as soon as it has."""
     workers = make_workers(threads=2)
