@@ -12,9 +12,9 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -70,16 +70,13 @@ def one_after_another(accept: Callable[[bytes], None]) -> Callable[[Sequence[byt
 
 def on_threads(accepts: Sequence[Callable[[bytes], None]]) -> Callable[[Sequence[bytes]], None]:
     """Accept all tokens on as many threads."""
+    pool = ThreadPoolExecutor(len(accepts))
+    runs = [one_after_another(accept) for accept in accepts]
 
     def run(tokens: Sequence[bytes]) -> None:
-        threads = [
-            threading.Thread(target=one_after_another(accept), args=[tokens[number :: len(accepts)]])
-            for number, accept in enumerate(accepts)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        shares = [tokens[number :: len(runs)] for number in range(len(runs))]
+        for _ in pool.map(lambda run, share: run(share), runs, shares):
+            pass  # what a thread has raised is raised here
 
     return run
 

@@ -1,0 +1,136 @@
+"""How figures are compared, and judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.figures import Ratio, Round, compare, cpu, percentile, rate
+from benchmarks.results import (
+    APACHE,
+    ASGI_GSSAPI,
+    BARE,
+    FLASK_GSSAPI,
+    INLINE,
+    OURS,
+    OURS_FASTAPI,
+    SPNEGO,
+    SPNEGO_FASTAPI,
+    UNPROTECTED,
+    Plan,
+    Results,
+)
+from benchmarks.table import HEAD, Row, figures, lag, markdown, rows, text
+
+
+def rounds(*cpus: float) -> list[Round]:
+    """Rounds of so much CPU each, and a rate to match."""
+    return [Round(taken, 1_000_000 / taken) for taken in cpus]
+
+
+def test_compare() -> None:
+    """Rounds are compared one by one: what slows both of a round down changes nothing."""
+    ours, theirs = rounds(100, 400, 110), rounds(200, 800, 200)
+    assert compare(lambda taken: taken.cpu, ours, theirs) == Ratio(0.5, 0.5, 0.55)
+    assert compare(lambda taken: taken.rate, ours, theirs).median == 2
+    assert (cpu(ours), rate(ours)) == (110, 1_000_000 / 110)
+
+
+def test_compare_what_is_added() -> None:
+    """What both would cost anyway is taken off both."""
+    added = compare(lambda taken: taken.cpu, rounds(150, 300), rounds(200, 300), rounds(100, 200))
+    assert added == Ratio(0.75, 0.5, 1.0)
+
+
+def test_percentile() -> None:
+    """Of a hundred values, 99 do not exceed the 99th percentile's neighbours; of one, it is that one."""
+    assert percentile([float(number) for number in range(100)], 99) == 99
+    assert percentile([3.0, 1.0, 2.0], 50) == 2
+    assert percentile([1.0], 99) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "at_least", "verdict"),
+    [
+        (0.9, False, "aim met"),
+        (1.1, False, "met"),
+        (1.16, False, "missed"),
+        (1.16, True, "aim met"),
+        (1.01, True, "missed"),
+    ],
+)
+def test_verdict(value: float, at_least: bool, verdict: str) -> None:
+    """A row says whether its median reaches the bound, and the aim."""
+    must, aim = (1.1, 1.15) if at_least else (1.15, 1.0)
+    assert Row("a row", Ratio(value, value, value), must, aim, at_least=at_least).verdict == verdict
+
+
+def test_verdict_without_bounds() -> None:
+    """A row without a bound is shown; one that could not be measured says so, and is never met."""
+    assert Row("a row", Ratio(1, 1, 1), None, None).verdict == "shown"
+    assert Row("a row", None, 1, 1).verdict == "not measured"
+
+
+def results() -> Results:
+    """Results in which everything of ours costs half of everything else."""
+    ours, others = rounds(*[100.0] * 5), rounds(*[200.0] * 5)
+    loops = ("one host", "any host", "several hosts", "one thread", "blocking", "async", "async, inline")
+    accepts = dict.fromkeys(loops, ours) | {
+        "two threads": [Round(100, 17_000)] * 5,
+        "bare accept, one thread": others,
+        "bare accept, two threads": others,
+        BARE: others,
+    }
+    sites = (INLINE, ASGI_GSSAPI, SPNEGO, SPNEGO_FASTAPI, APACHE, UNPROTECTED, BARE)
+    return Results(
+        Plan(),
+        accepts=accepts,
+        sites=dict.fromkeys(sites, others) | {OURS: ours, OURS_FASTAPI: ours},
+        challenges={UNPROTECTED: ours, "middleware": ours, "decorator": ours},
+        flask={OURS: others, FLASK_GSSAPI: others, UNPROTECTED: ours},
+        late={OURS: [[0.001] * 100] * 5, ASGI_GSSAPI: [[0.010] * 100] * 5},
+        keytabs={2: {"one host": ours, BARE: ours}, 1000: {"one host": ours, BARE: others}},
+        tokens={700: {"one host": ours, BARE: ours}, 12_000: {"one host": others, BARE: ours}},
+        memory=[50 * 1024 * 1024, 51 * 1024 * 1024],
+        imports=[0.012, 0.013, 0.020],
+    )
+
+
+def test_rows() -> None:
+    """Every row is computed from what it says."""
+    found = {row.what: row for row in rows(results())}
+    values = {what: row.value.median for what, row in found.items() if row.value is not None}
+    assert values["CPU of an accept, one host, to GSSAPI alone"] == 0.5
+    assert values["accepts a second, two threads to one"] == pytest.approx(1.7)
+    assert values["CPU of a request, to unprotected app and bare accept"] == 0.25
+    assert values["requests a second, to ASGI-GSSAPI"] == 2
+    assert values["lag of the event loop, p99, to ASGI-GSSAPI"] == pytest.approx(0.1)
+    assert values["CPU that signing in adds to a Flask view, to Flask-GSSAPI"] == 1
+    assert values["growth of an accept's CPU from 2 keys to 1,000, to that of GSSAPI alone"] == 0.5
+    assert values["growth of an accept's CPU from tokens of 700 bytes to 12,000, to that of GSSAPI alone"] == 2
+    assert values["memory after 200,000 sign-ins, over that after 20,000"] == 1
+    assert values["time to import, over gssapi and anyio"] == pytest.approx(13)
+    missed = [what for what, row in found.items() if row.verdict == "missed"]
+    assert missed == [
+        "CPU of a request, to fastapi-spnego",  # a half is too much there
+        "CPU that signing in adds to a Flask view, to Flask-GSSAPI",
+        "growth of an accept's CPU from tokens of 700 bytes to 12,000, to that of GSSAPI alone",
+    ]
+
+
+def test_without_apache() -> None:
+    """Where Apache is not installed, its row says that it was not measured."""
+    without = results()
+    del without.sites[APACHE]
+    (row,) = (row for row in rows(without) if "Apache" in row.what)
+    assert row.verdict == "not measured"
+
+
+def test_as_text() -> None:
+    """The table comes in columns for a terminal, and as Markdown."""
+    lines = [HEAD, *(row.cells() for row in rows(results()))]
+    assert {line.index("verdict") for line in text(lines).splitlines()[:1]} == {
+        text(lines).splitlines()[0].index("verd")
+    }
+    assert markdown(lines).splitlines()[2].startswith("| CPU of an accept, one host, to GSSAPI alone | 0.50 |")
+    assert ["a site, 16 connections", OURS, "100", "10,000"] in figures(results())
+    assert [OURS, "1.00", "1.00"] in lag(results())
