@@ -110,11 +110,11 @@ class CarrierMiddleware:
         self.app = app
         self.kerberos = kerberos
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope."""
         if scope["type"] in ("http", "websocket"):
             send = carry(scope, send, self.kerberos)
-        return self.app(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from ._checks import check_count, check_seconds
 from ._fork import renew_after_fork
@@ -42,11 +42,14 @@ class HalfOpenLimits:
         check_seconds("half_open.seconds", self.seconds)
 
 
-class HalfOpen(NamedTuple):
+class HalfOpen(Generic[Context]):
     """A context that waits, and the moment after which it is lost."""
 
-    context: Any
-    deadline: float
+    __slots__ = ("context", "deadline")
+
+    def __init__(self, context: Context, deadline: float) -> None:
+        self.context = context
+        self.deadline = deadline
 
 
 class HalfOpenStore(Generic[Context]):
@@ -62,7 +65,7 @@ class HalfOpenStore(Generic[Context]):
         # After a fork, the connections and their contexts are the parent's; so may be the thread that held the lock.
         self._lock = threading.Lock()
         # In the order of their deadlines.
-        self._waiting: OrderedDict[Peer, HalfOpen] = OrderedDict()
+        self._waiting: OrderedDict[Peer, HalfOpen[Context]] = OrderedDict()
         # Of each address, in the same order.
         self._ports: dict[str, dict[int, None]] = {}
         self._timer: threading.Timer | None = None
@@ -95,7 +98,7 @@ class HalfOpenStore(Generic[Context]):
                 self._ports[peer[0]] = {port: None for address, port in self._waiting if address == peer[0]}
             self._set_timer()
 
-    def take(self, peer: Peer) -> HalfOpen | None:
+    def take(self, peer: Peer) -> HalfOpen[Context] | None:
         """Remove what waits for the peer, and return it unless its time is over."""
         if not self._waiting:
             return None  # nearly always; and what a connection waits for is put before its next request
@@ -143,7 +146,7 @@ class HalfOpenStore(Generic[Context]):
                 return
             self._remove(peer)
 
-    def _remove(self, peer: Peer) -> HalfOpen | None:
+    def _remove(self, peer: Peer) -> HalfOpen[Context] | None:
         half_open = self._waiting.pop(peer, None)
         if half_open is not None:
             ports = self._ports[peer[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,12 +50,15 @@ _STATUS = {
 """The status for each reason; for any other, the token was refused, and the operator chooses (``failure_status``)."""
 
 _LEVEL = {
+    Reason.NO_CREDENTIALS: DEBUG,
     Reason.CONTINUE: DEBUG,
     Reason.OVERLOADED: ERROR,
     Reason.TIMED_OUT: ERROR,
     Reason.MISCONFIGURED: ERROR,
     Reason.SERVER_FAULT: ERROR,
 }
+
+_LEVEL_OF_CHALLENGES = _LEVEL[Reason.NO_CREDENTIALS]
 
 # A message of GSSAPI's that names a file and two principals takes less.
 _LONGEST_DETAIL = 600
@@ -63,14 +67,19 @@ _RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again af
 
 
 class _Exchange(NamedTuple):
-    """A request whose token is worth a step: the one blocking call, and the half-open context that it continues."""
+    """A token that is worth a step, and the half-open context it continues."""
 
+    acceptor: Acceptor
     request: AuthRequest
-    step: Callable[[], Step]
-    half_open: HalfOpen | None
+    token: bytes
+    half_open: HalfOpen[SecurityContext] | None
+
+    def step(self) -> Step:
+        """The one blocking call of a request."""
+        return self.acceptor.step(self.token, None if self.half_open is None else self.half_open.context)
 
     def __repr__(self) -> str:
-        return f"<exchange of {_client(self.request)}>"  # the token, in the call, is nobody else's to see
+        return f"<exchange of {_client(self.request)}>"  # a token is nobody else's to see
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,6 +153,8 @@ class Kerberos:
             raise ConfigurationError(
                 "trusted_proxies", "has no effect without require_tls=True: add it, or leave this out"
             )
+        if self.require_tls:
+            importlib.import_module("._proxies", __package__)  # few need it, and it takes long: not in a request
         bindings = self._check_bindings()
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
@@ -268,10 +279,10 @@ class Kerberos:
         half_open = None if peer is None else self._half_open.take(peer)
         if kind.begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
-            return _Exchange(request, functools.partial(self._acceptor.step, token), None)
+            return _Exchange(self._acceptor, request, token, None)
         if half_open is None:
             return self._deny(request, Reason.HALF_OPEN_LOST, "no context waits on this connection")
-        return _Exchange(request, functools.partial(self._acceptor.step, token, half_open.context), half_open)
+        return _Exchange(self._acceptor, request, token, half_open)
 
     def _finish(self, exchange: _Exchange, step: Step) -> Outcome:
         """All that is decided after the step."""
@@ -311,7 +322,7 @@ class Kerberos:
         """Why no proxy's word is taken that a request came over TLS; empty where it is."""
         if not request.forwarded_proto:
             return "the scheme is http"
-        from ._proxies import is_trusted, names, says_https  # likewise
+        from ._proxies import is_trusted, names, says_https
 
         if request.peer is None or not is_trusted(request.peer[0], self._proxies):
             return "X-Forwarded-Proto is not from one of trusted_proxies"
@@ -352,8 +363,8 @@ class Kerberos:
         return denied
 
     def _challenge(self, request: AuthRequest) -> Denied:
-        if logger().isEnabledFor(DEBUG):
-            _log_denial(DEBUG, self._challenged, request)
+        if logger().isEnabledFor(_LEVEL_OF_CHALLENGES):
+            _log_denial(_LEVEL_OF_CHALLENGES, self._challenged, request)
         return self._challenged
 
     def _answer(self, reason: Reason, status: int | None = None, token: bytes | None = None) -> Denied:

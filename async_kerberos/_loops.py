@@ -10,18 +10,35 @@ if TYPE_CHECKING:
 
 
 def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop of asyncio that a task is running on here; None on any other, and outside a task."""
-    library: Any = sys.modules.get("asyncio")
-    if library is None:
+    """The running loop of asyncio; None on any other, and where trio runs as its guest."""
+    loop = _loop_of_asyncio()
+    if loop is None:
         return None
-    try:
-        loop: asyncio.AbstractEventLoop = library.get_running_loop()
-    except RuntimeError:
-        return None
-    # While trio is the guest of a loop of asyncio, that one runs, but none of its tasks.
-    if "trio" in sys.modules and library.current_task() is None:
+    trio: Any = sys.modules.get("trio")
+    if trio is not None and _is_running(trio):
         return None
     return loop
+
+
+def _loop_of_asyncio() -> asyncio.AbstractEventLoop | None:
+    library: Any = sys.modules.get("asyncio")
+    # Another thread may be importing it just now.
+    get_running_loop = getattr(library, "get_running_loop", None)
+    if get_running_loop is None:
+        return None
+    try:
+        loop: asyncio.AbstractEventLoop = get_running_loop()
+    except RuntimeError:
+        return None
+    return loop
+
+
+def _is_running(trio: Any) -> bool:
+    try:
+        trio.lowlevel.current_task()
+    except (AttributeError, RuntimeError):
+        return False
+    return True
 
 
 def native_token() -> Any:
@@ -39,15 +56,10 @@ def native_token() -> Any:
 
 def loop_is_running() -> bool:
     """Whether code that blocks would make a loop wait."""
-    library: Any = sys.modules.get("asyncio")
-    try:
-        if library is not None:
-            library.get_running_loop()  # also where no task runs but a callback, of which anyio knows nothing
-            return True
-    except RuntimeError:
-        pass
+    if _loop_of_asyncio() is not None:  # also where no task runs but a callback, of which anyio knows nothing
+        return True
     try:
         native_token()
-    except RuntimeError:
+    except (AttributeError, RuntimeError):  # the first from what finds loops, while asyncio is being imported
         return False
     return True

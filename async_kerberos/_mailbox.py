@@ -7,6 +7,7 @@ every few milliseconds: nothing waits long, should the thread's next job be one 
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
 import weakref
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # A busy worker finishes some twenty jobs meanwhile. They have waited longer in the queue that made it busy.
 _TICK_SECONDS = 0.005
+# While nothing comes, and nobody new: for calls that take long, or hang.
+_LONGEST_TICK_SECONDS = 0.04
 
 
 class Awaited:
@@ -42,7 +45,7 @@ class Mailbox:
     """Of one event loop: asyncio's has ways of its own, and this one is for any that anyio knows."""
 
     def __init__(self, loop: Any) -> None:
-        # Weak, since what the loop holds for as long as it lives must not hold the loop.
+        # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.
         self._loop: Any = weakref.ref(loop)
         self._finished: deque[Awaited] = deque()
         self._woken = False
@@ -103,13 +106,14 @@ class Mailbox:
 
 
 class AsyncioMailbox(Mailbox):
-    """Of one event loop of asyncio: without anyio's scopes and events, and with a timer for all who wait."""
+    """Of one event loop of asyncio: without anyio's scopes and events, and with one timer for all who wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         # In the order of their deadlines, as long as all wait equally long.
         self._deadlines: dict[asyncio.Future[bool], float] = {}
-        self._ticking = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval = _TICK_SECONDS
 
     async def wait(self, awaited: Awaited, seconds: float) -> bool:
         """As of any mailbox."""
@@ -117,9 +121,8 @@ class AsyncioMailbox(Mailbox):
         waiter: asyncio.Future[bool] = loop.create_future()
         awaited.waiter = waiter
         self._deadlines[waiter] = loop.time() + seconds
-        if not self._ticking:
-            self._ticking = True
-            loop.call_later(_TICK_SECONDS, self._tick, loop)
+        if self._timer is None or self._interval > _TICK_SECONDS:
+            self._set_timer(loop, _TICK_SECONDS)
         try:
             return await waiter
         finally:
@@ -128,7 +131,7 @@ class AsyncioMailbox(Mailbox):
     def post(self, awaited: Awaited, *, more_follow: bool) -> None:
         """As to any mailbox."""
         self._finished.append(awaited)
-        if not more_follow:
+        if not more_follow or self._interval > _TICK_SECONDS:
             self._wake_loop()
 
     def _call_soon(self, loop: Any) -> None:
@@ -138,17 +141,29 @@ class AsyncioMailbox(Mailbox):
         if not waiter.done():
             waiter.set_result(True)
 
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, interval: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._interval = interval
+        # In a context of its own, or that of some request would live as long as there is always another one.
+        self._timer = loop.call_later(interval, self._tick, loop, context=contextvars.Context())
+
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._deliver()
-        now = loop.time()
+        self._timer = None
+        idle = not self._finished
+        try:
+            self._deliver()
+            self._end_overdue(loop.time())
+        finally:  # even where a signal has raised something
+            if self._deadlines:
+                self._set_timer(loop, min(self._interval * 2, _LONGEST_TICK_SECONDS) if idle else _TICK_SECONDS)
+
+    def _end_overdue(self, now: float) -> None:
         for waiter, deadline in self._deadlines.items():
             if deadline > now:
                 break
             if not waiter.done():
                 waiter.set_result(False)
-        self._ticking = bool(self._deadlines)
-        if self._ticking:
-            loop.call_later(_TICK_SECONDS, self._tick, loop)
 
 
 class Mailboxes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, cast
 
 import pytest
+from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType]
 
 from async_kerberos import ConfigurationError, Kerberos, KerberosError, UnsupportedScopeError
-from async_kerberos._asgi import Message, Receive, Scope, Send
+from async_kerberos._asgi import CarrierMiddleware, Message, Receive, Scope, Send
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +87,16 @@ async def test_unknown_scope(anyio_backend: str) -> None:
     assert caught.value.scope_type == "webtransport"
     assert isinstance(caught.value, KerberosError)
     assert app.scopes == []
+
+
+@pytest.mark.parametrize("middleware", [KerberosMiddleware, CarrierMiddleware])
+async def test_looks_like_asgi(anyio_backend: str, middleware: Any) -> None:
+    """Servers, and middlewares around it as those that trace requests, see that it is an application of ASGI 3."""
+    app = App()
+    wrapped = cast("Any", guarantee_single_callable)(middleware(app, kerberos=Kerberos(hostname="www.example.test")))
+    assert inspect.iscoroutinefunction(middleware.__call__)
+    await call(wrapped, {"type": "lifespan"})
+    assert app.scopes == [{"type": "lifespan"}]
 
 
 def test_options() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import sys
 import threading
 import weakref
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -201,21 +204,34 @@ def test_one_of_each_loop() -> None:
     assert not isinstance(trio.run(current), AsyncioMailbox)
 
 
-def test_trio_as_a_guest() -> None:
-    """Trio that runs as the guest of a loop of asyncio is served in its own way."""
+@pytest.mark.parametrize("through_a_task", [False, True])
+def test_trio_as_a_guest(through_a_task: bool) -> None:
+    """Trio that runs as the guest of a loop of asyncio is served in its own way, whoever calls it there."""
     workers = Workers(WorkerLimits(threads=1))
 
     async def call() -> tuple[int, bool]:
         return await workers.run(lambda: 1), running_asyncio_loop() is None
 
     async def host() -> tuple[int, bool]:
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        trio.lowlevel.start_guest_run(
-            call,
-            run_sync_soon_threadsafe=asyncio.get_running_loop().call_soon_threadsafe,
-            done_callback=done.set_result,
-        )
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        steps: asyncio.Queue[Callable[[], object]] = asyncio.Queue()
+
+        def soon(step: Callable[[], object]) -> None:
+            if through_a_task:
+                loop.call_soon_threadsafe(steps.put_nowait, step)
+            else:
+                loop.call_soon_threadsafe(step)
+
+        async def take_steps() -> None:
+            while True:
+                (await steps.get())()
+
+        taking = asyncio.create_task(take_steps())
+        trio.lowlevel.start_guest_run(call, run_sync_soon_threadsafe=soon, done_callback=done.set_result)
         outcome = await done
+        taking.cancel()
+        assert await workers.run(lambda: running_asyncio_loop() is None)  # of the host, on the worker
         result: tuple[int, bool] = outcome.unwrap()
         return result
 
@@ -223,8 +239,117 @@ def test_trio_as_a_guest() -> None:
     workers.close()
 
 
+def test_interrupted_timer() -> None:
+    """What a signal raises while the timer's step runs does not end the timer: deadlines hold when the loop goes on."""
+    loop = asyncio.new_event_loop()
+
+    class Interrupted(AsyncioMailbox):
+        def _deliver(self) -> None:
+            if not interrupts:
+                interrupts.append("once")
+                raise KeyboardInterrupt
+            super()._deliver()
+
+    interrupts: list[str] = []
+    mailbox = Interrupted(loop)
+
+    async def wait(seconds: float) -> bool:
+        return await mailbox.wait(awaited_by_nobody(), seconds)
+
+    waiting = loop.create_task(wait(0.02))
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(waiting)
+    assert loop.run_until_complete(waiting) is False
+    assert loop.run_until_complete(wait(0.01)) is False
+    loop.close()
+
+
+def test_whose_context() -> None:
+    """The context of a request is not kept while others wait."""
+
+    class Span:
+        pass
+
+    variable: contextvars.ContextVar[Span] = contextvars.ContextVar("span")
+
+    async def main() -> bool:
+        mailbox = Mailboxes().current()
+        first, second = awaited_by_nobody(), awaited_by_nobody()
+
+        async def wait_with_a_span() -> weakref.ref[Span]:
+            span = Span()
+            variable.set(span)
+            await mailbox.wait(first, HANG)
+            return weakref.ref(span)
+
+        waiting = asyncio.create_task(wait_with_a_span())
+        await asyncio.sleep(0)
+        others = asyncio.create_task(mailbox.wait(second, HANG))
+        await asyncio.sleep(0.02)  # the timer has gone on from one step to the next
+        mailbox.post(first, more_follow=False)
+        reference = await waiting
+        del waiting
+        await asyncio.sleep(0)  # the loop itself has forgotten the last step
+        gc.collect()
+        kept = reference() is not None
+        mailbox.post(second, more_follow=False)
+        await others
+        return kept
+
+    assert asyncio.run(main()) is False
+
+
+def test_slow_timer() -> None:
+    """While calls take long the timer looks less often, and no result waits for it; then it is quick again."""
+
+    async def main() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        mailbox = AsyncioMailbox(loop)
+        intervals: list[float] = []
+        call_later = loop.call_later
+
+        def noting(delay: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+            intervals.append(delay)
+            return call_later(delay, *args, **kwargs)
+
+        setattr(loop, "call_later", noting)  # noqa: B010
+        slow, quick = awaited_by_nobody(), awaited_by_nobody()
+        waiting = asyncio.create_task(mailbox.wait(slow, HANG))
+        while len(intervals) < 6:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        woken = len(intervals)
+        mailbox.post(slow, more_follow=True)
+        assert await waiting is True
+        assert len(intervals) == woken  # it was the result that woke the loop
+        waiting = asyncio.create_task(mailbox.wait(quick, HANG))
+        await asyncio.sleep(0)
+        mailbox.post(quick, more_follow=False)
+        assert await waiting is True
+        return max(intervals[:woken]), intervals[woken]
+
+    longest, again = asyncio.run(main())
+    assert longest > again
+
+
 def test_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody has imported asyncio, none of its loops is looked for."""
     monkeypatch.delitem(sys.modules, "asyncio")
     assert running_asyncio_loop() is None
     assert loop_is_running() is False
+
+
+def test_while_asyncio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where another thread is about to: the module is there before what is in it."""
+    monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
+    assert running_asyncio_loop() is None
+    assert loop_is_running() is False
+
+
+def test_while_trio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise of trio: until it is there, none of its tasks runs."""
+
+    async def main() -> bool:
+        monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
+        return running_asyncio_loop() is asyncio.get_running_loop()
+
+    assert asyncio.run(main()) is True

@@ -1,10 +1,17 @@
 """Identities, reasons and outcomes: plain values."""
 
+import base64
 import copy
+import dataclasses
+import functools
+import inspect
+from typing import Any
 
 import pytest
+from gssapi.raw import SecurityContext
 
-from async_kerberos import Accepted, Denied, Identity, Kerberos, Reason
+from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
+from async_kerberos._acceptor import Continued, Established
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,30 @@ def test_no_secret_in_reprs() -> None:
     accepted = Accepted(Identity("alice@X"), (), Kerberos(), ("Negotiate c2VjcmV0",))
     denied = Denied(401, Reason.CONTINUE, (("WWW-Authenticate", "Negotiate c2VjcmV0"),))
     assert "c2VjcmV0" not in repr(accepted) + repr(denied)
+
+
+def test_what_a_request_is_made_of() -> None:
+    """A request is a value like any that a dataclass makes: with the defaults it declares, and not to be changed."""
+    request = AuthRequest()
+    declared = {field.name: field.default for field in dataclasses.fields(AuthRequest)}
+    assert vars(request) == declared
+    assert list(inspect.signature(AuthRequest).parameters) == list(declared)
+    other = dataclasses.replace(request, secure=True)
+    assert (other.secure, other == request, copy.copy(other) == other) == (True, False, True)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        other.secure = False  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_no_secret_in_what_a_request_becomes() -> None:
+    """Nor does the token show in what the decision makes of a request, or in the call that a worker is given."""
+    secret = b"\x6e" + b"secret"
+    request = AuthRequest((f"Negotiate {base64.b64encode(secret).decode()}",))
+    exchange: Any = getattr(Kerberos(hostname="www.example.test"), "_begin")(request)  # noqa: B009
+    steps = [Established(Identity("alice@X"), secret), Continued(SecurityContext(), secret)]
+    shown = repr((request, exchange, exchange.step, functools.partial(exchange.step), *steps))
+    assert exchange.token == secret
+    assert "secret" not in shown
+    assert base64.b64encode(secret).decode() not in shown
 
 
 def test_values() -> None:
