@@ -12,7 +12,7 @@ from .._kerberos import Kerberos, check_kerberos, default_kerberos
 from .._options import Hostname
 from .._outcomes import Accepted, Denied, Outcome
 from .._request import AuthRequest
-from .._views import inspect_view
+from .._views import inspect_view, is_async
 
 try:
     from flask import Flask, Response, after_this_request, current_app, g, request
@@ -131,6 +131,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos)
     inspected = inspect_view(view)
+    asynchronous = is_async(view)
 
     def protected(*args: Any, **kwargs: Any) -> Any:
         outcome = _authenticate(kerberos)
@@ -139,7 +140,8 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
             response.headers.extend(outcome.headers)
             return response
         args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
-        return current_app.ensure_sync(inspected.call)(*args, **kwargs)
+        call = current_app.ensure_sync(inspected.call) if asynchronous else inspected.call
+        return call(*args, **kwargs)
 
     return inspected.dress(protected)
 
@@ -183,19 +185,20 @@ def _add_reply(accepted: Accepted, response: Response) -> Response:
 
 
 def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
-    def values(*names: str) -> tuple[str, ...]:
-        return tuple(environ[name] for name in names if name in environ)
-
     address: str = environ.get("REMOTE_ADDR", "")
     port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
     known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
     return AuthRequest(
-        authorization=values("HTTP_AUTHORIZATION"),
+        authorization=_values(environ, "HTTP_AUTHORIZATION"),
         peer=(address, int(port) if known else 0) if address else None,
         own_connection=environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1"),
         secure=environ.get("wsgi.url_scheme") == "https",
-        forwarded_for=values("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"),
-        forwarded_proto=values("HTTP_X_FORWARDED_PROTO"),
+        forwarded_for=_values(environ, "HTTP_X_FORWARDED_FOR") + _values(environ, "HTTP_FORWARDED"),
+        forwarded_proto=_values(environ, "HTTP_X_FORWARDED_PROTO"),
         earlier=earlier,
     )
+
+
+def _values(environ: dict[str, Any], name: str) -> tuple[str, ...]:
+    return (environ[name],) if name in environ else ()
