@@ -47,21 +47,32 @@ class Ratio:
         return cls(statistics.median(values), min(values), max(values))
 
 
-def compare(value: Callable[[Round], float], ours: Rounds, theirs: Rounds, *less: Rounds) -> Ratio:
+def compare(value: Callable[[Round], float], ours: Rounds, theirs: Rounds) -> Ratio:
     """Compare a figure of two things that were measured in the same rounds.
 
     Args:
         value: which figure.
         ours: what stands above the line.
         theirs: what stands below it.
-        less: what is taken off both, round by round: the cost of what is no concern.
     """
-    spared = (
-        [sum(value(taken) for taken in takens) for takens in zip(*less, strict=True)] if less else [0.0] * len(ours)
-    )
-    return Ratio.of(
-        [(value(our) - spare) / (value(their) - spare) for our, their, spare in zip(ours, theirs, spared, strict=True)]
-    )
+    return Ratio.of([value(our) / value(their) for our, their in zip(ours, theirs, strict=True)])
+
+
+def compare_added(ours: Rounds, theirs: Rounds, without: Rounds) -> Ratio:
+    """Compare the CPU that two things add to a third, by the medians of all three.
+
+    A single round's two differences are small beside what is taken off, and their ratio can be anything; so the least
+    and the most are those of the middle half of the rounds.
+
+    Args:
+        ours: what stands above the line.
+        theirs: what stands below it.
+        without: the third.
+    """
+    every = zip(ours, theirs, without, strict=True)
+    ratios = [(our.cpu - spare.cpu) / (their.cpu - spare.cpu) for our, their, spare in every]
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return Ratio((cpu(ours) - cpu(without)) / (cpu(theirs) - cpu(without)), low, high)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -54,6 +54,7 @@ class Results:
 
     plan: Plan
     accepts: Takings = field(default_factory=dict)
+    threads: Takings = field(default_factory=dict)
     sites: Takings = field(default_factory=dict)
     challenges: Takings = field(default_factory=dict)
     flask: Takings = field(default_factory=dict)

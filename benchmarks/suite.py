@@ -43,8 +43,12 @@ def run(scene: Scene, plan: Plan) -> Results:
     tokens = scene.tokens(count)
 
     _say("accepts in a loop")
-    with loops(scene, list(LOOPS)) as contenders:
+    on_threads = [name for name in LOOPS if "thread" in name]
+    with loops(scene, [name for name in LOOPS if name not in on_threads]) as contenders:
         results.accepts = in_turn(contenders, tokens, plan.rounds)
+    with loops(scene, on_threads) as contenders:
+        # In longer rounds: it takes the system a while to give each thread a core of its own.
+        results.threads = in_turn(contenders, tokens, plan.rounds // 5)
 
     _say("sites")
     sites = {
@@ -83,7 +87,7 @@ def run(scene: Scene, plan: Plan) -> Results:
         FLASK_GSSAPI: (gunicorn("flask_gssapi"), load.SIGNED_IN),
     }
     with contextlib.ExitStack() as stack:
-        results.flask = in_turn(_contenders(scene, stack, flask), tokens, plan.rounds)
+        results.flask = in_turn(_contenders(scene, stack, flask), tokens, plan.rounds // 2)
 
     _say("the event loop's lag")
     probed = {
@@ -99,14 +103,14 @@ def run(scene: Scene, plan: Plan) -> Results:
     results.throughput = _throughput(scene, plan, drawn, tokens)
 
     _say("keytabs and tokens of many sizes")
-    few = tokens[: WARM_UP + plan.rounds // 2 * plan.size]
+    few = tokens[: WARM_UP + plan.rounds * plan.size]
     for keys in plan.keys:
         with loops(scene, [BARE, "one host", "any host"], keytab=make_keytab(scene, keys)) as contenders:
-            results.keytabs[keys] = in_turn(contenders, few, plan.rounds // 2)
+            results.keytabs[keys] = in_turn(contenders, few, plan.rounds)
     for groups in plan.groups:
         large = scene.tokens(len(few), get_ticket(scene, groups * BYTES_PER_GROUP))
         with loops(scene, [BARE, "one host"]) as contenders:
-            results.tokens[len(large[0])] = in_turn(contenders, large, plan.rounds // 2)
+            results.tokens[len(large[0])] = in_turn(contenders, large, plan.rounds)
 
     _say(f"memory, over {10 * plan.growth:,} sign-ins")
     results.memory = _memory(scene, uvicorn("middleware"), scene.tokens(plan.growth), 10)
