@@ -82,7 +82,7 @@ def _throughput(results: Results) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("connections, each with one request under way")
     axes.set_ylabel("sign-ins a second (more is better)")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
