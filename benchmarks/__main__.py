@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 
 from . import charts, report, suite
 from .results import QUICK, Plan
@@ -16,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two minutes, rough figures, written to build/bench/")
     quick: bool = parser.parse_args().quick
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers, and the KDC, end with it
     folder = ROOT / "build" / "bench" if quick else ROOT / "docs"
     with open_scene() as scene:
         results = suite.run(scene, QUICK if quick else Plan())

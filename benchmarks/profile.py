@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +21,7 @@ def main() -> None:
     parser.add_argument("--site", default="middleware", help="a factory of benchmarks/apps/asgi.py that signs in")
     parser.add_argument("--seconds", type=float, default=30)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server, and the KDC, end with it
     with open_scene() as scene, serving(uvicorn(arguments.site), scene) as server:
         batch = requests(scene.tokens(5000))
         replay_cache = Path(server.process.environ()["KRB5RCACHEDIR"])
