@@ -14,7 +14,7 @@ from starlette.authentication import AuthCredentials, requires
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -379,3 +379,19 @@ def test_defaults(this_host: str, user: str) -> None:
     app = Starlette(routes=[Route("/", view)])
     check(app, "/", user, host=this_host)
     check(asgi.KerberosMiddleware(app), "/", user, host=this_host)
+
+
+def test_bare_connection() -> None:
+    """What is called with an HTTPConnection that is neither a request nor a WebSocket answers as to a request."""
+
+    async def view(user: str, connection: Any) -> Response:
+        raise AssertionError(user)
+
+    protected: Any = requires_authentication(kerberos=Kerberos(hostname="www.example.test"))(view)
+
+    async def call() -> object:
+        return await protected(HTTPConnection({"type": "http", "headers": []}))
+
+    response = anyio.run(call)
+    assert isinstance(response, Response)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Negotiate")

@@ -293,29 +293,47 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
             assert secrets_guard.secrets.find(text) == [], type(value)
     # They do hold them.
     for value in holders:
-        assert secrets_guard.secrets.find(repr(value.__dict__)) != [], type(value)
+        held: object = tuple(value) if isinstance(value, tuple) else vars(value)
+        assert secrets_guard.secrets.find(repr(held)) != [], type(value)
     kerberos.close()
     half_open.close()
 
 
-def dataclasses_of_the_package() -> Iterator[type]:
+def classes_of_the_package() -> Iterator[type]:
     for module in pkgutil.walk_packages(async_kerberos.__path__, "async_kerberos."):
         if not module.name.startswith("async_kerberos.cli.examples") and not module.name.endswith("__main__"):
             for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.name:
+                if isinstance(value, type) and value.__module__ == module.name:
                     yield value
+
+
+_SECRET = re.compile(r"token$|authorization|cookie|password|^headers$|(^|_)key$|secret")
 
 
 def test_no_field_with_a_secret_is_shown() -> None:
     """Whatever dataclass has a field for a token, a header, a cookie, a key or a password keeps it out of its repr."""
-    secret = re.compile(r"token$|authorization|cookie|password|^headers$|(^|_)key$|secret")
     seen: set[str] = set()
-    for kind in dataclasses_of_the_package():
-        for field in dataclasses.fields(kind):
-            if secret.search(field.name) or "bytes" in str(field.type):
-                seen.add(f"{kind.__name__}.{field.name}")
-                assert not field.repr, f"{kind.__qualname__}.{field.name}"
-    assert {"AuthRequest.authorization", "Accepted.headers", "_Exchange.token", "User.password"} <= seen
+    for kind in classes_of_the_package():
+        if dataclasses.is_dataclass(kind):
+            for field in dataclasses.fields(kind):
+                if _SECRET.search(field.name) or "bytes" in str(field.type):
+                    seen.add(f"{kind.__name__}.{field.name}")
+                    assert not field.repr, f"{kind.__qualname__}.{field.name}"
+    assert {"AuthRequest.authorization", "Accepted.headers", "User.password"} <= seen
+
+
+def test_no_tuple_shows_a_secret() -> None:
+    """Nor does any tuple with such a field."""
+    seen: set[str] = set()
+    for kind in classes_of_the_package():
+        make: Any = kind
+        fields: tuple[str, ...] = getattr(kind, "_fields", ())
+        secret = [name for name in fields if _SECRET.search(name)]
+        if secret:
+            seen.update(f"{kind.__name__}.{name}" for name in secret)
+            values = {name: AuthRequest() if name == "request" else f"value of {name}" for name in fields}
+            assert not any(f"value of {name}" in repr(make(**values)) for name in secret), kind.__qualname__
+    assert {"_Exchange.token", "Established.token", "Continued.token"} <= seen
 
 
 def shown_locals(error: BaseException, secrets: Secrets) -> set[tuple[str, str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
+from collections.abc import Generator
 from typing import Any, cast
 
 import pytest
 from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType]
 
-from async_kerberos import ConfigurationError, Kerberos, KerberosError, UnsupportedScopeError
-from async_kerberos._asgi import CarrierMiddleware, Message, Receive, Scope, Send
+from async_kerberos import Accepted, ConfigurationError, Identity, Kerberos, KerberosError, UnsupportedScopeError
+from async_kerberos._asgi import CarrierMiddleware, Message, Receive, Scope, Send, sign_in_of
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 pytestmark = pytest.mark.anyio
@@ -126,3 +128,33 @@ async def test_peer_that_is_hardly_known(client: object) -> None:
     scope: Scope = {"type": "http", "headers": [], "client": client}
     await KerberosMiddleware(App())(scope, receive, send)
     assert sent[0]["status"] == 401
+
+
+def test_closed_in_another_context() -> None:
+    """A request that is torn down with its loop, in another context than it ran in, ends quietly."""
+    kerberos = Kerberos(hostname="www.example.test")
+    authorization = ("Negotiate YII=",)
+    scope: Scope = {
+        "type": "http",
+        "headers": [(b"authorization", authorization[0].encode())],
+        "client": None,
+    }
+    sign_in_of(scope).accepted = Accepted(Identity("alice@EXAMPLE.TEST"), (), kerberos, authorization)
+    seen: list[object] = []
+
+    class Waiting:
+        def __await__(self) -> Generator[None, None, None]:
+            yield
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["kerberos"])
+        await Waiting()
+
+    async def nothing(*message: object) -> Any:
+        raise AssertionError(message)
+
+    request = KerberosMiddleware(wait, kerberos=kerberos)(scope, nothing, nothing)
+    contextvars.copy_context().run(request.send, None)
+    request.close()
+    assert seen == [Identity("alice@EXAMPLE.TEST")]
+    assert sign_in_of(scope).over

@@ -23,6 +23,7 @@ from async_kerberos._acceptor import Continued, Established
         ("alice\\@home@EXAMPLE.COM", "alice\\@home", "EXAMPLE.COM"),
         ("back\\\\@EXAMPLE.COM", "back\\\\", "EXAMPLE.COM"),
         ("odd@REALM\\@X", "odd", "REALM\\@X"),
+        ("alice\\@home", "alice\\@home", ""),
     ],
 )
 def test_identity(principal: str, name: str, realm: str) -> None:

@@ -1,0 +1,36 @@
+"""Lines that nobody wants to read are not made."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+import async_kerberos._kerberos as kerberos_module
+from async_kerberos import Accepted, AuthRequest, Denied, Kerberos
+
+from ..support.initiator import fresh
+
+HOST = "www.example.test"
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_nothing_is_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the level of the logger, nothing is put together for a request that is accepted, asked or refused."""
+
+    def fail(*arguments: object) -> str:
+        raise AssertionError(arguments)
+
+    def never(*arguments: object) -> bool:
+        return False
+
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", never)
+    monkeypatch.setattr(kerberos_module, "_one_line", fail)
+    monkeypatch.setattr(kerberos_module, "_log_denial", fail)
+    kerberos = Kerberos(hostname=HOST)
+    peer = ("192.0.2.1", 50000)
+    assert isinstance(kerberos.authenticate_blocking(AuthRequest((fresh(f"HTTP@{HOST}"),), peer)), Accepted)
+    for values, status in (((), 401), (("Negotiate !",), 400)):
+        outcome = kerberos.authenticate_blocking(AuthRequest(values, peer))
+        assert isinstance(outcome, Denied)
+        assert outcome.status == status
