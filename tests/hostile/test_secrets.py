@@ -293,7 +293,7 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
             assert secrets_guard.secrets.find(text) == [], type(value)
     # They do hold them.
     for value in holders:
-        held: object = vars(value) if hasattr(value, "__dict__") else list(iter(value))
+        held: dict[str, Any] = getattr(value, "__dict__", None) or value._asdict()
         assert secrets_guard.secrets.find(repr(held)) != [], type(value)
     kerberos.close()
     half_open.close()
