@@ -103,12 +103,11 @@ def run(scene: Scene, plan: Plan) -> Results:
     results.throughput = _throughput(scene, plan, drawn, tokens)
 
     _say("keytabs and tokens of many sizes")
-    few = tokens[: WARM_UP + plan.rounds * plan.size]
     for keys in plan.keys:
         with loops(scene, [BARE, "one host", "any host"], keytab=make_keytab(scene, keys)) as contenders:
-            results.keytabs[keys] = in_turn(contenders, few, plan.rounds)
+            results.keytabs[keys] = in_turn(contenders, tokens, plan.rounds)
     for groups in plan.groups:
-        large = scene.tokens(len(few), get_ticket(scene, groups * BYTES_PER_GROUP))
+        large = scene.tokens(count, get_ticket(scene, groups * BYTES_PER_GROUP))
         with loops(scene, [BARE, "one host"]) as contenders:
             results.tokens[len(large[0])] = in_turn(contenders, large, plan.rounds)
 
@@ -150,7 +149,7 @@ def _throughput(scene: Scene, plan: Plan, sites: Mapping[str, Command], tokens: 
                     name: opened.enter_context(requests_to(server, connections=connections))
                     for name, server in servers.items()
                 }
-                taken[connections] = in_turn(contenders, part, 3, warm_up=0)
+                taken[connections] = in_turn(contenders, part, 5, warm_up=0)
     return taken
 
 

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from typing import Any, cast
 
 import pytest
-from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType]
+from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType] (no types)
 
 from async_kerberos import Accepted, ConfigurationError, Identity, Kerberos, KerberosError, UnsupportedScopeError
 from async_kerberos._asgi import CarrierMiddleware, Message, Receive, Scope, Send, sign_in_of

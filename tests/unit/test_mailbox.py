@@ -85,7 +85,7 @@ def test_one_wake_up() -> None:
             woken.append(getattr(callback, "__name__", ""))
             return wake(callback, *args, **kwargs)
 
-        setattr(loop, "call_soon_threadsafe", counting)  # noqa: B010
+        setattr(loop, "call_soon_threadsafe", counting)  # noqa: B010 - of a type that declares a method
         every = [awaited_by_nobody() for _ in range(5)]
         waits = [asyncio.create_task(mailbox.wait(awaited, HANG)) for awaited in every]
         await asyncio.sleep(0)
@@ -114,7 +114,7 @@ def test_deadline(backend: str) -> None:
             tasks.start_soon(wait, "second", second, 0.02)
             await anyio.wait_all_tasks_blocked()
             tasks.start_soon(wait, "third", third, HANG)
-            while len(results) < 2:  # noqa: ASYNC110
+            while len(results) < 2:  # noqa: ASYNC110 - two deadlines, and nothing tells of both
                 await anyio.sleep(0.001)
             for awaited in (first, second, third):
                 mailbox.post(awaited, more_follow=False)
@@ -312,10 +312,10 @@ def test_slow_timer() -> None:
             intervals.append(delay)
             return call_later(delay, *args, **kwargs)
 
-        setattr(loop, "call_later", noting)  # noqa: B010
+        setattr(loop, "call_later", noting)  # noqa: B010 - of a type that declares a method
         slow, quick = awaited_by_nobody(), awaited_by_nobody()
         waiting = asyncio.create_task(mailbox.wait(slow, HANG))
-        while len(intervals) < 6:  # noqa: ASYNC110
+        while len(intervals) < 6:  # noqa: ASYNC110 - noted where nothing can wait
             await asyncio.sleep(0.001)
         woken = len(intervals)
         mailbox.post(slow, more_follow=True)

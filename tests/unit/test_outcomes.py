@@ -62,6 +62,7 @@ def test_what_a_request_is_made_of() -> None:
     other = dataclasses.replace(request, secure=True)
     assert (other.secure, other == request, copy.copy(other) == other) == (True, False, True)
     with pytest.raises(dataclasses.FrozenInstanceError):
+        # What a type checker would refuse too.
         other.secure = False  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -69,7 +70,7 @@ def test_no_secret_in_what_a_request_becomes() -> None:
     """Nor does the token show in what the decision makes of a request, or in the call that a worker is given."""
     secret = b"\x6e" + b"secret"
     request = AuthRequest((f"Negotiate {base64.b64encode(secret).decode()}",))
-    exchange: Any = getattr(Kerberos(hostname="www.example.test"), "_begin")(request)  # noqa: B009
+    exchange: Any = getattr(Kerberos(hostname="www.example.test"), "_begin")(request)  # noqa: B009 - a private look
     steps = [Established(Identity("alice@X"), secret), Continued(SecurityContext(), secret)]
     shown = repr((request, exchange, exchange.step, functools.partial(exchange.step), *steps))
     assert exchange.token == secret

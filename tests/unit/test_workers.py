@@ -226,7 +226,7 @@ async def test_replacing_races_with_coming_back(make_workers: Callable[..., Work
         with contextlib.suppress(TimedOut):
             await workers.run(lambda: threading.Event().wait(0.002))
     pool: Any = getattr(workers, "_pool")  # noqa: B009 - a private look that no type checker minds
-    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009
+    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009 - a private look
     with anyio.fail_after(HANG):
         while len(spare) < 2:  # noqa: ASYNC110 - changed on other threads
             await anyio.sleep(0.001)
@@ -240,8 +240,8 @@ async def test_replacing_races_with_coming_back(make_workers: Callable[..., Work
 def test_replacement_of_one_that_has_come_back() -> None:
     """A replacement that finds the other at work again ends at once, and can be used another time."""
     pool: Any = getattr(workers_module, "_Pool")(1, 1)  # noqa: B009 - a private look that no type checker minds
-    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009
-    getattr(pool, "_serve")(spare.pop(), object())  # noqa: B009
+    spare: list[int] = getattr(pool, "_replacements")  # noqa: B009 - a private look
+    getattr(pool, "_serve")(spare.pop(), object())  # noqa: B009 - a private look
     assert spare == [2]
 
 
@@ -379,28 +379,28 @@ async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
     made: list[str] = []
 
     def make_job(what: str) -> Any:
-        return getattr(workers_module, "_Job")(lambda: made.append(what), Mailboxes().current())  # noqa: B009
+        return getattr(workers_module, "_Job")(lambda: made.append(what), Mailboxes().current())  # noqa: B009 - a private look
 
     slipped_in, withdrawn = make_job("slipped in"), make_job("withdrawn")
     pool.waiting.add(slipped_in)
     pool.close()
     pool.queue.put(withdrawn)
     pool.queue.put(slipped_in)
-    getattr(pool, "_serve")(1)  # noqa: B009
+    getattr(pool, "_serve")(1)  # noqa: B009 - a private look
     assert made == ["slipped in"]
-    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009
+    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look
     pool.closed = True
-    getattr(pool, "_to_start").clear()  # noqa: B009
+    getattr(pool, "_to_start").clear()  # noqa: B009 - a private look
     assert pool.put(make_job("too late")) is False
     assert not pool.waiting
 
 
 def test_last_worker_is_started_once() -> None:
     """Where threads of several loops want to start the last worker at the same moment, one of them does."""
-    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009
-    getattr(pool, "_to_start").clear()  # noqa: B009
+    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look
+    getattr(pool, "_to_start").clear()  # noqa: B009 - a private look
     before = threading.active_count()
-    getattr(pool, "_start_worker")()  # noqa: B009
+    getattr(pool, "_start_worker")()  # noqa: B009 - a private look
     assert threading.active_count() == before
 
 
