@@ -6,13 +6,16 @@ find each other by two keys of the scope.
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from ._guard import Guard, refuse_second_service
 from ._kerberos import Kerberos, default_kerberos
 from ._outcomes import Accepted, Denied, Headers, Outcome
-from ._request import AuthRequest
+from ._request import FIELDS, AuthRequest
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,8 +28,12 @@ _NEAREST = "async_kerberos.nearest"
 _SIGN_IN = "async_kerberos.sign_in"
 IDENTITY = "kerberos"
 
+_NOBODYS: tuple[Kerberos | None, object] = (None, None)
+_configured: weakref.WeakKeyDictionary[object, Kerberos] = weakref.WeakKeyDictionary()
+
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_LOOKED_AT = frozenset({b"authorization", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
+# Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
+_FIELDS = {b":authority": "host", **{name.encode(): name for name in FIELDS}}
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
@@ -40,8 +47,14 @@ class SignIn:
     adds_reply = False
     # Whether the middleware that began it has seen the application's end.
     over = False
+    # Whether the default ``Kerberos`` has let it in.
+    by_default = False
     # The challenge of a denial that an exception carries to the application's own handler.
     challenge: Headers = ()
+
+    def is_of(self, authorization: tuple[str, ...]) -> bool:
+        """Whether it is that of a request with these values of ``Authorization``."""
+        return self.accepted is not None and self.accepted.authorization == authorization
 
     def take_reply(self) -> Headers:
         """The headers that are still to be added: whoever takes them adds them."""
@@ -88,13 +101,38 @@ def sign_in_of(scope: Scope) -> SignIn:
     return sign_in
 
 
+def configure(app: object, kerberos: Kerberos) -> None:
+    """Make ``kerberos`` that of an application which stands in its scopes as ``scope["app"]``."""
+    _configured[app] = kerberos
+
+
+def decider_of(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Kerberos:
+    """The ``Kerberos`` that decides: the guard's own, or else the nearest.
+
+    Args:
+        scope: the scope.
+        guard: the guard.
+        configured: that of the application, where the scope does not tell it.
+    """
+    own = guard.kerberos or configured
+    if own is not None:
+        return own
+    app = scope.get("app")
+    kerberos, carried_in = scope.get(_NEAREST, _NOBODYS)
+    if kerberos is None or carried_in is not app:
+        # Nothing within this application carries one yet: its own is nearer than what came from outside of it.
+        with contextlib.suppress(TypeError):  # there is no application, or one that cannot be a key, and is not ours
+            kerberos = _configured.get(app, kerberos)
+    return kerberos or default_kerberos()
+
+
 def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
     """Make ``kerberos`` the nearest one for all that handles the scope further down.
 
     Returns:
         The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
     """
-    scope[_NEAREST] = kerberos
+    scope[_NEAREST] = (kerberos, scope.get("app"))
     sign_in = sign_in_of(scope)
     return send if sign_in.adds_reply else sign_in.adding_reply(send)
 
@@ -113,36 +151,42 @@ class CarrierMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope."""
         if scope["type"] in ("http", "websocket"):
+            if sign_in_of(scope).by_default:
+                await send_denial(scope, send, refuse_second_service(self.kerberos))
+                return
             send = carry(scope, send, self.kerberos)
         await self.app(scope, receive, send)
 
 
-async def authenticate_scope(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
+async def authenticate_scope(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Outcome:
     """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
 
     Args:
         scope: the scope.
-        kerberos: who decides; None for the nearest one that an outer middleware carries, or the default.
+        guard: what guards the view, or the application.
+        configured: the application's ``Kerberos``, where the scope does not tell it.
     """
     sign_in = sign_in_of(scope)
-    decider: Kerberos = kerberos or scope.get(_NEAREST) or default_kerberos()
-    outcome = await decider.authenticate(_request(scope, sign_in.accepted))
+    decider = decider_of(scope, guard, configured)
+    outcome = await decider.authenticate(_request(scope, sign_in.accepted), guard.cross_site)
     if isinstance(outcome, Accepted):
-        _note(scope, sign_in, outcome)
+        _note(scope, sign_in, outcome, decider)
     return outcome
 
 
-def authenticate_scope_blocking(scope: Scope, kerberos: Kerberos | None = None) -> Outcome:
+def authenticate_scope_blocking(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     sign_in = sign_in_of(scope)
-    decider: Kerberos = kerberos or scope.get(_NEAREST) or default_kerberos()
-    outcome = decider.authenticate_blocking(_request(scope, sign_in.accepted))
+    decider = decider_of(scope, guard, configured)
+    outcome = decider.authenticate_blocking(_request(scope, sign_in.accepted), guard.cross_site)
     if isinstance(outcome, Accepted):
-        _note(scope, sign_in, outcome)
+        _note(scope, sign_in, outcome, decider)
     return outcome
 
 
-def _note(scope: Scope, sign_in: SignIn, accepted: Accepted) -> None:
+def _note(scope: Scope, sign_in: SignIn, accepted: Accepted, decider: Kerberos) -> None:
+    if decider is default_kerberos():
+        sign_in.by_default = True
     # The first result stays: it names the one that took the step, and brings the reply.
     if sign_in.accepted is None or sign_in.accepted.authorization != accepted.authorization:
         sign_in.accepted = accepted
@@ -152,20 +196,23 @@ def _note(scope: Scope, sign_in: SignIn, accepted: Accepted) -> None:
 
 def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    values: dict[bytes, tuple[str, ...]] = {}
-    for name, value in headers:
-        name = name.lower()
-        if name in _LOOKED_AT:
-            values[name] = (*values.get(name, ()), value.decode("latin-1"))
+    fields: dict[str, list[str]] = {}
+    for raw_name, value in headers:
+        name = _FIELDS.get(raw_name.lower())
+        if name is not None:
+            # Some servers let thousands of one name pass: copying what came before, each time, would take their square.
+            fields.setdefault(name, []).append(value.decode("latin-1"))
     client: tuple[str, int] | None = scope.get("client")
+    websocket = scope["type"] == "websocket"
     return AuthRequest(
-        authorization=values.get(b"authorization", ()),
+        authorization=tuple(fields.pop("authorization", ())),
         peer=None if client is None or not client[0] else (client[0], client[1] or 0),
         # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
-        own_connection=scope["type"] == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1"),
+        own_connection=not websocket and scope.get("http_version", "1.1") in ("1.0", "1.1"),
         secure=scope.get("scheme") in ("https", "wss"),
-        forwarded_for=values.get(b"x-forwarded-for", ()) + values.get(b"forwarded", ()),
-        forwarded_proto=values.get(b"x-forwarded-proto", ()),
+        method=scope.get("method", "GET"),
+        websocket=websocket,
+        fields=fields,
         earlier=earlier,
     )
 

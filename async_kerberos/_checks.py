@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ._errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from ._proxies import Network
+from ._origin import Origin, parse_origin
+from ._proxies import Network
 
 ANY_HOST = "*"
 
@@ -33,6 +33,12 @@ def check_flag(option: str, value: object) -> None:
     """Refuse what is neither True nor False: a text, say, which counts as true even when it says no."""
     if not isinstance(value, bool):
         raise ConfigurationError(option, f"must be True or False, not {value!r}")
+
+
+def check_cross_site(option: str, value: object) -> None:
+    """Refuse what is neither of the two."""
+    if value not in ("refuse", "allow"):
+        raise ConfigurationError(option, f"must be 'refuse' or 'allow', not {value!r}")
 
 
 def check_seconds(option: str, value: object) -> None:
@@ -84,8 +90,6 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
     """Refuse what is no IP address and no network, and return the networks."""
     if value == () or value == []:
         return ()
-    import ipaddress  # for few; and it takes long
-
     networks: list[Network] = []
     for proxy in _elements(value):
         try:
@@ -101,6 +105,20 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
     if not networks:
         raise ConfigurationError(option, f"must be a sequence of addresses or networks, not {value!r}")
     return tuple(networks)
+
+
+def check_origins(option: str, value: object) -> dict[Origin, str]:
+    """Refuse what is no origin, and return the origins with their texts."""
+    origins: dict[Origin, str] = {}
+    for text in _elements(value) if value != () else ():
+        origin = parse_origin(text) if isinstance(text, str) and text.isascii() else None
+        if origin is None or "*" in origin.host:
+            problem = f"must be origins such as 'https://app.example.com' or 'app://desk', without a path, not {text!r}"
+            raise ConfigurationError(option, problem)
+        origins[origin] = str(text)
+    if not origins and value != () and value != []:
+        raise ConfigurationError(option, f"must be a sequence of origins, not {value!r}")
+    return origins
 
 
 def check_path(option: str, value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,11 @@ from ._acceptor import Acceptor, AcquireError, Continued, Refused, Step
 from ._checks import (
     check_challenges,
     check_count,
+    check_cross_site,
     check_flag,
     check_hostnames,
     check_keytab,
+    check_origins,
     check_path,
     check_proxies,
     check_service,
@@ -25,8 +26,12 @@ from ._errors import ConfigurationError, WorkersError
 from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
 from ._log import DEBUG, ERROR, WARNING, logger
-from ._options import ChannelBindings, Hostname
+from ._options import ChannelBindings, CrossSite, Hostname
+from ._origin import Origin
+from ._origin import objection as cross_site_objection
 from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
+from ._proxies import Network, says_https
+from ._proxies import objection as proxy_objection
 from ._request import AuthRequest
 from ._tokens import ForbiddenMechanismError, MalformedTokenError, classify
 from ._workers import WorkerLimits, Workers, without_blocking_a_loop
@@ -34,13 +39,12 @@ from ._workers import WorkerLimits, Workers, without_blocking_a_loop
 if TYPE_CHECKING:
     from gssapi.raw import SecurityContext
 
-    from ._proxies import Network
-
 _STATUS = {
     Reason.NO_CREDENTIALS: 401,
     Reason.CONTINUE: 401,
     Reason.TOO_LARGE: 431,
     Reason.NOT_TLS: 403,
+    Reason.CROSS_SITE: 403,
     Reason.NOT_AUTHORISED: 403,
     Reason.OVERLOADED: 503,
     Reason.TIMED_OUT: 503,
@@ -103,9 +107,9 @@ class Kerberos:
         raw_kerberos: whether to take Kerberos tokens that no SPNEGO is wrapped around, as some clients send them.
             RFC 4559 has SPNEGO alone.
         require_tls: whether to refuse, by 403 and without a look at the token, what did not come over TLS.
-        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` is believed, with
-            ``require_tls``. Where the server itself puts what a proxy says into the request's scheme and peer, that
-            alone counts.
+        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host``
+            are believed. Where the server itself puts what a proxy says into the request's scheme and peer, that alone
+            counts.
         channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: one that a
             man in the middle passes on. ``"allow"`` lets in clients that send no bindings, as browsers other than those
             of Windows do, and refuses those that send other ones. ``"off"`` looks at none. (RFC 5929, section 4.)
@@ -113,6 +117,12 @@ class Kerberos:
             and again when the file has changed. Needs the extra ``tls``.
         half_open: limits for exchanges of several legs.
         workers: limits for the worker threads.
+        cross_site: ``"refuse"`` answers 403 to what another site made a browser send, before any credentials are looked
+            at: a browser sends a ticket to a site that it trusts by itself, whoever's page asks for it. Requests that
+            are safe (GET, HEAD, OPTIONS, QUERY, TRACE) pass, and those of clients other than browsers. ``"allow"``
+            lets all pass.
+        trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
+            like this site's own.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -131,12 +141,16 @@ class Kerberos:
     certificate: str | os.PathLike[str] | None = None
     half_open: HalfOpenLimits = field(default_factory=HalfOpenLimits)
     workers: WorkerLimits = field(default_factory=WorkerLimits)
+    cross_site: CrossSite = "refuse"
+    trusted_origins: Sequence[str] = ()
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
     _half_open: HalfOpenStore[SecurityContext] = field(init=False, repr=False)
     _proxies: tuple[Network, ...] = field(init=False, repr=False)
+    _origins: frozenset[Origin] = field(init=False, repr=False)
     # The answer to whoever comes without a token: to half of all requests, and always the same.
     _challenged: Denied = field(init=False, repr=False)
+    _setup_is_logged: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         hostnames = check_hostnames("hostname", self.hostname)
@@ -149,12 +163,8 @@ class Kerberos:
         check_flag("raw_kerberos", self.raw_kerberos)
         check_flag("require_tls", self.require_tls)
         proxies = check_proxies("trusted_proxies", self.trusted_proxies)
-        if proxies and not self.require_tls:
-            raise ConfigurationError(
-                "trusted_proxies", "has no effect without require_tls=True: add it, or leave this out"
-            )
-        if self.require_tls:
-            importlib.import_module("._proxies", __package__)  # few need it, and it takes long: not in a request
+        check_cross_site("cross_site", self.cross_site)
+        origins = check_origins("trusted_origins", self.trusted_origins)
         bindings = self._check_bindings()
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
@@ -164,6 +174,8 @@ class Kerberos:
         settle("other_challenges", challenges)
         settle("trusted_proxies", tuple(map(str, proxies)))
         settle("_proxies", proxies)
+        settle("trusted_origins", tuple(origins.values()))
+        settle("_origins", frozenset(origins))
         settle("_acceptor", Acceptor(self.service, hostnames, keytab, bindings))
         settle("_workers", Workers(self.workers))
         store: HalfOpenStore[SecurityContext] = HalfOpenStore(self.half_open)
@@ -187,17 +199,18 @@ class Kerberos:
         path = check_path("certificate", self.certificate)
         return ServerEndPoint(path, required=self.channel_bindings == "require").current
 
-    async def authenticate(self, request: AuthRequest) -> Outcome:
+    async def authenticate(self, request: AuthRequest, cross_site: CrossSite | None = None) -> Outcome:
         """Decide on a request, on an event loop of asyncio or trio. The loop never waits for GSSAPI.
 
         Args:
             request: the request.
+            cross_site: instead of the option of this name, for one view.
 
         Returns:
             Whether it may pass, and as whom; a request that may not comes back with the answer to it. Nothing is
             raised for what a client sends.
         """
-        begun = self._begin(request)
+        begun = self._begin(request, cross_site or self.cross_site)
         if not isinstance(begun, _Exchange):
             return begun
         try:
@@ -206,16 +219,17 @@ class Kerberos:
             return self._deny(request, error.reason, str(error))
         return self._finish(begun, step)
 
-    def authenticate_blocking(self, request: AuthRequest) -> Outcome:
+    def authenticate_blocking(self, request: AuthRequest, cross_site: CrossSite | None = None) -> Outcome:
         """Decide on a request, on a thread that may wait: the same decision, made on the calling thread.
 
         Args:
             request: the request.
+            cross_site: instead of the option of this name, for one view.
 
         Returns:
             As :meth:`authenticate`. There is no queue and no deadline: the thread waits for its own step.
         """
-        begun = self._begin(request)
+        begun = self._begin(request, cross_site or self.cross_site)
         if not isinstance(begun, _Exchange):
             return begun
         return self._finish(begun, begun.step())
@@ -233,7 +247,13 @@ class Kerberos:
 
         On a thread with an event loop it returns at once, and the line is logged later.
         """
+        object.__setattr__(self, "_setup_is_logged", True)
         without_blocking_a_loop(self._log_setup)
+
+    def log_setup_once(self) -> None:
+        """As :meth:`log_setup`, unless that was called before."""
+        if not self._setup_is_logged:
+            self.log_setup()
 
     def _log_setup(self) -> None:
         try:
@@ -246,8 +266,12 @@ class Kerberos:
         else:
             logger().info("Kerberos: server is %s", principal)
 
-    def _begin(self, request: AuthRequest) -> Outcome | _Exchange:
+    def _begin(self, request: AuthRequest, cross_site: CrossSite) -> Outcome | _Exchange:
         """All that is decided before the step."""
+        if cross_site == "refuse":
+            problem = cross_site_objection(request, self._origins, self._forwarded_hosts(request))
+            if problem:
+                return self._deny(request, Reason.CROSS_SITE, problem)
         earlier = request.earlier
         if earlier is not None and earlier.authorization != request.authorization:
             earlier = None  # it says nothing of this request
@@ -320,16 +344,21 @@ class Kerberos:
 
     def _distrust(self, request: AuthRequest) -> str:
         """Why no proxy's word is taken that a request came over TLS; empty where it is."""
-        if not request.forwarded_proto:
+        forwarded_proto = request.fields.get("x-forwarded-proto", ())
+        if not forwarded_proto:
             return "the scheme is http"
-        from ._proxies import is_trusted, names, says_https
+        problem = self._proxy_objection(request)
+        if problem:
+            return f"X-Forwarded-Proto {problem}"
+        return "" if says_https(forwarded_proto) else "the scheme before the proxy was http"
 
-        if request.peer is None or not is_trusted(request.peer[0], self._proxies):
-            return "X-Forwarded-Proto is not from one of trusted_proxies"
-        # The server may put into the peer what a client says, and so make anybody one of the proxies.
-        if not request.peer[1] or names(request.forwarded_for, request.peer[0]):
-            return "X-Forwarded-Proto does not count where the server takes the peer from X-Forwarded-For"
-        return "" if says_https(request.forwarded_proto) else "the scheme before the proxy was http"
+    def _forwarded_hosts(self, request: AuthRequest) -> Sequence[str]:
+        """The names under which proxies were asked, where they are believed."""
+        hosts = request.fields.get("x-forwarded-host", ())
+        return hosts if hosts and self._proxies and not self._proxy_objection(request) else ()
+
+    def _proxy_objection(self, request: AuthRequest) -> str:
+        return proxy_objection(request.peer, request.forwarded_for, self._proxies)
 
     def _trusts(self, earlier: Accepted) -> bool:
         other = earlier.kerberos
@@ -403,16 +432,6 @@ def _log_denial(level: int, denied: Denied, request: AuthRequest, detail: str = 
 def default_kerberos() -> Kerberos:
     """The ``Kerberos`` of an application that configures none: service ``HTTP``, this host's name."""
     return Kerberos()
-
-
-def check_kerberos(kerberos: object) -> None:
-    """Refuse what is neither a ``Kerberos`` nor None, where one may be given.
-
-    Raises:
-        ConfigurationError: it is something else.
-    """
-    if kerberos is not None:
-        check_type("kerberos", kerberos, Kerberos)
 
 
 def _text(path: str | os.PathLike[str] | None) -> str | None:

@@ -15,6 +15,9 @@ Hostname = str | Sequence[str] | None
 ChannelBindings = Literal["off", "allow", "require"]
 """Whether a ticket must have been presented on the TLS connection that it was made for."""
 
+CrossSite = Literal["refuse", "allow"]
+"""What becomes of a request that another site made a browser send."""
+
 
 class KerberosOptions(TypedDict, total=False):
     """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
@@ -30,6 +33,8 @@ class KerberosOptions(TypedDict, total=False):
     certificate: str | os.PathLike[str] | None
     half_open: HalfOpenLimits
     workers: WorkerLimits
+    cross_site: CrossSite
+    trusted_origins: Sequence[str]
 
 
 class AllOptions(KerberosOptions, total=False):

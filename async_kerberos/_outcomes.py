@@ -30,6 +30,7 @@ class Reason(enum.Enum):
     UNKNOWN_KEY = "unknown key"
     BAD_BINDINGS = "bad channel bindings"
     NOT_TLS = "not over TLS"
+    CROSS_SITE = "cross-site request"
     HALF_OPEN_LOST = "half-open context lost"
     NOT_AUTHORISED = "not authorised"
     OVERLOADED = "overloaded"
@@ -64,6 +65,12 @@ _REMEDIES = {
         "passes on tickets that were made for another TLS connection."
     ),
     Reason.NOT_TLS: "Have clients use https; behind a proxy that ends TLS, name its address in trusted_proxies.",
+    Reason.CROSS_SITE: (
+        "Another site made a browser send this, or a sandboxed frame, or an own form under Referrer-Policy: "
+        "no-referrer on plain HTTP. If the site is one of yours, name its origin in trusted_origins. If it is this "
+        "very site, have the proxy pass on Host with its port, or set X-Forwarded-Host and be named in "
+        "trusted_proxies. A view that other sites may post to takes cross_site='allow'."
+    ),
     Reason.NOT_AUTHORISED: "Nothing to do, unless this user should have access.",
     Reason.HALF_OPEN_LOST: (
         "Exchanges of several legs need a connection of their own up to this server: keep-alive, HTTP/1, and no proxy "

@@ -2,51 +2,90 @@
 
 A server that ends TLS itself knows. Behind a proxy that does, ``X-Forwarded-Proto`` says so, which anybody can write:
 it counts only from proxies that the operator has named, and only where the peer is known to be one of them.
+So it is with ``X-Forwarded-Host``.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# A dozen proxies on the way, with addresses of IPv6 and ports, take less.
+# A dozen proxies on the way, with addresses of IPv6 and ports, take less. The time for more would be the event loop's.
 _LONGEST_FIELDS = 1000
-_ADDRESSES = re.compile(r"[0-9A-Fa-f.:]+")
+_MOST_ADDRESSES = 32
+_ADDRESSES = re.compile(r"[0-9A-Fa-f.:]{2,}")
+_IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"  # RFC 4291, section 2.5.5.2
+
+
+def objection(peer: tuple[str, int] | None, forwarded_for: Sequence[str], proxies: Sequence[Network]) -> str:
+    """Why what a proxy says of a request is not believed.
+
+    Args:
+        peer: address and port of the client, as the server says.
+        forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
+        proxies: those that are trusted.
+
+    Returns:
+        The reason, to be put after the name of a field; empty where it is believed.
+    """
+    if peer is None or not is_trusted(peer[0], proxies):
+        return "is not from one of trusted_proxies"
+    # The server may put into the peer what a client says, and so make anybody one of the proxies.
+    if not peer[1] or names(forwarded_for, peer[0]):
+        return "does not count where the server takes the peer from X-Forwarded-For"
+    return ""
 
 
 def says_https(forwarded_proto: Sequence[str]) -> bool:
     """Whether every hop that says something says ``https``; a hop appends its word to what came in."""
-    words = [word.strip(" \t").lower() for value in forwarded_proto for word in value.split(",")]
-    return bool(words) and all(word in ("https", "wss") for word in words)
+    if not forwarded_proto or _is_long(forwarded_proto):
+        return False
+    return all(word.strip(" \t").lower() in ("https", "wss") for value in forwarded_proto for word in value.split(","))
 
 
 def is_trusted(address: str, proxies: Sequence[Network]) -> bool:
     """Whether an address is one of the proxies'."""
-    parsed = _parse(address)
-    return parsed is not None and any(parsed in network for network in proxies)
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])  # of this machine's own network, on an interface
+    except ValueError:
+        return False
+    # A socket for both families has IPv4 peers as ::ffff:192.0.2.1.
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in proxies)
 
 
 def names(forwarded_for: Sequence[str], address: str) -> bool:
     """Whether an address stands, or may stand, in ``X-Forwarded-For`` or ``Forwarded``, with a port or without."""
-    parsed = _parse(address)
-    if sum(map(len, forwarded_for)) > _LONGEST_FIELDS:
-        return True  # not worth the time, which an event loop would lose
-    for value in forwarded_for:
-        for text in _ADDRESSES.findall(value):
-            # "192.0.2.1:80" is no address; "2001:db8::1" is, and in brackets its port comes apart from it.
-            without_port = (_parse(text.rpartition(":")[0]), _parse(text.partition(":")[0]))
-            if text == address or (parsed is not None and parsed in (_parse(text), *without_port)):
-                return True
-    return False
+    if _is_long(forwarded_for):
+        return True
+    texts = {text for value in forwarded_for for text in _ADDRESSES.findall(value)}
+    if address in texts:
+        return True
+    packed = _packed(address.partition("%")[0])
+    # A number is no address, nor is a port after its colon; an address of IPv6 has two.
+    texts = {text for text in texts if "." in text or text.count(":") > 1}
+    if packed is None or len(texts) > _MOST_ADDRESSES:
+        return packed is not None
+    return any(packed in _readings(text) for text in texts)
 
 
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_long(values: Sequence[str]) -> bool:
+    return len(values) > _LONGEST_FIELDS or sum(map(len, values)) > _LONGEST_FIELDS
+
+
+def _readings(text: str) -> tuple[bytes | None, ...]:
+    # "192.0.2.1:80" is no address; "2001:db8::1" is, and in brackets its port comes apart from it.
+    return _packed(text), _packed(text.rpartition(":")[0]), _packed(text.partition(":")[0])
+
+
+def _packed(text: str) -> bytes | None:
+    """The bytes of an address; an IPv4 address in IPv6's form is itself. ``ipaddress`` would take ten times as long."""
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])  # of this machine's own network, on an interface
-    except ValueError:
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except OSError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)  # a socket for both families has IPv4 peers as ::ffff:192.0.2.1
-    return mapped or address
+    return packed.removeprefix(_IPV4_IN_IPV6)

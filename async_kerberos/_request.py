@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ._outcomes import Accepted
 
 Peer = tuple[str, int]
 """Address and port of a client: a connection, as long as nothing between client and server shares it."""
+
+FIELDS = frozenset(
+    {
+        "authorization",
+        "forwarded",
+        "host",
+        "origin",
+        "sec-fetch-site",
+        "upgrade",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    }
+)
+"""Every header field that is read, by its name in small letters. The adapters copy these, and no other."""
+
+Fields = Mapping[str, Sequence[str]]
+"""The values of header fields, by names of :data:`FIELDS`; a field that did not come is not there."""
 
 
 @dataclass(frozen=True, init=False)
@@ -22,8 +41,11 @@ class AuthRequest:
         own_connection: whether a later leg of the exchange may come on the same connection, and no request of anybody
             else's meanwhile: HTTP/1, and no WebSocket.
         secure: whether the server says that the request came over TLS.
-        forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
-        forwarded_proto: the values of ``X-Forwarded-Proto``.
+        method: the request's method.
+        websocket: whether it is the handshake of a WebSocket.
+        fields: the values of the other header fields that count: of ``host``, ``origin``, ``sec-fetch-site``,
+            ``upgrade``, ``forwarded``, ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``, those that
+            came.
     """
 
     authorization: tuple[str, ...] = field(default=(), repr=False)
@@ -31,8 +53,9 @@ class AuthRequest:
     earlier: Accepted | None = None
     own_connection: bool = True
     secure: bool = False
-    forwarded_for: tuple[str, ...] = ()
-    forwarded_proto: tuple[str, ...] = ()
+    method: str = "GET"
+    websocket: bool = False
+    fields: Fields = field(default_factory=dict[str, Sequence[str]], hash=False)
 
     def __init__(
         self,
@@ -41,8 +64,9 @@ class AuthRequest:
         earlier: Accepted | None = None,
         own_connection: bool = True,
         secure: bool = False,
-        forwarded_for: tuple[str, ...] = (),
-        forwarded_proto: tuple[str, ...] = (),
+        method: str = "GET",
+        websocket: bool = False,
+        fields: Fields | None = None,
     ) -> None:
         # One is made for every request; what the dataclass would do, field by field, takes four times as long.
         self.__dict__.update(
@@ -51,8 +75,9 @@ class AuthRequest:
             earlier=earlier,
             own_connection=own_connection,
             secure=secure,
-            forwarded_for=forwarded_for,
-            forwarded_proto=forwarded_proto,
+            method=method,
+            websocket=websocket,
+            fields={} if fields is None else fields,
         )
 
     @property
@@ -61,6 +86,13 @@ class AuthRequest:
 
         Behind a proxy it is the proxy's, which many clients may share, whatever stands in ``peer``.
         """
-        if self.peer is None or not self.peer[1] or not self.own_connection or self.forwarded_for:
+        if self.peer is None or not self.peer[1] or not self.own_connection:
+            return None
+        if "x-forwarded-for" in self.fields or "forwarded" in self.fields:
             return None
         return self.peer
+
+    @property
+    def forwarded_for(self) -> Sequence[str]:
+        """The values of ``X-Forwarded-For`` and ``Forwarded``."""
+        return (*self.fields.get("x-forwarded-for", ()), *self.fields.get("forwarded", ()))

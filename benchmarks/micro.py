@@ -14,6 +14,7 @@ import pyperf
 
 from async_kerberos import AuthRequest, Kerberos
 from async_kerberos._asgi import authenticate_scope
+from async_kerberos._guard import Guard
 from async_kerberos._header import challenge, parse_authorization
 from async_kerberos._tokens import classify
 from async_kerberos._workers import WorkerLimits, Workers
@@ -59,7 +60,7 @@ def main() -> None:
     token = _first_token()
     authorization = (f"Negotiate {base64.b64encode(token).decode()}",)
     kerberos = Kerberos(hostname="www.example.test")
-    request = AuthRequest(peer=("192.0.2.1", 50000))
+    request = AuthRequest(peer=("192.0.2.1", 50000), fields={"host": ["www.example.test"]})
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
@@ -72,7 +73,7 @@ def main() -> None:
     runner.bench_func("challenge", challenge, bytes(180))
     runner.bench_func("AuthRequest", AuthRequest, authorization, ("192.0.2.1", 50000))
     runner.bench_func("authenticate_blocking, no token", kerberos.authenticate_blocking, request)
-    runner.bench_async_func("authenticate_scope, no token", authenticate_scope, scope, kerberos)
+    runner.bench_async_func("authenticate_scope, no token", authenticate_scope, scope, Guard(kerberos=kerberos))
     runner.bench_time_func("Workers.run, 16 at a time", _run_workers, inner_loops=_CONCURRENT)
 
 

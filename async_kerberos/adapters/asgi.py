@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._asgi import App, Receive, Scope, Send, authenticate_scope, carried, carry, send_denial, sign_in_of
+from .._asgi import (
+    App,
+    CarrierMiddleware,
+    Receive,
+    Scope,
+    Send,
+    authenticate_scope,
+    carried,
+    carry,
+    decider_of,
+    send_denial,
+    sign_in_of,
+)
 from .._errors import ConfigurationError, UnsupportedScopeError
-from .._kerberos import Kerberos, check_kerberos
+from .._guard import Guard
+from .._kerberos import Kerberos
 from .._outcomes import Denied
 
 if TYPE_CHECKING:
@@ -25,19 +38,28 @@ class KerberosMiddleware:
 
     Args:
         app: the application.
-        kerberos: the service; None for one with the options given.
-        options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``.
+        kerberos: the service. Without it and without options, that of the nearest configured application or middleware.
+        options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` beside it, too.
+
+    Attributes:
+        kerberos: the middleware's own service; None where the nearest counts.
 
     Raises:
         ConfigurationError: an option is wrong, or stands beside ``kerberos``.
     """
 
     def __init__(self, app: App, kerberos: Kerberos | None = None, **options: Unpack[AllOptions]) -> None:
-        if kerberos is not None and options:
-            raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(options)}, not both")
-        check_kerberos(kerberos)
+        own = [name for name in options if name != "cross_site"]
+        if kerberos is not None and own:
+            raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
+        if own:
+            kerberos = Kerberos(**options)
         self.app = app
-        self.kerberos = Kerberos(**options) if kerberos is None else kerberos
+        self.kerberos = kerberos
+        self._guard = Guard(kerberos=kerberos, cross_site=options.get("cross_site"))
+        # On Quart it is put around asgi_app, where no scope tells the application.
+        self._configured = app.kerberos if isinstance(app, CarrierMiddleware) else None
+        self._is_new = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope.
@@ -45,16 +67,19 @@ class KerberosMiddleware:
         Raises:
             UnsupportedScopeError: the scope is of a type that ASGI did not have when this was written.
         """
+        if self._is_new:
+            self._is_new = False
+            decider_of(scope, self._guard, self._configured).log_setup_once()
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
-        outcome = await authenticate_scope(scope, self.kerberos)
+        outcome = await authenticate_scope(scope, self._guard, self._configured)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
             return
-        reply_send = carry(scope, send, self.kerberos)
+        reply_send = carry(scope, send, decider_of(scope, self._guard, self._configured))
         self.publish(scope)
         sign_in = sign_in_of(scope)
         token = carried.set(sign_in)

@@ -5,7 +5,9 @@
 import inspect
 
 from .._asgi import authenticate_scope, join_headers, send_denial, sign_in_of
-from .._kerberos import Kerberos, check_kerberos
+from .._guard import Guard
+from .._kerberos import Kerberos
+from .._options import CrossSite
 from .._outcomes import Denied, Identity
 
 try:
@@ -43,6 +45,8 @@ class KerberosIdentity(SecurityBase):
 
     Args:
         kerberos: the service; None for that of the nearest configured application or middleware.
+        cross_site: instead of the service's option of this name: ``"allow"`` for a route that other sites' forms may
+            post to, as an identity provider's ``form_post`` does.
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
@@ -56,10 +60,15 @@ class KerberosIdentity(SecurityBase):
         ]
     )
 
-    def __init__(self, kerberos: Kerberos | None = None, *, scheme_name: str = "Kerberos") -> None:
-        check_kerberos(kerberos)
+    def __init__(
+        self,
+        kerberos: Kerberos | None = None,
+        *,
+        cross_site: CrossSite | None = None,
+        scheme_name: str = "Kerberos",
+    ) -> None:
+        self.guard = Guard(kerberos=kerberos, cross_site=cross_site)
         self.__signature__ = inspect.signature(self.__call__)
-        self.kerberos = kerberos
         self.scheme_name = scheme_name
         self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 
@@ -71,7 +80,7 @@ class KerberosIdentity(SecurityBase):
             WebSocketException: likewise, where the server can answer a handshake by closing it alone.
         """
         scope = connection.scope
-        outcome = await authenticate_scope(scope, self.kerberos)
+        outcome = await authenticate_scope(scope, self.guard)
         sign_in = sign_in_of(scope)
         if isinstance(outcome, Denied):
             if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):

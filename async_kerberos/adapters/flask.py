@@ -7,11 +7,12 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from .._asgi import carried
-from .._kerberos import Kerberos, check_kerberos, default_kerberos
-from .._options import Hostname
+from .._asgi import SignIn, carried
+from .._guard import Guard, refuse_second_service
+from .._kerberos import Kerberos, default_kerberos
+from .._options import CrossSite, Hostname
 from .._outcomes import Accepted, Denied, Outcome
-from .._request import AuthRequest
+from .._request import FIELDS, AuthRequest
 from .._views import inspect_view, is_async
 
 try:
@@ -35,6 +36,7 @@ _ACCEPTED = "async_kerberos.accepted"
 # The reply that is still to be added; its key is there if _ReplyMiddleware is around to add it.
 _REPLY = "async_kerberos.reply"
 _PROXY_FIX = "werkzeug.proxy_fix.orig"
+_FIELDS = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for name in sorted(FIELDS))
 
 
 def init_kerberos(
@@ -59,7 +61,7 @@ def init_kerberos(
     # A method of the application's, in whose place anything may stand that is called like it.
     anything: Any = app
     if not isinstance(anything.wsgi_app, _ReplyMiddleware):
-        anything.wsgi_app = _ReplyMiddleware(anything.wsgi_app)
+        anything.wsgi_app = _ReplyMiddleware(anything.wsgi_app, app)
     kerberos.log_setup()
     return kerberos
 
@@ -67,11 +69,15 @@ def init_kerberos(
 class _ReplyMiddleware:
     """Adds the acceptor's reply where the response starts, the only place that sees every response."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(self, wsgi_app: Callable[..., Any], app: Flask) -> None:
+        self.wsgi_app = wsgi_app
         self.app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """Handle one WSGI request."""
+        sign_in = _carried()
+        if sign_in is not None and sign_in.by_default and sign_in.is_of(_authorization(environ)):
+            return _denial(refuse_second_service(self.app.extensions[_EXTENSION]))(environ, start_response)
         environ.setdefault(_REPLY, ())
 
         def start_with_reply(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
@@ -82,7 +88,7 @@ class _ReplyMiddleware:
             reply, environ[_REPLY] = environ[_REPLY], ()
             return start_response(status, [*headers, *reply], *exc_info)
 
-        return self.app(environ, start_with_reply)
+        return self.wsgi_app(environ, start_with_reply)
 
 
 class Decorator(Protocol):
@@ -115,8 +121,10 @@ def requires_authentication(
     view: Callable[Concatenate[S, str, P], R], /
 ) -> Callable[Concatenate[S, P], R | Response]: ...
 @overload
-def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
-def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
+def requires_authentication(
+    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+) -> Any:
     """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
@@ -126,19 +134,19 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
         view: a view, a method of a ``MethodView``, or a function for ``before_request``. Among the ``decorators`` of a
             ``MethodView``, its methods get the principal by the name ``user``.
         kerberos: the service; None for the application's, or the default.
+        cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
+            post to.
     """
-    check_kerberos(kerberos)
+    guard = Guard(kerberos=kerberos, cross_site=cross_site)
     if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos)
+        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
     inspected = inspect_view(view)
     asynchronous = is_async(view)
 
     def protected(*args: Any, **kwargs: Any) -> Any:
-        outcome = _authenticate(kerberos)
+        outcome = _authenticate(guard)
         if isinstance(outcome, Denied):
-            response = Response(outcome.body, outcome.status, content_type="text/plain; charset=utf-8")
-            response.headers.extend(outcome.headers)
-            return response
+            return _denial(outcome)
         args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
         call = current_app.ensure_sync(inspected.call) if asynchronous else inspected.call
         return call(*args, **kwargs)
@@ -146,13 +154,14 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
     return inspected.dress(protected)
 
 
-def _authenticate(kerberos: Kerberos | None) -> Outcome:
+def _authenticate(guard: Guard) -> Outcome:
     environ: dict[str, Any] = request.environ
-    earlier: Accepted | None = environ.get(_ACCEPTED) or _carried()
+    sign_in = _carried()
+    earlier: Accepted | None = environ.get(_ACCEPTED) or (None if sign_in is None else sign_in.accepted)
     nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
-    decider = kerberos or configured or nearest or default_kerberos()
-    outcome = decider.authenticate_blocking(_request(environ, earlier))
+    decider = guard.kerberos or configured or nearest or default_kerberos()
+    outcome = decider.authenticate_blocking(_request(environ, earlier), guard.cross_site)
     if isinstance(outcome, Accepted):
         # The first result of this request stays: it names the one that took the step.
         same = earlier is not None and earlier.authorization == outcome.authorization
@@ -168,9 +177,15 @@ def _authenticate(kerberos: Kerberos | None) -> Outcome:
     return outcome
 
 
-def _carried() -> Accepted | None:
+def _carried() -> SignIn | None:
     sign_in = carried.get()
-    return None if sign_in is None or sign_in.over else sign_in.accepted
+    return None if sign_in is None or sign_in.over else sign_in
+
+
+def _denial(denied: Denied) -> Response:
+    response = Response(denied.body, denied.status, content_type="text/plain; charset=utf-8")
+    response.headers.extend(denied.headers)
+    return response
 
 
 def _add_reply(accepted: Accepted, response: Response) -> Response:
@@ -189,16 +204,19 @@ def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
     port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
     known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
+    fields: dict[str, tuple[str, ...]] = {name: (environ[key],) for key, name in _FIELDS if key in environ}
     return AuthRequest(
-        authorization=_values(environ, "HTTP_AUTHORIZATION"),
+        authorization=fields.pop("authorization", ()),
         peer=(address, int(port) if known else 0) if address else None,
         own_connection=environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1"),
         secure=environ.get("wsgi.url_scheme") == "https",
-        forwarded_for=_values(environ, "HTTP_X_FORWARDED_FOR") + _values(environ, "HTTP_FORWARDED"),
-        forwarded_proto=_values(environ, "HTTP_X_FORWARDED_PROTO"),
+        method=environ["REQUEST_METHOD"],
+        # WSGI has no other sign of it: within the view, extensions take the socket from the server.
+        websocket="websocket" in environ.get("HTTP_UPGRADE", "").lower(),
+        fields=fields,
         earlier=earlier,
     )
 
 
-def _values(environ: dict[str, Any], name: str) -> tuple[str, ...]:
-    return (environ[name],) if name in environ else ()
+def _authorization(environ: dict[str, Any]) -> tuple[str, ...]:
+    return (environ["HTTP_AUTHORIZATION"],) if "HTTP_AUTHORIZATION" in environ else ()

@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
 from .._asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, sign_in_of
-from .._kerberos import Kerberos, check_kerberos
-from .._options import Hostname
+from .._guard import Guard
+from .._kerberos import Kerberos
+from .._options import CrossSite, Hostname
 from .._outcomes import Accepted, Denied
 from .._outcomes import Headers as Reply
 from .._views import inspect_view, is_async
@@ -110,8 +111,10 @@ def requires_authentication(
     view: Callable[Concatenate[S, str, P], R], /
 ) -> Callable[Concatenate[S, P], R | Response]: ...
 @overload
-def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
-def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
+def requires_authentication(
+    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+) -> Any:
     """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route`` or ``@app.websocket``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before.
@@ -121,14 +124,16 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
             ``before_websocket``. Among the ``decorators`` of a ``MethodView``, its methods get the principal by the
             name ``user``.
         kerberos: the service; None for the application's, or the default.
+        cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
+            post to.
     """
-    check_kerberos(kerberos)
+    guard = Guard(kerberos=kerberos, cross_site=cross_site)
     if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos)
+        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
     inspected = inspect_view(view)
 
     async def protected_async(*args: Any, **kwargs: Any) -> Any:
-        outcome = await authenticate_scope(_scope(), _nearest(kerberos))
+        outcome = await authenticate_scope(_scope(), guard, _configured())
         if isinstance(outcome, Denied):
             return _denial(outcome)
         _publish(outcome)
@@ -137,7 +142,7 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
 
     def protected_sync(*args: Any, **kwargs: Any) -> Any:
         # Quart calls this on a thread of the loop's pool, which may wait.
-        outcome = authenticate_scope_blocking(_scope(), _nearest(kerberos))
+        outcome = authenticate_scope_blocking(_scope(), guard, _configured())
         if isinstance(outcome, Denied):
             return _denial(outcome)
         _publish(outcome)
@@ -152,9 +157,9 @@ def _scope() -> Scope:
     return cast("Scope", scope)
 
 
-def _nearest(kerberos: Kerberos | None) -> Kerberos | None:
+def _configured() -> Kerberos | None:
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
-    return kerberos or configured
+    return configured
 
 
 def _publish(accepted: Accepted) -> None:

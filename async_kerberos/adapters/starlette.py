@@ -15,13 +15,15 @@ from .._asgi import (
     CarrierMiddleware,
     Scope,
     authenticate_scope,
+    configure,
     encode_headers,
     join_headers,
     send_denial,
     sign_in_of,
 )
-from .._kerberos import Kerberos, check_kerberos
-from .._options import Hostname
+from .._guard import Guard
+from .._kerberos import Kerberos
+from .._options import CrossSite, Hostname
 from .._outcomes import Denied, Identity
 from .._views import View, inspect_view, is_async
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
@@ -116,6 +118,7 @@ def init_kerberos(
     carrier: Any = CarrierMiddleware
     app.user_middleware = [middleware for middleware in app.user_middleware if middleware.cls is not carrier]
     app.add_middleware(CarrierMiddleware, kerberos=kerberos)
+    configure(app, kerberos)
     kerberos.log_setup()
     return kerberos
 
@@ -138,8 +141,10 @@ def requires_authentication(view: Callable[Concatenate[str, P], R], /) -> Callab
 @overload
 def requires_authentication(view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
 @overload
-def requires_authentication(*, kerberos: Kerberos | None = None) -> Decorator: ...
-def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = None) -> Any:
+def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
+def requires_authentication(
+    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+) -> Any:
     """Demand Kerberos authentication of whoever calls a view.
 
     A function, or a method of an ``HTTPEndpoint`` or ``WebSocketEndpoint``, gets the principal as its first argument
@@ -149,21 +154,23 @@ def requires_authentication(view: Any = None, /, *, kerberos: Kerberos | None = 
     Args:
         view: the view; a route's function must get the request or the WebSocket.
         kerberos: the service; None for that of the nearest configured application or middleware.
+        cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
+            post to.
     """
-    check_kerberos(kerberos)
+    guard = Guard(kerberos=kerberos, cross_site=cross_site)
     if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos)
+        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
     if isinstance(view, type):
-        return _protect_endpoint(view, kerberos)
+        return _protect_endpoint(view, guard)
     inspected = inspect_view(view)
     protect = _protect_async if is_async(view) else _protect_sync
-    return inspected.dress(protect(inspected, kerberos))
+    return inspected.dress(protect(inspected, guard))
 
 
-def _protect_async(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
+def _protect_async(view: View, guard: Guard) -> Callable[..., Any]:
     async def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
-        outcome = await authenticate_scope(connection.scope, kerberos)
+        outcome = await authenticate_scope(connection.scope, guard)
         if isinstance(outcome, Denied):
             if isinstance(connection, Request):
                 return _denial(outcome)
@@ -184,11 +191,11 @@ def _protect_async(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
     return protected
 
 
-def _protect_sync(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
+def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
     def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
         # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
-        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, kerberos)
+        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, guard)
         if isinstance(outcome, Denied):
             return _denial(outcome)
         _publish(connection.scope)
@@ -203,13 +210,13 @@ def _protect_sync(view: View, kerberos: Kerberos | None) -> Callable[..., Any]:
     return protected
 
 
-def _protect_endpoint(endpoint: type[Any], kerberos: Kerberos | None) -> type[Any]:
+def _protect_endpoint(endpoint: type[Any], guard: Guard) -> type[Any]:
     if not issubclass(endpoint, (HTTPEndpoint, WebSocketEndpoint)):
         raise TypeError(f"{endpoint.__qualname__} is neither an HTTPEndpoint nor a WebSocketEndpoint")
     undecorated_dispatch: Callable[..., Any] = endpoint.dispatch
 
     async def dispatch(self: Any) -> None:
-        outcome = await authenticate_scope(self.scope, kerberos)
+        outcome = await authenticate_scope(self.scope, guard)
         if isinstance(outcome, Denied):
             await send_denial(self.scope, self.send, outcome)
             return

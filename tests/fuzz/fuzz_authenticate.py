@@ -139,7 +139,7 @@ class _Run:
         if number & 0x30 == 0x10:
             facts["own_connection"] = False
         elif number & 0x30 == 0x20:
-            facts["forwarded_for"] = ("192.0.2.1",)
+            facts["fields"] = {"x-forwarded-for": ("192.0.2.1",)}
         earlier = accepted[-1] if accepted and number & 0x40 else None
         outcome = self._exchange.send(authorization, peer, earlier, **facts)
         if isinstance(outcome, Accepted) and number & 0x80:

@@ -277,7 +277,8 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
     assert isinstance(denied, Denied)
     assert denied.reason is Reason.CONTINUE
     another = dataclasses.replace(unfinished, authorization=(fresh(TARGET),))
-    begun = half_open._begin(another)  # pyright: ignore[reportPrivateUsage] (where else does an _Exchange come from?)
+    begin = half_open._begin  # pyright: ignore[reportPrivateUsage] (where else does an _Exchange come from?)
+    begun = begin(another, "refuse")
     acceptor = Acceptor("HTTP", (HOST,), None)
     established = acceptor.step(Initiator(TARGET).step())
     continued = acceptor.step(Initiator(TARGET, flags=TWO_LEGS).step())

@@ -395,10 +395,10 @@ class SecretsGuard:
             return send_head
 
         def authenticating(original: Callable[..., Any]) -> Callable[..., Any]:
-            def authenticate(kerberos: Kerberos, request: AuthRequest) -> Any:
+            def authenticate(kerberos: Kerberos, request: AuthRequest, *arguments: Any) -> Any:
                 for value in request.authorization:
                     self.secrets.note_field("Authorization", value)
-                return original(kerberos, request)
+                return original(kerberos, request, *arguments)
 
             return authenticate
 

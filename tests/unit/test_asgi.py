@@ -106,8 +106,12 @@ def test_options() -> None:
     app = App()
     kerberos = Kerberos(hostname="a.example")
     assert KerberosMiddleware(app, kerberos).kerberos is kerberos
-    assert KerberosMiddleware(app, hostname="b.example").kerberos.hostname == "b.example"
-    assert KerberosMiddleware(app).kerberos.hostname is None
+    own = KerberosMiddleware(app, hostname="b.example", cross_site="allow").kerberos
+    assert own is not None
+    assert (own.hostname, own.cross_site) == ("b.example", "allow")
+    assert KerberosMiddleware(app).kerberos is None
+    assert KerberosMiddleware(app, cross_site="allow").kerberos is None
+    assert KerberosMiddleware(app, kerberos, cross_site="allow").kerberos is kerberos
     with pytest.raises(ConfigurationError, match="hostname"):
         KerberosMiddleware(app, kerberos, hostname="b.example")
     with pytest.raises(ConfigurationError, match="failure_status"):

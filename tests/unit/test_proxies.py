@@ -100,6 +100,17 @@ KERBEROS = Kerberos(require_tls=True, trusted_proxies=PROXIES)
 PROXY = ("10.0.0.7", 40_000)
 
 
+def request(
+    authorization: tuple[str, ...] = (),
+    *,
+    forwarded_proto: tuple[str, ...] = (),
+    forwarded_for: tuple[str, ...] = (),
+    **facts: Any,
+) -> AuthRequest:
+    fields = {"x-forwarded-proto": forwarded_proto, "x-forwarded-for": forwarded_for}
+    return AuthRequest(authorization, fields={name: values for name, values in fields.items() if values}, **facts)
+
+
 @pytest.mark.parametrize(
     ("fields", "log"),
     [
@@ -127,7 +138,7 @@ def test_not_over_tls(
 ) -> None:
     """Plain HTTP is refused whatever the token, without a challenge that would draw a ticket or a password out."""
     kerberos = Kerberos(require_tls=True, trusted_proxies=PROXIES, **options)
-    outcome = kerberos.authenticate_blocking(AuthRequest(authorization, **fields))
+    outcome = kerberos.authenticate_blocking(request(authorization, **fields))
     assert outcome == Denied(403, Reason.NOT_TLS)
     assert log in caplog.text
 
@@ -143,7 +154,7 @@ def test_not_over_tls(
 )
 def test_over_tls(fields: dict[str, Any]) -> None:
     """TLS is known by the server's word, or by that of a proxy which the operator has named."""
-    outcome = KERBEROS.authenticate_blocking(AuthRequest(**fields))
+    outcome = KERBEROS.authenticate_blocking(request(**fields))
     assert isinstance(outcome, Denied)
     assert outcome.reason is Reason.NO_CREDENTIALS
 
