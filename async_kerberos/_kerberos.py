@@ -210,7 +210,7 @@ class Kerberos:
             Whether it may pass, and as whom; a request that may not comes back with the answer to it. Nothing is
             raised for what a client sends.
         """
-        begun = self._begin(request, cross_site or self.cross_site)
+        begun = self._begin(request, cross_site)
         if not isinstance(begun, _Exchange):
             return begun
         try:
@@ -229,7 +229,7 @@ class Kerberos:
         Returns:
             As :meth:`authenticate`. There is no queue and no deadline: the thread waits for its own step.
         """
-        begun = self._begin(request, cross_site or self.cross_site)
+        begun = self._begin(request, cross_site)
         if not isinstance(begun, _Exchange):
             return begun
         return self._finish(begun, begun.step())
@@ -266,16 +266,18 @@ class Kerberos:
         else:
             logger().info("Kerberos: server is %s", principal)
 
-    def _begin(self, request: AuthRequest, cross_site: CrossSite) -> Outcome | _Exchange:
+    def _begin(self, request: AuthRequest, cross_site: CrossSite | None) -> Outcome | _Exchange:
         """All that is decided before the step."""
-        if cross_site == "refuse":
-            problem = cross_site_objection(request, self._origins, self._forwarded_hosts(request))
-            if problem:
-                return self._deny(request, Reason.CROSS_SITE, problem)
         earlier = request.earlier
         if earlier is not None and earlier.authorization != request.authorization:
             earlier = None  # it says nothing of this request
-        if earlier is not None and earlier.kerberos is self:
+        # What this object has let in is in: a bridge to WSGI may have lost what it was judged by.
+        again = earlier is not None and earlier.kerberos is self
+        if (cross_site or self.cross_site) == "refuse" and not (again and cross_site is None):
+            problem = cross_site_objection(request, self._origins, self._forwarded_hosts(request))
+            if problem:
+                return self._deny(request, Reason.CROSS_SITE, problem)
+        if earlier is not None and again:
             return replace(earlier, headers=())
         if self.require_tls and not request.secure:
             problem = self._distrust(request)

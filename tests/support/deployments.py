@@ -33,6 +33,8 @@ TINY = 64
 
 INTRANET = 'Basic realm="intranet"'
 
+TRUSTED_ORIGIN = "https://app.example.test"
+
 DEFAULT_VARIANT = "unconfigured"
 
 
@@ -58,6 +60,9 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "spnego-only": {"hostname": HOSTNAME, "raw_kerberos": False},
         "tls": {"hostname": HOSTNAME, "require_tls": True},
         "tls-proxy": {"hostname": HOSTNAME, "require_tls": True, "trusted_proxies": ["127.0.0.1"]},
+        "any-site": {"hostname": HOSTNAME, "cross_site": "allow"},
+        "another-origin": {"hostname": HOSTNAME, "trusted_origins": [TRUSTED_ORIGIN]},
+        "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
         "may-be-bound": {"hostname": HOSTNAME, "channel_bindings": "allow", "certificate": certificate_file(folder)},
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from async_kerberos import AuthRequest, Denied, Kerberos, Reason
+from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
 from async_kerberos._origin import parse_origin
 
 SITE = "www.example.test"
@@ -154,6 +154,22 @@ def test_allow() -> None:
         outcome = kerberos.authenticate_blocking(foreign, cross_site)  # type: ignore[arg-type]
         assert isinstance(outcome, Denied)
         assert outcome.reason is expected
+
+
+def test_earlier_result() -> None:
+    """What the same object has let in is in, unless the view itself says otherwise; another object judges anew."""
+    token = ("Negotiate YII=",)
+    fields = {"origin": ["https://evil.test"], "host": [SITE]}
+    for maker, cross_site, passes in (
+        (KERBEROS, None, True),
+        (KERBEROS, "allow", True),
+        (KERBEROS, "refuse", False),
+        (Kerberos(hostname=SITE), None, False),
+    ):
+        earlier = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token)
+        request = AuthRequest(token, earlier=earlier, method="POST", fields=fields)
+        outcome = KERBEROS.authenticate_blocking(request, cross_site)  # type: ignore[arg-type]
+        assert isinstance(outcome, Accepted) is passes
 
 
 PROXY = ("10.0.0.7", 40_000)
