@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -101,6 +102,11 @@ class _ThreadServer(Server):
             raise RuntimeError("the server failed") from self._failure
         if self.tasks_left:
             raise RuntimeError(f"the server's loop has tasks left: {self.tasks_left}")
+
+    def cpu_seconds(self) -> float:
+        """The processor time that the server's thread has taken so far."""
+        assert self._thread.ident is not None
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
 
     def _run(self) -> None:
         try:

@@ -1,0 +1,158 @@
+"""What a request's header may cost: time grows with its bytes and not with their square, and little of it is ours."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import statistics
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from async_kerberos import Kerberos
+from async_kerberos._asgi import Scope, authenticate_scope
+from async_kerberos._guard import Guard
+from async_kerberos._request import FIELDS
+from async_kerberos.adapters.asgi import KerberosMiddleware
+
+from ..support.grammar import is_linear
+from ..support.http import SECONDS
+from ..support.servers import Uvicorn
+
+PROXY = "127.0.0.1"
+
+SIZE = 15 * 1024
+
+# Whatever the field, what separates, quotes, escapes or looks like the beginning of something.
+PIECES = (
+    *(" ", ",", ";", ":", "::", '"', '\\"', "\\", "=", "(", "[", ".", "1 ", "1.1 ", "::1 ", "10.0.0.8, ", "a", "a=b,"),
+    *('a="b",', "https,", "ws://", "Negotiate ", "\xe9"),
+)
+# What makes the rest be looked at.
+BEGINNINGS = {
+    "authorization": ("", "Basic ", "Basic a,", "Negotiate ", "Negotiate YII"),
+    "origin": ("", "https://", "https://["),
+    "host": ("", "["),
+    "forwarded": ("", 'for="'),
+}
+# Everything is on that makes the decision look at a field.
+KERBEROS = Kerberos(
+    hostname="www.example.test",
+    require_tls=True,
+    trusted_proxies=[PROXY, "10.0.0.0/30"],
+    trusted_origins=["https://app.example.test"],
+)
+# A proxy's request, from another site: otherwise some fields would be asked for nothing.
+AROUND = {
+    "host": "www.example.test",
+    "origin": "https://evil.test",
+    "x-forwarded-host": "outside.test",
+    "x-forwarded-for": "192.0.2.1",
+    "x-forwarded-proto": "https",
+}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    """What handlers of pytest's do with a line is none of the cost."""
+    logger = logging.getLogger("async_kerberos")
+    logger.propagate = False
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    logger.propagate = True
+
+
+def scope_with(name: str, values: list[str]) -> Scope:
+    fields = {field: [value] for field, value in AROUND.items()}
+    fields[name] = values
+    headers = [(field.encode(), value.encode("latin-1")) for field, values in fields.items() for value in values]
+    client = (PROXY, 40_000)
+    return {"type": "http", "method": "POST", "headers": headers, "client": client, "scheme": "http"}
+
+
+def decide(scope: Scope) -> None:
+    decision = authenticate_scope(scope, Guard(kerberos=KERBEROS))
+    with pytest.raises(StopIteration):
+        decision.send(None)  # nothing in it waits: no token gets as far as GSSAPI
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+@pytest.mark.parametrize("shape", ["one long field", "many short fields"])
+def test_time_grows_with_the_bytes(name: str, shape: str) -> None:
+    """Sixteen times as much of anything, in one field or in many, takes sixteen times as long and not 256 times."""
+    for beginning in BEGINNINGS.get(name, ("",)):
+        for piece in PIECES:
+
+            def scope(count: int, beginning: str = beginning, piece: str = piece) -> Any:
+                if shape == "one long field":
+                    return scope_with(name, [beginning + piece * count])
+                return scope_with(name, [beginning + piece] * count)
+
+            assert is_linear(decide, scope), f"{beginning}{piece}"
+
+
+class Site:
+    """uvicorn with the middleware, and the CPU that its thread takes for a request."""
+
+    def __init__(self, server: Uvicorn) -> None:
+        assert not isinstance(server.address, str)
+        self._server = server
+        self._connection = socket.create_connection(server.address, timeout=SECONDS)
+
+    def cost(self, *fields: tuple[str, str], requests: int) -> float:
+        """The median of some requests, in seconds."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (("Host", "www.example.test"), *fields))
+        request = f"POST /hello HTTP/1.1\r\nContent-Length: 0\r\n{lines}\r\n".encode("latin-1")
+        costs: list[float] = []
+        for _ in range(requests):
+            begun = self._server.cpu_seconds()
+            self._connection.sendall(request)
+            head, _, body = self._connection.recv(65536).partition(b"\r\n\r\n")
+            while len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]):
+                body += self._connection.recv(65536)
+            costs.append(self._server.cpu_seconds() - begun)
+            assert head.split(b" ")[1] in (b"400", b"401", b"403", b"431"), head
+        return statistics.median(costs)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Generator[Site, None, None]:
+    """The site, with all options on that make a field count."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nobody is let in")
+
+    app = KerberosMiddleware(application, kerberos=KERBEROS)
+    server = Uvicorn(app, http="httptools", proxy_headers=False, lifespan="off")
+    with server:
+        site = Site(server)
+        yield site
+        site.close()
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS - {"host"}))
+def test_16_kib(site: Site, name: str) -> None:
+    """16 KiB of anything cost, on a real server, at most two plain 401s more than in fields that nobody reads."""
+    around = [(field, value) for field, value in AROUND.items() if field not in ("host", name)]
+    unread_name = "x" * len(name)
+    failed: list[str] = []
+    for beginning in BEGINNINGS.get(name, ("",)):
+        for piece in PIECES:
+            one_long = [(beginning + piece * SIZE)[:SIZE].strip()]
+            many_short = [(beginning + piece).strip()] * (SIZE // (len(name) + len(beginning + piece) + 4))
+            for values in (one_long, many_short):
+                for requests in (1, 3, 9, 27):  # the machine may do something else meanwhile
+                    plain = site.cost(requests=requests)
+                    unread = site.cost(*around, *((unread_name, value) for value in values), requests=requests)
+                    read = site.cost(*around, *((name, value) for value in values), requests=requests)
+                    if read <= unread + 2 * plain:
+                        break
+                else:
+                    failed.append(f"{beginning!r}, {piece!r}, {len(values)} fields: {(read - unread) / plain:.1f}")
+    assert not failed
