@@ -12,9 +12,9 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Reason(enum.Enum):
-    """Why a request was not let through: the closed list that logs and hooks speak in.
+    """Why a request was not let through: a closed list.
 
-    The value is the reason in words. A client never learns it.
+    The value is the reason in words, as the log has it. A client never learns it.
     """
 
     NO_CREDENTIALS = "no credentials"
@@ -173,7 +173,7 @@ class Denied:
     Attributes:
         status: the HTTP status code.
         headers: ``WWW-Authenticate`` and ``Retry-After``, where they belong.
-        reason: why, for logs and hooks; not for the client.
+        reason: why. The client must not learn it.
     """
 
     status: int

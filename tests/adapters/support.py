@@ -36,10 +36,16 @@ async def _call(app: Any, method: str, path: str, headers: Mapping[str, str]) ->
 
 
 def ask(
-    app: Any, path: str, authorization: str | None = None, *, method: str = "GET", backend: str = "asyncio"
+    app: Any,
+    path: str,
+    authorization: str | None = None,
+    *,
+    method: str = "GET",
+    backend: str = "asyncio",
+    fields: Mapping[str, str] | None = None,
 ) -> Answer:
     """Make a request of an ASGI application, or of a Flask one."""
-    headers = {} if authorization is None else {"Authorization": authorization}
+    headers = {**(fields or {}), **({} if authorization is None else {"Authorization": authorization})}
     if hasattr(app, "test_client") and not hasattr(app, "asgi_app"):
         response = app.test_client().open(path, method=method, headers=headers)
         return Answer(response.status_code, response.text, response.headers.getlist("WWW-Authenticate"))
