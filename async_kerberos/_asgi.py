@@ -16,6 +16,7 @@ from ._guard import Guard, refuse_second_service
 from ._kerberos import Kerberos, default_kerberos
 from ._outcomes import Accepted, Denied, Headers, Outcome
 from ._request import FIELDS, AuthRequest
+from ._uwsgi import scheme_is_hearsay
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -209,7 +210,8 @@ def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
         peer=None if client is None or not client[0] else (client[0], client[1] or 0),
         # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
         own_connection=not websocket and scope.get("http_version", "1.1") in ("1.0", "1.1"),
-        secure=scope.get("scheme") in ("https", "wss"),
+        # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
+        secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
         websocket=websocket,
         fields=fields,

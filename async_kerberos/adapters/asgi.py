@@ -39,6 +39,8 @@ class KerberosMiddleware:
     Args:
         app: the application.
         kerberos: the service. Without it and without options, that of the nearest configured application or middleware.
+        user_header: a header that the application trusts to name the user, such as ``Remote-User``: the application
+            finds the principal there, in UTF-8, and nothing that the client has sent under this name, in any spelling.
         options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` beside it, too.
 
     Attributes:
@@ -48,13 +50,24 @@ class KerberosMiddleware:
         ConfigurationError: an option is wrong, or stands beside ``kerberos``.
     """
 
-    def __init__(self, app: App, kerberos: Kerberos | None = None, **options: Unpack[AllOptions]) -> None:
+    def __init__(
+        self,
+        app: App,
+        kerberos: Kerberos | None = None,
+        *,
+        user_header: str | None = None,
+        **options: Unpack[AllOptions],
+    ) -> None:
         own = [name for name in options if name != "cross_site"]
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
         if own:
             kerberos = Kerberos(**options)
         self.app = app
+        if user_header is not None:
+            from .._user_header import UserHeaderMiddleware  # for few
+
+            self.app = UserHeaderMiddleware(app, user_header)
         self.kerberos = kerberos
         self._guard = Guard(kerberos=kerberos, cross_site=options.get("cross_site"))
         # On Quart it is put around asgi_app, where no scope tells the application.

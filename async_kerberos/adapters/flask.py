@@ -13,6 +13,7 @@ from .._kerberos import Kerberos, default_kerberos
 from .._options import CrossSite, Hostname
 from .._outcomes import Accepted, Denied, Outcome
 from .._request import FIELDS, AuthRequest
+from .._uwsgi import peer_port, scheme_is_hearsay
 from .._views import inspect_view, is_async
 
 try:
@@ -201,7 +202,7 @@ def _add_reply(accepted: Accepted, response: Response) -> Response:
 
 def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
     address: str = environ.get("REMOTE_ADDR", "")
-    port = str(environ.get("REMOTE_PORT", ""))  # a number on werkzeug, a text on gunicorn
+    port = str(environ.get("REMOTE_PORT") or peer_port(environ))  # a number on werkzeug, a text on gunicorn
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
     known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
     fields: dict[str, tuple[str, ...]] = {name: (environ[key],) for key, name in _FIELDS if key in environ}
@@ -209,7 +210,7 @@ def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
         authorization=fields.pop("authorization", ()),
         peer=(address, int(port) if known else 0) if address else None,
         own_connection=environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1"),
-        secure=environ.get("wsgi.url_scheme") == "https",
+        secure=environ.get("wsgi.url_scheme") == "https" and not scheme_is_hearsay(environ),
         method=environ["REQUEST_METHOD"],
         # WSGI has no other sign of it: within the view, extensions take the socket from the server.
         websocket="websocket" in environ.get("HTTP_UPGRADE", "").lower(),

@@ -29,6 +29,7 @@ import werkzeug.serving
 
 from .guards import ThreadGuard
 from .http import Address
+from .waiting import wait_until
 
 with warnings.catch_warnings():
     # uvicorn's implementation of this name uses a part of websockets that is on its way out.
@@ -447,6 +448,62 @@ class Gunicorn(Server):
         self._socket.close()
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_SECONDS)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Uwsgi(Server):
+    """uWSGI, in a process of its own.
+
+    Args:
+        factory: ``module:function`` of what makes the application, without arguments.
+        folder: for its log.
+        door: ``http-socket``, where its workers speak HTTP, or ``http``, where its router does and passes requests on.
+        env: variables for the process, added to this one's.
+    """
+
+    def __init__(self, factory: str, folder: Path, *, door: str, env: Mapping[str, str] | None = None) -> None:
+        self._factory = factory
+        self._door = door
+        self._env = dict(env or {})
+        self.log = folder / f"uwsgi-{os.getpid()}-{id(self)}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket = listening_socket()
+        self._socket.listen()
+        self.address = self._socket.getsockname()
+
+    def start(self) -> None:
+        """Start."""
+        assert self.log is not None
+        options = [
+            f"--{self._door}=fd://{self._socket.fileno()}",
+            f"--module={self._factory}()",
+            f"--pythonpath={ROOT}",
+        ]
+        # An application may start threads: it is made in the worker.
+        options += ["--master", "--lazy-apps", "--need-app", "--threads=4"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", "import pyuwsgi; pyuwsgi.run()", *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._env},
+                pass_fds=[self._socket.fileno()],
+                start_new_session=True,
+            )
+        process, path = self._process, self.log
+        wait_until(lambda: process.poll() is not None or b"WSGI app 0 " in path.read_bytes(), "uWSGI starts")
+        if process.poll() is not None:
+            raise RuntimeError(f"uWSGI does not start: {path.read_text()}")
+
+    def stop(self) -> None:
+        """Stop."""
+        self._socket.close()
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # SIGTERM would make it start anew
             try:
                 self._process.wait(_SECONDS)
             finally:

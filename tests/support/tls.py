@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from a2wsgi import ASGIMiddleware
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -27,7 +28,7 @@ from .certificates import ec_key, rsa_key
 from .deployments import ADAPTERS, HOSTNAME, Switch, closing_all
 from .guards import ThreadGuard
 from .http import Address, Connection
-from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Werkzeug
+from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Uwsgi, Werkzeug
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
@@ -217,7 +218,7 @@ def run(
 
     Args:
         adapter: one of ``ADAPTERS``, or ``TELLING``.
-        server: as in :class:`~tests.support.deployments.Deployment`.
+        server: as in :class:`~tests.support.deployments.Deployment`; or ``uwsgi-http-socket``, ``uwsgi-http``.
         variants: options of the applications.
         served: the server's certificate; None for plain HTTP.
         folder: for logs.
@@ -225,9 +226,13 @@ def run(
         wrap: puts a middleware around the application.
         options: further options of the server.
     """
+    env = {"TLS_ADAPTER": adapter, "TLS_VARIANTS": json.dumps(variants, default=str)}
+    if server.startswith("uwsgi-"):
+        assert wrap is None
+        assert served is None
+        return Uwsgi("tests.support.tls:application", folder, door=server.removeprefix("uwsgi-"), env=env, **options)
     if server == "gunicorn":
         assert wrap is None
-        env = {"TLS_ADAPTER": adapter, "TLS_VARIANTS": json.dumps(variants, default=str)}
         return Gunicorn("tests.support.tls:application", folder, env=env, **_tls_options(server, served), **options)
     given_options = {**_tls_options(server, served), **options, "threads": threads}
     return _run_here(adapter, server, variants, wrap, given_options)
@@ -292,5 +297,7 @@ def _telling(options: Options | None) -> Any:
 
 
 def application() -> Any:
-    """The WSGI application in gunicorn's process."""
-    return _switch(os.environ["TLS_ADAPTER"], json.loads(os.environ["TLS_VARIANTS"])).wsgi
+    """The WSGI application in gunicorn's or uWSGI's process."""
+    adapter = os.environ["TLS_ADAPTER"]
+    switch = _switch(adapter, json.loads(os.environ["TLS_VARIANTS"]))
+    return switch.wsgi if adapter.startswith("flask") else ASGIMiddleware(switch.asgi)

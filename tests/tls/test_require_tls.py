@@ -236,6 +236,32 @@ def test_aware_server(
                     gss_spy.calls.clear()
 
 
+@pytest.mark.parametrize("server_name", ["uwsgi-http-socket", "uwsgi-http"])
+@pytest.mark.parametrize("adapter", ["flask-sync", "asgi"])
+def test_uwsgi(adapter: str, server_name: str, served: Served, folder: Path) -> None:
+    """uWSGI takes the scheme from anybody's headers, in any spelling: a named proxy's word counts, and no client's."""
+    claims: list[Head] = [[(name, value)] for name in SCHEME_HEADERS for value in ("https", "on", "1")]
+    with run(adapter, server_name, VARIANTS, None, folder) as server:
+        for rewrite in (setting, adding):
+            token = fresh()
+            with in_front_of(server, served, rewrite) as front:
+                for variant in ("", "another", "named", "network"):
+                    assert_believes_none(front.plain, variant, token, False)
+                    assert_believes_none(server, variant, token, False)
+                    for claim in claims:
+                        assert ask(front.plain, None, token, variant, claim) == REFUSED
+                        assert ask(server, None, token, variant, claim) == REFUSED
+                # A bridge tells an ASGI application no peer where uWSGI tells no port, and so no proxy is known.
+                peer_known = (adapter, server_name) != ("asgi", "uwsgi-http-socket")
+                for variant in ("", "another", "named", "network"):
+                    status, _ = ask(front.tls, served, token, variant)
+                    assert status == (200 if peer_known and variant in ("named", "network") else 403)
+                    token = fresh() if status == 200 else token
+
+
+SCHEME_HEADERS = ["X-Forwarded-Proto", "X_Forwarded_Proto", "x_FORWARDED-proto", "X-Forwarded-SSL", "X_Forwarded_Ssl"]
+
+
 @pytest.mark.parametrize("address", [PROXY, f"{PROXY}:443", f"[::ffff:{PROXY}]:443", f"{PROXY}:443, 192.0.2.7"])
 def test_peer_by_hearsay(hearsay: Server, address: str) -> None:
     """A server that takes the peer from what a client says makes nobody a named proxy, with a port or without."""

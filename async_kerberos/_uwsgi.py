@@ -1,0 +1,47 @@
+"""What uWSGI takes from any client's request, where other servers of WSGI say what they know."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+_VERSION = "uwsgi.version"
+# uWSGI's core/protocol.c, the functions uwsgi_proto_check_20 and _22. In environ, "-" and "_" of a header are the same.
+_SET_THE_SCHEME = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SSL")
+
+
+def scheme_is_hearsay(environ: Mapping[str, Any]) -> bool:
+    """Whether the request's scheme may be what a client wrote: uWSGI puts two headers of anybody's over what it knows.
+
+    They also override ``UWSGI_SCHEME`` and ``HTTPS``, by which a web server in front of uWSGI says the scheme.
+
+    Args:
+        environ: that of WSGI, of any server.
+    """
+    return _VERSION in environ and any(name in environ for name in _SET_THE_SCHEME)
+
+
+def peer_port(environ: Mapping[str, Any]) -> int:
+    """The client's port, which uWSGI leaves out of environ where it speaks HTTP itself (``http-socket``).
+
+    Args:
+        environ: that of WSGI, of any server, on the thread that handles the request.
+
+    Returns:
+        The port; 0 on other servers, and where the connection does not come from the client's address, as environ says
+        it, but from a web server in front of uWSGI, say.
+    """
+    if _VERSION not in environ:
+        return 0
+    try:
+        uwsgi: Any = importlib.import_module("uwsgi")  # uWSGI makes this module in its own processes
+        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            peer: Any = connection.getpeername()
+    except (ImportError, OSError, ValueError):  # ValueError: on a thread that handles no request
+        return 0
+    # A Unix socket's peer has no address; on a socket for both families, that of an IPv4 peer has a prefix.
+    known = not isinstance(peer, str) and peer[0].removeprefix("::ffff:") == environ.get("REMOTE_ADDR")
+    return int(peer[1]) if known else 0
