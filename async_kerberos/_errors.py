@@ -1,9 +1,10 @@
 """The errors this package raises. What a client did wrong is never one: that is a :class:`~async_kerberos.Denied`."""
 
+from ._never_sent import NeverSent
 from ._outcomes import Reason
 
 
-class KerberosError(Exception):
+class KerberosError(NeverSent, Exception):
     """Base of every error raised by ``async_kerberos``.
 
     The text is for operators and developers; no adapter ever sends it to a client.

@@ -12,13 +12,14 @@ from typing import Generic, TypeVar
 
 from ._checks import check_count, check_seconds
 from ._fork import renew_after_fork
+from ._never_sent import NeverSent
 from ._request import Peer
 
 Context = TypeVar("Context")
 
 
 @dataclass(frozen=True, kw_only=True)
-class HalfOpenLimits:
+class HalfOpenLimits(NeverSent):
     """How much an unauthenticated client can make the server hold.
 
     Attributes:

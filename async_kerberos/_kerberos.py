@@ -26,6 +26,7 @@ from ._errors import ConfigurationError, WorkersError
 from ._half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
 from ._log import DEBUG, ERROR, WARNING, logger
+from ._never_sent import NeverSent
 from ._options import ChannelBindings, CrossSite, Hostname
 from ._origin import Origin
 from ._origin import objection as cross_site_objection
@@ -87,7 +88,7 @@ class _Exchange(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Kerberos:
+class Kerberos(NeverSent):
     """One service that demands Kerberos authentication.
 
     Building one checks the arguments alone: no keytab is read, no name looked up, nothing written; of files only

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import functools
 from dataclasses import dataclass, field
-from typing import NoReturn
+
+from ._never_sent import NeverSent
 
 Headers = tuple[tuple[str, str], ...]
 """Response headers, to be appended to what a response has; the same name may come twice."""
@@ -91,7 +92,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Identity:
+class Identity(NeverSent):
     """A user who has proved, by a Kerberos ticket, who they are.
 
     Attributes:
@@ -109,11 +110,6 @@ class Identity:
 
     def __str__(self) -> str:
         return self.principal
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:
-        # Without Depends, FastAPI would take a parameter of this type for a request's body: the client's own word.
-        raise TypeError("an Identity is no part of a message's body: write Depends(KerberosIdentity())")
 
     @property
     def name(self) -> str:
@@ -148,7 +144,7 @@ def split_realm(principal: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Accepted:
+class Accepted(NeverSent):
     """The client has proved who it is.
 
     Attributes:
@@ -167,7 +163,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Denied:
+class Denied(NeverSent):
     """The request must not reach the application; this is the answer to it.
 
     Attributes:

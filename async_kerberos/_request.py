@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ._never_sent import NeverSent
 from ._outcomes import Accepted
 
 Peer = tuple[str, int]
@@ -30,7 +31,7 @@ Fields = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, init=False)
-class AuthRequest:
+class AuthRequest(NeverSent):
     """What the decision needs to know of a request, in no framework's terms.
 
     Attributes:

@@ -18,6 +18,7 @@ from ._errors import Overloaded, TimedOut
 from ._fork import renew_after_fork
 from ._loops import loop_is_running
 from ._mailbox import Awaited, Mailbox, Mailboxes
+from ._never_sent import NeverSent
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -32,7 +33,7 @@ def _cores() -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerLimits:
+class WorkerLimits(NeverSent):
     """How many threads make the blocking calls, and how long a request may wait for them.
 
     Attributes:

@@ -20,6 +20,7 @@ from .._asgi import (
 from .._errors import ConfigurationError, UnsupportedScopeError
 from .._guard import Guard
 from .._kerberos import Kerberos
+from .._never_sent import NeverSent
 from .._outcomes import Denied
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["KerberosMiddleware"]
 
 
-class KerberosMiddleware:
+class KerberosMiddleware(NeverSent):
     """Let none but authenticated requests reach an ASGI application.
 
     The application finds the :class:`~async_kerberos.Identity` at ``scope["kerberos"]``. Lifespan events pass; HTTP

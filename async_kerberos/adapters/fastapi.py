@@ -2,11 +2,10 @@
 
 # No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
 
-import inspect
-
 from .._asgi import authenticate_scope, join_headers, send_denial, sign_in_of
 from .._guard import Guard
 from .._kerberos import Kerberos
+from .._never_sent import NeverSent
 from .._options import CrossSite
 from .._outcomes import Denied, Identity
 
@@ -30,11 +29,7 @@ __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_
 _DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
 
 
-class WriteKerberosIdentityWithParentheses:
-    """A type that FastAPI can make no parameter of."""
-
-
-class KerberosIdentity(SecurityBase):
+class KerberosIdentity(NeverSent, SecurityBase):
     """A dependency that demands Kerberos authentication: ``Depends(KerberosIdentity())`` is an ``Identity``.
 
     For routes, WebSocket routes and, among ``dependencies=[...]``, for routers and applications. Several of them on one
@@ -50,16 +45,6 @@ class KerberosIdentity(SecurityBase):
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
-    # `Depends(KerberosIdentity)`, the class itself, would leave a route open. FastAPI cannot take this parameter, and
-    # refuses the route as it is declared.
-    __signature__ = inspect.Signature(
-        [
-            inspect.Parameter(
-                "parentheses", inspect.Parameter.KEYWORD_ONLY, annotation=WriteKerberosIdentityWithParentheses
-            )
-        ]
-    )
-
     def __init__(
         self,
         kerberos: Kerberos | None = None,
@@ -68,7 +53,6 @@ class KerberosIdentity(SecurityBase):
         scheme_name: str = "Kerberos",
     ) -> None:
         self.guard = Guard(kerberos=kerberos, cross_site=cross_site)
-        self.__signature__ = inspect.signature(self.__call__)
         self.scheme_name = scheme_name
         self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 

@@ -23,6 +23,7 @@ from .._asgi import (
 )
 from .._guard import Guard
 from .._kerberos import Kerberos
+from .._never_sent import NeverSent
 from .._options import CrossSite, Hostname
 from .._outcomes import Denied, Identity
 from .._views import View, inspect_view, is_async
@@ -56,7 +57,7 @@ _HANDLERS = frozenset(
 )
 
 
-class KerberosUser(BaseUser):
+class KerberosUser(NeverSent, BaseUser):
     """The user as Starlette knows users: ``request.user``.
 
     Attributes:

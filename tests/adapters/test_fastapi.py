@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import enum
+import inspect
 import threading
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Security
 from fastapi.exceptions import FastAPIError
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 
-from async_kerberos import Identity, Kerberos
+import async_kerberos
+from async_kerberos import Identity, Kerberos, KerberosOptions, Outcome, Reason
+from async_kerberos.adapters import asgi, starlette
+from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
@@ -148,17 +155,6 @@ def test_decorated_route(app: FastAPI, user: str) -> None:
     check(app, "/items/7", f'"{user} 8"')
 
 
-def test_class_in_place_of_an_instance(app: FastAPI) -> None:
-    """``Depends(KerberosIdentity)``, its parentheses forgotten, is refused as the route is declared: it is not open."""
-    with pytest.raises(FastAPIError):
-
-        @app.get("/")
-        async def view(identity: Any = Depends(KerberosIdentity)) -> Any: ...
-
-    with pytest.raises(FastAPIError):
-        FastAPI(dependencies=[Depends(KerberosIdentity)]).add_api_route("/", print)
-
-
 def test_own_handler_of_http_errors(app: FastAPI, user: str) -> None:
     """A handler that makes its own response of HTTP errors, and drops their headers, does not lose the challenge."""
 
@@ -175,9 +171,110 @@ def test_own_handler_of_http_errors(app: FastAPI, user: str) -> None:
     check(app, "/", user)
 
 
-def test_identity_in_place_of_the_dependency(app: FastAPI) -> None:
-    """``user: Identity``, its ``Depends`` forgotten, is refused as the route is declared: no client can make one up."""
-    with pytest.raises(TypeError, match=r"write Depends\(KerberosIdentity\(\)\)"):
+REMEDY = r"write Depends\(KerberosIdentity\(\)\)"
 
-        @app.post("/")
-        async def view(user: Identity) -> Any: ...
+PUBLIC = {
+    name: getattr(module, name)
+    for module in (async_kerberos, asgi, starlette, fastapi_adapter)
+    for name in module.__all__
+}
+CLASSES = {
+    name: public
+    for name, public in PUBLIC.items()
+    if isinstance(public, type) and not issubclass(public, (dict, enum.Enum))
+}
+
+
+def declared(annotation: Any, default: Any = inspect.Parameter.empty) -> Any:
+    """A view with one parameter."""
+
+    def view(parameter: Any) -> Any:
+        raise AssertionError(parameter)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameter = inspect.Parameter("parameter", kind, annotation=annotation, default=default)
+    view.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined] # inspect looks for it
+    return view
+
+
+AS_A_DEPENDENCY: list[Callable[[Any], object]] = [
+    lambda public: FastAPI().get("/")(declared(Any, Depends(public))),
+    lambda public: FastAPI().get("/")(declared(public, Depends())),
+    lambda public: FastAPI().get("/")(declared(Annotated[public, Depends()])),
+    lambda public: FastAPI().get("/")(declared(Any, Security(public))),
+    lambda public: FastAPI().get("/", dependencies=[Depends(public)])(print),
+    lambda public: APIRouter(dependencies=[Depends(public)]).get("/")(print),
+    lambda public: FastAPI(dependencies=[Depends(public)]).get("/")(print),
+    lambda public: FastAPI().get("/")(declared(Any, Depends(declared(Any, Depends(public))))),
+    lambda public: FastAPI().websocket("/")(declared(Any, Depends(public))),
+]
+AS_A_VALUE: list[Callable[[Any], object]] = [
+    lambda public: FastAPI().post("/")(declared(public)),
+    lambda public: FastAPI().post("/")(declared(list[public])),
+    lambda public: FastAPI().websocket("/")(declared(public)),
+    lambda public: FastAPI().get("/")(declared(Annotated[public, Query()])),
+    lambda public: FastAPI().post("/")(declared(Annotated[public, Body()])),
+    lambda public: FastAPI().get("/", response_model=public)(lambda: None),
+]
+
+
+@pytest.mark.parametrize("public", CLASSES.values(), ids=CLASSES)
+def test_nobody_is_made_of_a_request(public: Any) -> None:
+    """No public class is a parameter, a dependency, a body or a response: the declaration says what to write."""
+    for declare in (*AS_A_DEPENDENCY, *AS_A_VALUE):
+        with pytest.raises(TypeError, match=REMEDY):
+            declare(public)
+
+
+@pytest.mark.parametrize("declare", AS_A_DEPENDENCY)
+def test_decorator_in_place_of_the_dependency(declare: Callable[[Any], object]) -> None:
+    """``Depends(requires_authentication)`` would leave a route open: it is refused as well."""
+    with pytest.raises(TypeError, match=REMEDY):
+        declare(requires_authentication)
+    with pytest.raises(FastAPIError):
+        declare(init_kerberos)
+
+
+@pytest.mark.parametrize("declare", AS_A_VALUE)
+@pytest.mark.parametrize("public", [KerberosOptions, Outcome])
+def test_made_of_such_classes(public: Any, declare: Callable[[Any], object]) -> None:
+    """The options, whose limits are such classes, and a union of them are refused with them."""
+    with pytest.raises(Exception, match=rf"{REMEDY}|TypedDict"):  # the latter before Python 3.12
+        declare(public)
+
+
+def test_return_annotation(app: FastAPI) -> None:
+    """``-> Identity`` makes a response model, and is refused; without one, the route returns what it likes of it."""
+    with pytest.raises(TypeError, match="return what the client is to know"):
+
+        @app.get("/")
+        async def view(user: Any = SIGNED_IN) -> Identity: ...
+
+
+def test_reasons_are_values(app: FastAPI) -> None:
+    """A ``Reason`` says of nobody who it is: a page for operators may take one from a query, and answer with one."""
+
+    @app.get("/denials")
+    async def denials(reason: Reason) -> Reason:
+        return reason
+
+    assert ask(app, "/denials?reason=replay").text == '"replay"'
+    assert ask(app, "/denials?reason=whatever").status == 422
+
+
+def test_signatures_are_shown() -> None:
+    """For people and their tools the classes have the signatures of their constructors; an instance has its own."""
+
+    @dataclass(frozen=True)
+    class Employee(Identity):
+        room: str = ""
+
+    assert list(inspect.signature(Employee).parameters) == [*inspect.signature(Identity).parameters, "room"]
+    with pytest.raises(TypeError, match=f"Employee.*{REMEDY}"):
+        FastAPI().get("/")(declared(Any, Depends(Employee)))
+    principal, service_principal, *_ = inspect.signature(Identity).parameters.values()
+    assert get_type_hints(Identity.__init__)["principal"] is str
+    assert (principal.name, principal.annotation.__origin__) == ("principal", str)
+    assert (service_principal.annotation, service_principal.default) == (str, "")
+    assert "never sent by a client" in str(principal)
+    assert list(inspect.signature(KerberosIdentity()).parameters) == ["connection", "response"]
