@@ -5,44 +5,100 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from ._never_sent import resolved_signature
 
 W = TypeVar("W", bound=Callable[..., object])
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+# Annotations that a parameter for the user may have. (What is a text could not be resolved.)
+_TEXTS = (inspect.Parameter.empty, str, object, Any)
 
 
-@dataclass(frozen=True)
 class View:
     """A view as it was written, and where it takes the user.
 
     Attributes:
         call: the view.
         signature: the view's signature less the user.
-        after_self: whether the user is the second argument, after the instance.
+        after_self: whether the user is the second argument, after the instance or the class.
         by_keyword: whether the view takes keywords only, as the function does that ``MethodView.as_view`` makes: it
             gets the user by the name ``user``.
     """
 
-    call: Callable[..., Any]
-    signature: inspect.Signature
-    after_self: bool
-    by_keyword: bool
+    def __init__(self, call: Callable[..., Any]) -> None:
+        own, shown = _own_signature(call), resolved_signature(call)
+        positional, shown_positional = _positional(own), _positional(shown)
+        kinds = {parameter.kind for parameter in own.parameters.values()}
+        names = [parameter.name for parameter in positional]
+        if inspect.Parameter.VAR_POSITIONAL in kinds:
+            names += [parameter.name for parameter in shown_positional[len(names) :]]
+        in_class = isinstance(call, FunctionType) and _is_in_class(call)
+        self.call = call
+        self.wrapper: object = None
+        self.after_self = names[:1] == ["self"] or (in_class and "user" in names[1:2] and names[0] != "user")
+        # Whether only a look at the class can tell a method from a static one.
+        self._unclear = in_class and not self.after_self and len(names) > 1 and names[0] != "user"
+        self._methods_of: WeakKeyDictionary[type[Any], bool] = WeakKeyDictionary()
+        taken = positional[self.after_self :]
+        self.by_keyword = not taken and inspect.Parameter.VAR_POSITIONAL not in kinds
+        if self.by_keyword and inspect.Parameter.VAR_KEYWORD not in kinds:
+            name = getattr(call, "__qualname__", repr(call))
+            raise TypeError(f"{name}{own} must take the user: view(user, ...) or method(self, user, ...)")
+        # FastAPI reads it, and must see what the view behind other decorators takes: these may have taken the user off,
+        # or pass it on.
+        parameters = list(shown.parameters.values())
+        user = next(iter(shown_positional[self.after_self :]), None)
+        if user is not None and (
+            list(own.parameters) == list(shown.parameters)
+            or user.name == "user"
+            or user.name in (parameter.name for parameter in taken[:1])
+            or not (
+                taken or self.by_keyword or (user.annotation not in _TEXTS and not isinstance(user.annotation, str))
+            )
+        ):
+            parameters.remove(user)
+        self.signature = shown.replace(parameters=parameters)
 
     def arguments(
         self, user: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments that the view was called with, and the user in their midst."""
+        """The arguments that the view was called with, and the user in their midst.
+
+        Raises:
+            TypeError: it cannot be known whether the first one is the instance of a method.
+        """
         if self.by_keyword:
             return args, {**kwargs, "user": user}
-        at = 1 if self.after_self else 0
+        at = 1 if self.after_self or (args and self._is_method_of(args[0])) else 0
         return (*args[:at], user, *args[at:]), dict(kwargs)
+
+    def _is_method_of(self, first: Any) -> bool:
+        """Whether the wrapper was reached through the first argument: an instance, or a class."""
+        owner: type[Any] = first if isinstance(first, type) else type(first)
+        found = self._methods_of.get(owner)
+        if found is None:
+            members = [member for base in owner.__mro__ for member in vars(base).values()]
+            found = any(_leads_to(member, self.wrapper) for member in members)
+            self._methods_of[owner] = found
+        if not found and self._unclear:
+            raise TypeError(
+                f"{self.call.__qualname__} may be a method or not: call its first parameter self or, of a static "
+                "method, user"
+            )
+        return found
 
     def dress(self, wrapper: W) -> W:
         """Give the wrapper the view's name, documentation and signature, the user left out."""
         functools.update_wrapper(wrapper, self.call)
         wrapper.__signature__ = self.signature  # type: ignore[attr-defined] # inspect looks for it, typeshed does not
+        if is_async(inspect.unwrap(self.call)) and not is_async(self.call):
+            # FastAPI would take the function at the end of the chain for this one, and call it on the loop.
+            del wrapper.__wrapped__  # type: ignore[attr-defined] # set just now
+        self.wrapper = wrapper
         return wrapper
 
 
@@ -52,29 +108,51 @@ def inspect_view(call: Callable[..., Any]) -> View:
     Raises:
         TypeError: it is not callable, or has no parameter that could take the user.
     """
+    if isinstance(call, (staticmethod, classmethod)):
+        raise TypeError(f"@{type(call).__name__} goes above requires_authentication, not below it")
     if not callable(call):
         raise TypeError(f"requires_authentication decorates a view, not {call!r}")
-    try:
-        # Annotations in strings are resolved here, where their names are known: FastAPI would look in our module.
-        signature = inspect.signature(call, eval_str=True)
-    except Exception:  # a name that is not known yet, or a text that is no annotation at all
-        signature = inspect.signature(call)
-    parameters = list(signature.parameters.values())
-    positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
-    after_self = bool(positional) and positional[0].name == "self"
-    if len(positional) > after_self:
-        del parameters[after_self]
-        return View(call, signature.replace(parameters=parameters), after_self, by_keyword=False)
-    kinds = {parameter.kind for parameter in parameters}
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return View(call, signature, after_self, by_keyword=False)
-    if inspect.Parameter.VAR_KEYWORD in kinds:
-        return View(call, signature, after_self, by_keyword=True)
-    name = getattr(call, "__qualname__", repr(call))
-    raise TypeError(f"{name}{signature} must take the user: view(user, ...) or method(self, user, ...)")
+    return View(call)
+
+
+def takes_user(handler: Callable[..., Any]) -> bool:
+    """Whether a method's first parameter after the instance is named ``user``."""
+    own = [parameter.name for parameter in _positional(_own_signature(handler))]
+    shown = [parameter.name for parameter in _positional(inspect.signature(handler))]
+    return [*own, *shown[len(own) :]][1:2] == ["user"]
 
 
 def is_async(call: Callable[..., Any]) -> bool:
     """Whether calling it makes a coroutine."""
     method = getattr(type(call), "__call__", None)  # noqa: B004 - of an instance that is called as a view
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(method)
+
+
+def _own_signature(call: Callable[..., Any]) -> inspect.Signature:
+    """What the callable itself takes, whatever it wraps, and whatever ``__signature__`` makes of it for others."""
+    function = call.__func__ if isinstance(call, MethodType) else call
+    if not isinstance(function, FunctionType):
+        return inspect.signature(call, follow_wrapped=False)
+    bare = FunctionType(function.__code__, {}, argdefs=function.__defaults__, closure=function.__closure__)
+    bare.__kwdefaults__ = function.__kwdefaults__
+    return inspect.signature(MethodType(bare, call.__self__) if isinstance(call, MethodType) else bare)
+
+
+def _positional(signature: inspect.Signature) -> list[inspect.Parameter]:
+    return [parameter for parameter in signature.parameters.values() if parameter.kind in _POSITIONAL]
+
+
+def _is_in_class(function: FunctionType) -> bool:
+    place, _, _ = function.__qualname__.rpartition(".")
+    return bool(place) and not place.endswith("<locals>")
+
+
+def _leads_to(member: Any, wrapper: object) -> bool:
+    """Whether a class's member is this function as a method: itself, as a class method, or in other decorators."""
+    if isinstance(member, classmethod):
+        member = member.__func__
+    while isinstance(member, FunctionType):
+        if member is wrapper:
+            return True
+        member = vars(member).get("__wrapped__")
+    return False

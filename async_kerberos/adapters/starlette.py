@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
 
 import anyio.from_thread
@@ -26,7 +26,7 @@ from .._kerberos import Kerberos
 from .._never_sent import NeverSent
 from .._options import CrossSite, Hostname
 from .._outcomes import Denied, Identity
-from .._views import View, inspect_view, is_async
+from .._views import View, inspect_view, is_async, takes_user
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
@@ -202,13 +202,20 @@ def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         try:
-            return _with_reply(connection, view.call(*args, **kwargs))
+            result = view.call(*args, **kwargs)
+            if inspect.iscoroutine(result):  # of a decorator that is sync around a view that is not
+                result = anyio.from_thread.run(_run, result)
+            return _with_reply(connection, result)
         except HTTPException as error:
             if sign_in_of(connection.scope).adds_reply:
                 raise
             raise _with_reply_on_error(connection.scope, error) from error.__cause__
 
     return protected
+
+
+async def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine
 
 
 def _protect_endpoint(endpoint: type[Any], guard: Guard) -> type[Any]:
@@ -238,7 +245,7 @@ def _protect_endpoint(endpoint: type[Any], guard: Guard) -> type[Any]:
     members: dict[str, Any] = {"dispatch": dispatch, "__await__": run}
     for name in _HANDLERS:
         handler = getattr(endpoint, name, None)
-        if handler is not None and list(inspect.signature(handler).parameters)[1:2] == ["user"]:
+        if handler is not None and takes_user(handler):
             members[name] = _handler_with_user(inspect_view(handler))
     for name in ("__module__", "__qualname__", "__doc__"):
         members[name] = getattr(endpoint, name)
