@@ -33,9 +33,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
-_ACCEPTED = "async_kerberos.accepted"
-# The reply that is still to be added; its key is there if _ReplyMiddleware is around to add it.
-_REPLY = "async_kerberos.reply"
+_SIGN_IN = "async_kerberos.sign_in"
 _PROXY_FIX = "werkzeug.proxy_fix.orig"
 _FIELDS = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for name in sorted(FIELDS))
 
@@ -76,17 +74,17 @@ class _ReplyMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """Handle one WSGI request."""
-        sign_in = _carried()
-        if sign_in is not None and sign_in.by_default and sign_in.is_of(_authorization(environ)):
+        outer = _carried()
+        if outer is not None and outer.by_default and outer.is_of(_authorization(environ)):
             return _denial(refuse_second_service(self.app.extensions[_EXTENSION]))(environ, start_response)
-        environ.setdefault(_REPLY, ())
+        sign_in = _sign_in_of(environ)
+        if sign_in.adds_reply:  # as another of these does further out, around a dispatcher say
+            return self.wsgi_app(environ, start_response)
+        sign_in.adds_reply = True
 
         def start_with_reply(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             # On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
-            if status.startswith("401"):
-                return start_response(status, headers, *exc_info)
-            # Taken, lest another of these further out, around a dispatcher say, adds it again.
-            reply, environ[_REPLY] = environ[_REPLY], ()
+            reply = () if status.startswith("401") else sign_in.take_reply()
             return start_response(status, [*headers, *reply], *exc_info)
 
         return self.wsgi_app(environ, start_with_reply)
@@ -157,8 +155,8 @@ def requires_authentication(
 
 def _authenticate(guard: Guard) -> Outcome:
     environ: dict[str, Any] = request.environ
-    sign_in = _carried()
-    earlier: Accepted | None = environ.get(_ACCEPTED) or (None if sign_in is None else sign_in.accepted)
+    sign_in, outer = _sign_in_of(environ), _carried()
+    earlier = sign_in.accepted or (None if outer is None else outer.accepted)
     nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
     decider = guard.kerberos or configured or nearest or default_kerberos()
@@ -166,16 +164,29 @@ def _authenticate(guard: Guard) -> Outcome:
     if isinstance(outcome, Accepted):
         # The first result of this request stays: it names the one that took the step.
         same = earlier is not None and earlier.authorization == outcome.authorization
-        environ[_ACCEPTED] = earlier if same else outcome
+        sign_in.accepted = earlier if same else outcome
         g.kerberos_identity = outcome.identity
         environ["REMOTE_USER"] = outcome.identity.principal
         if not outcome.headers:
             return outcome
-        if _REPLY in environ:
-            environ[_REPLY] = outcome.headers
+        if sign_in.adds_reply:
+            sign_in.reply = outcome.headers
         else:
             after_this_request(functools.partial(_add_reply, outcome))
     return outcome
+
+
+def _sign_in_of(environ: dict[str, Any]) -> SignIn:
+    """The request's sign-in, one object for all who handle it: a copy of the environ shares it.
+
+    Not a copy for another request, with other credentials.
+    """
+    authorization = _authorization(environ)
+    of, sign_in = environ.get(_SIGN_IN, (None, None))
+    if not isinstance(sign_in, SignIn) or of != authorization:
+        sign_in = SignIn()
+        environ[_SIGN_IN] = authorization, sign_in
+    return sign_in
 
 
 def _carried() -> SignIn | None:

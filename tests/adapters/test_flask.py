@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Blueprint, Flask, Response, g, request
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import run_wsgi_app
 
 from async_kerberos import Kerberos
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
@@ -207,6 +209,110 @@ def test_hooks_that_change_the_response(app: Flask, user: str) -> None:
     initiator.verify(reply_token(answer.challenges))
     answer = ask(app, "/401", fresh())
     assert (answer.status, answer.challenges) == (401, [])
+
+
+def copying(app: Any) -> Any:
+    """A middleware that hands on a copy of the environ, as many do that change the path."""
+    return lambda environ, start_response: app(dict(environ), start_response)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_copied_environ(app: Flask, user: str, times: int) -> None:
+    """A middleware that copies the environ loses no reply, wherever it stands, nor what an outer check found."""
+    app.before_request(requires_authentication(say_nothing))
+    app.add_url_rule("/", view_func=requires_authentication(greet))
+    for _ in range(times):
+        anything: Any = app.wsgi_app
+        anything.wsgi_app = copying(anything.wsgi_app)
+        app.wsgi_app = copying(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
+        init_kerberos(app, hostname=HOST)
+    check(app, "/", user)
+
+
+def test_environ_copied_for_another_request(app: Flask, user: str) -> None:
+    """A request made within another, of a copied environ, has a sign-in of its own, and each response its own reply."""
+    app.add_url_rule("/inner", view_func=requires_authentication(greet))
+    inner = Initiator()
+
+    @app.get("/")
+    @requires_authentication
+    def outer(user: str) -> str:
+        for initiator in (None, inner):
+            environ = {**request.environ, "PATH_INFO": "/inner"}
+            environ.pop("HTTP_AUTHORIZATION")
+            if initiator is not None:
+                environ["HTTP_AUTHORIZATION"] = initiator.header
+            answers.append(run_wsgi_app(app.wsgi_app, environ))
+        return user
+
+    answers: list[Any] = []
+    check(app, "/", user)
+    (_, denied, _), (_, status, headers) = answers
+    assert (denied[:3], status[:3]) == ("401", "200")
+    inner.verify(reply_token(headers.getlist("WWW-Authenticate")))
+
+
+def taking_off(view: Any) -> Any:
+    @functools.wraps(view)
+    def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
+        return f"{user} {view(*args, **kwargs)}"
+
+    return wrapper
+
+
+def passing_on(view: Any) -> Any:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def passing_on_async(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def test_own_decorators(app: Flask, user: str) -> None:
+    """A decorator below ours may take the user off, as on Flask-Kerberos, or pass it on, and stand in a class."""
+
+    def without_user(number: int) -> str:
+        return str(number)
+
+    def with_user(user: str, number: int) -> str:
+        return f"{user} {number}"
+
+    class Methods(MethodView):
+        @requires_authentication
+        @passing_on
+        def get(this, principal: str, number: int) -> str:  # noqa: N805 - it need not be called self
+            return f"{principal} {number} {type(this).__name__}"
+
+        @requires_authentication
+        def post(this, principal: str, number: int) -> str:  # noqa: N805
+            return f"{principal} {number} {type(this).__name__}"
+
+        @staticmethod
+        @requires_authentication
+        def function(user: str, number: int) -> str:
+            return f"{user} {number}"
+
+    views = {
+        "/off": requires_authentication(taking_off(without_user)),
+        "/on": requires_authentication(passing_on(with_user)),
+        "/async": requires_authentication(passing_on_async(with_user)),
+        "/function": Methods.function,
+        "/methods": Methods.as_view("methods"),
+    }
+    for path, view in views.items():
+        app.add_url_rule(f"{path}/<int:number>", path[1:], view)
+    for path in ("/off", "/on", "/async", "/function"):
+        check(app, f"{path}/7", f"{user} 7")
+    check(app, "/methods/7", f"{user} 7 Methods")
+    check(app, "/methods/7", f"{user} 7 Methods", method="POST")
 
 
 def test_configured_twice(app: Flask, user: str) -> None:
