@@ -9,6 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from ._loops import loop_is_running
 from ._never_sent import resolved_signature
 
 W = TypeVar("W", bound=Callable[..., object])
@@ -46,8 +47,7 @@ class View:
         taken = positional[self.after_self :]
         self.by_keyword = not taken and inspect.Parameter.VAR_POSITIONAL not in kinds
         if self.by_keyword and inspect.Parameter.VAR_KEYWORD not in kinds:
-            name = getattr(call, "__qualname__", repr(call))
-            raise TypeError(f"{name}{own} must take the user: view(user, ...) or method(self, user, ...)")
+            raise TypeError(f"{_name(call)}{own} must take the user: view(user, ...) or method(self, user, ...)")
         # FastAPI reads it, and must see what the view behind other decorators takes: these may have taken the user off,
         # or pass it on.
         parameters = list(shown.parameters.values())
@@ -86,10 +86,21 @@ class View:
             self._methods_of[owner] = found
         if not found and self._unclear:
             raise TypeError(
-                f"{self.call.__qualname__} may be a method or not: call its first parameter self or, of a static "
-                "method, user"
+                f"{_name(self.call)} may be a method or not: call its first parameter self or, of a static method, user"
             )
         return found
+
+    def check_thread(self) -> None:
+        """Make sure that a sync view may wait where it is called.
+
+        Raises:
+            RuntimeError: it was called where an event loop runs.
+        """
+        if loop_is_running():
+            raise RuntimeError(
+                f"{_name(self.call)} is sync and was called on the event loop, which never waits for GSSAPI: make it "
+                "async, and await it"
+            )
 
     def dress(self, wrapper: W) -> W:
         """Give the wrapper the view's name, documentation and signature, the user left out."""
@@ -126,6 +137,11 @@ def is_async(call: Callable[..., Any]) -> bool:
     """Whether calling it makes a coroutine."""
     method = getattr(type(call), "__call__", None)  # noqa: B004 - of an instance that is called as a view
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(method)
+
+
+def _name(call: Callable[..., Any]) -> str:
+    name: str = getattr(call, "__qualname__", repr(call))
+    return name
 
 
 def _own_signature(call: Callable[..., Any]) -> inspect.Signature:

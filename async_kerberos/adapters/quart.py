@@ -141,7 +141,8 @@ def requires_authentication(
         return await inspected.call(*args, **kwargs)
 
     def protected_sync(*args: Any, **kwargs: Any) -> Any:
-        # Quart calls this on a thread of the loop's pool, which may wait.
+        # Quart calls this on a thread of the loop's pool, which may wait; a hook may have called it on the loop.
+        inspected.check_thread()
         outcome = authenticate_scope_blocking(_scope(), guard, _configured())
         if isinstance(outcome, Denied):
             return _denial(outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import anyio
@@ -106,6 +107,73 @@ def test_before_request(app: Quart, user: str) -> None:
     app.before_request(requires_authentication(say_nothing))
     assert ask(app, "/open").status == 401
     check(app, "/open", "open")
+
+
+def test_sync_function_on_the_loop(app: Quart, user: str) -> None:
+    """An async hook that calls a decorated sync function directly lets nobody in, and the loop does not wait."""
+
+    @requires_authentication
+    def sign_in(user: str) -> None: ...
+
+    @app.before_request
+    async def guard() -> Any:
+        with pytest.raises(RuntimeError, match=r"sign_in is sync and was called on the event loop.* make it async"):
+            sign_in()
+        return sign_in()
+
+    @app.get("/")
+    async def view() -> str:
+        raise AssertionError
+
+    assert ask(app, "/", fresh()).status == 500
+    app.before_request_funcs[None].remove(guard)
+    app.before_request(sign_in)  # Quart itself calls it on a thread
+    app.add_url_rule("/open", "open", lambda: "open")
+    check(app, "/open", "open")
+
+
+def taking_off(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
+        return f"{user} {await view(*args, **kwargs)}"
+
+    return wrapper
+
+
+def passing_on(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await view(*args, **kwargs)
+
+    return wrapper
+
+
+def test_own_decorators(app: Quart, user: str) -> None:
+    """A decorator below ours may take the user off or pass it on, and stand in a class."""
+
+    async def without_user(number: int) -> str:
+        return str(number)
+
+    async def with_user(user: str, number: int) -> str:
+        return f"{user} {number}"
+
+    class Methods(MethodView):
+        @requires_authentication
+        @passing_on
+        async def get(this, principal: str, number: int) -> str:  # noqa: N805 - it need not be called self
+            return f"{principal} {number} {type(this).__name__}"
+
+        @requires_authentication
+        def post(this, principal: str, number: int) -> str:  # noqa: N805
+            return f"{principal} {number} {type(this).__name__}"
+
+    app.add_url_rule("/off/<int:number>", "off", requires_authentication(taking_off(without_user)))
+    app.add_url_rule("/on/<int:number>", "on", requires_authentication(passing_on(with_user)))
+    app.add_url_rule("/methods/<int:number>", view_func=Methods.as_view("methods"))
+    for path in ("/off", "/on"):
+        check(app, f"{path}/7", f"{user} 7")
+    check(app, "/methods/7", f"{user} 7 Methods")
+    check(app, "/methods/7", f"{user} 7 Methods", method="POST")
 
 
 @pytest.mark.asyncio
