@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
 
-from .._asgi import authenticate_scope, join_headers, send_denial, sign_in_of
+from .._asgi import authenticate_scope, sign_in_of
 from .._guard import Guard
 from .._kerberos import Kerberos
 from .._never_sent import NeverSent
@@ -11,22 +11,16 @@ from .._outcomes import Denied, Identity
 
 try:
     from fastapi import Response
-    from fastapi.exceptions import HTTPException, WebSocketException
+    from fastapi.exceptions import HTTPException
     from fastapi.openapi.models import HTTPBase
     from fastapi.requests import HTTPConnection
     from fastapi.security.base import SecurityBase
-    from starlette import __version__ as starlette_version
-    from starlette.websockets import WebSocket
 except ImportError as error:
     raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from error
 
-from .starlette import KerberosMiddleware, init_kerberos, requires_authentication
+from .starlette import KerberosMiddleware, init_kerberos, raise_denial, requires_authentication
 
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
-
-
-# Up to 0.40 Starlette sends no response that an exception handler makes for a WebSocket.
-_DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
 
 
 class KerberosIdentity(NeverSent, SecurityBase):
@@ -67,13 +61,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         outcome = await authenticate_scope(scope, self.guard)
         sign_in = sign_in_of(scope)
         if isinstance(outcome, Denied):
-            if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
-                raise WebSocketException(1008)
-            if isinstance(connection, WebSocket) and _DROPS_WEBSOCKET_RESPONSES:  # pragma: no cover
-                # Tried with the oldest releases, in an environment where nothing is measured.
-                await send_denial(scope, connection.send, outcome)
-            sign_in.challenge = outcome.headers
-            raise HTTPException(outcome.status, outcome.body, join_headers(outcome.headers))
+            await raise_denial(connection, outcome, HTTPException)
         if not sign_in.adds_reply:
             # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
             for name, value in outcome.headers:

@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
 
 import anyio.from_thread
 
@@ -30,10 +30,11 @@ from .._views import View, inspect_view, is_async, takes_user
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
+    from starlette import __version__ as starlette_version
     from starlette.applications import Starlette
     from starlette.authentication import AuthCredentials, BaseUser
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
-    from starlette.exceptions import HTTPException
+    from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import PlainTextResponse, Response
     from starlette.websockets import WebSocket, WebSocketState
@@ -55,6 +56,11 @@ E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
 _HANDLERS = frozenset(
     {"get", "head", "post", "put", "patch", "delete", "options", "query", "on_connect", "on_receive", "on_disconnect"}
 )
+
+
+_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+# Up to 0.40 Starlette sends no response that an exception handler makes for a WebSocket.
+_DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
 
 
 class KerberosUser(NeverSent, BaseUser):
@@ -173,9 +179,9 @@ def _protect_async(view: View, guard: Guard) -> Callable[..., Any]:
         connection = _find_connection(view, args, kwargs)
         outcome = await authenticate_scope(connection.scope, guard)
         if isinstance(outcome, Denied):
-            if isinstance(connection, Request):
-                return _denial(outcome)
-            return await _deny(connection, outcome)
+            if _may_answer(view, connection):
+                return await _answer(connection, outcome)
+            await raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         if _replies_by_itself(connection):
@@ -196,9 +202,12 @@ def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
     def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
         # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
+        view.check_thread()
         outcome = anyio.from_thread.run(authenticate_scope, connection.scope, guard)
         if isinstance(outcome, Denied):
-            return _denial(outcome)
+            if _may_answer(view, connection) and connection.scope["type"] != "websocket":
+                return _denial(outcome)
+            anyio.from_thread.run(raise_denial, connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         try:
@@ -290,14 +299,45 @@ def _denial(denied: Denied) -> Response:
     return response
 
 
-async def _deny(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
+def _may_answer(view: View, connection: HTTPConnection[Any]) -> bool:
+    """Whether a denied view is the last one to run, so that what it answers, or returns, is the response."""
+    scope = connection.scope
+    endpoint = scope.get("endpoint")
+    if getattr(endpoint, "__func__", endpoint) is view.wrapper:
+        return not isinstance(connection, WebSocket) or connection.application_state is WebSocketState.CONNECTING
+    if scope["type"] == "websocket":
+        return False  # what called it, an endpoint's `dispatch` say, would go on
+    # What a dependency of FastAPI's returns is taken for its value: for the user.
+    return all(base.__module__ != "fastapi.routing" for base in type(scope.get("route")).__mro__)
+
+
+async def _answer(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
     if not isinstance(connection, WebSocket):
         return _denial(denied)
-    if connection.application_state is WebSocketState.CONNECTING:
-        await send_denial(connection.scope, connection.send, denied)
-    else:
-        await connection.close(1008)
+    await send_denial(connection.scope, connection.send, denied)
     return None
+
+
+async def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HTTPException]) -> NoReturn:
+    """Deny by an exception, which ends all that would otherwise go on for a stranger.
+
+    Raises:
+        HTTPException: of the given type; it carries the answer.
+        WebSocketException: where a WebSocket can be closed alone.
+    """
+    scope = connection.scope
+    if isinstance(connection, WebSocket):
+        connecting = connection.application_state is WebSocketState.CONNECTING
+        if not connecting or "websocket.http.response" not in (scope.get("extensions") or {}):
+            raise WebSocketException(_POLICY_VIOLATION)
+        if _DROPS_WEBSOCKET_RESPONSES:  # pragma: no cover
+            # Tried with the oldest releases, in an environment where nothing is measured.
+            await send_denial(scope, connection.send, denied)
+    sign_in = sign_in_of(scope)
+    sign_in.challenge = denied.headers
+    # Added further out, each challenge is a field of its own, as browsers need it.
+    added = sign_in.adds_reply and denied.status == 401 and scope["type"] == "websocket"
+    raise error(denied.status, denied.body, join_headers(() if added else denied.headers))
 
 
 def _replies_by_itself(connection: HTTPConnection[Any]) -> TypeGuard[WebSocket]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
+import anyio
 import pytest
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Security
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Security, WebSocket
 from fastapi.exceptions import FastAPIError
+from fastapi.requests import HTTPConnection
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 
 import async_kerberos
@@ -21,7 +24,7 @@ from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
-from .support import HOST, SECOND, ask, check
+from .support import HOST, SECOND, ask, check, converse
 
 SIGNED_IN = Depends(KerberosIdentity())
 
@@ -210,7 +213,7 @@ AS_A_DEPENDENCY: list[Callable[[Any], object]] = [
 ]
 AS_A_VALUE: list[Callable[[Any], object]] = [
     lambda public: FastAPI().post("/")(declared(public)),
-    lambda public: FastAPI().post("/")(declared(list[public])),
+    lambda public: FastAPI().post("/")(declared(list.__class_getitem__(public))),
     lambda public: FastAPI().websocket("/")(declared(public)),
     lambda public: FastAPI().get("/")(declared(Annotated[public, Query()])),
     lambda public: FastAPI().post("/")(declared(Annotated[public, Body()])),
@@ -248,7 +251,8 @@ def test_return_annotation(app: FastAPI) -> None:
     with pytest.raises(TypeError, match="return what the client is to know"):
 
         @app.get("/")
-        async def view(user: Any = SIGNED_IN) -> Identity: ...
+        async def view(user: Any = SIGNED_IN) -> Identity:
+            return user  # type: ignore[no-any-return]
 
 
 def test_reasons_are_values(app: FastAPI) -> None:
@@ -278,3 +282,84 @@ def test_signatures_are_shown() -> None:
     assert (service_principal.annotation, service_principal.default) == (str, "")
     assert "never sent by a client" in str(principal)
     assert list(inspect.signature(KerberosIdentity()).parameters) == ["connection", "response"]
+
+
+def test_decorated_dependency(app: FastAPI, user: str) -> None:
+    """A decorated function may be a dependency: what it answers to a stranger is no user, and no route runs."""
+
+    @requires_authentication
+    async def current(user: str, connection: HTTPConnection) -> str:
+        return user
+
+    @requires_authentication
+    def current_sync(user: str, request: Request) -> str:
+        return user
+
+    dependencies: list[Any] = [current, current_sync]
+    for number, dependency in enumerate(dependencies):
+
+        @app.get(f"/{number}")
+        async def view(user: str = Depends(dependency)) -> Any:
+            return PlainTextResponse(user)
+
+        check(app, f"/{number}", user)
+
+    @app.websocket("/websocket")
+    @app.websocket("/")
+    async def talk(websocket: WebSocket, user: str = Depends(current)) -> None:
+        await websocket.accept()
+        await websocket.send_text(user)
+
+    (closed,) = anyio.run(converse, app, None)
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+    assert anyio.run(converse, app, None, "/websocket")[0]["status"] == 401
+    assert anyio.run(converse, app, fresh())[1]["text"] == user
+
+
+def taking_off(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
+        return f"{user} {await view(*args, **kwargs)}"
+
+    return wrapper
+
+
+def taking_off_first(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return f"{args[0]} {await view(*args[1:], **kwargs)}"
+
+    return wrapper
+
+
+def passing_on(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await view(*args, **kwargs)
+
+    return wrapper
+
+
+def passing_on_sync(view: Any) -> Any:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("decorator", [taking_off, taking_off_first, passing_on, passing_on_sync])
+def test_own_decorators(app: FastAPI, user: str, decorator: Any) -> None:
+    """A decorator below ours may take the user off or pass it on: FastAPI sees the view's other parameters."""
+
+    async def without_user(request: Request, number: int) -> str:
+        return str(number + 1)
+
+    async def with_user(user: str, request: Request, number: int) -> str:
+        return f"{user} {number + 1}"
+
+    view = with_user if decorator in (passing_on, passing_on_sync) else without_user
+    app.get("/items/{number}")(requires_authentication(decorator(view)))
+    parameters = app.openapi()["paths"]["/items/{number}"]["get"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["number"]
+    check(app, "/items/7", f'"{user} 8"')

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -232,6 +233,183 @@ def test_websocket_without_init(user: str) -> None:
     assert anyio.run(converse, function, None) == [closed]
 
 
+class Talk(WebSocketEndpoint):
+    """Notes what ran; of its handlers only the first is protected."""
+
+    encoding = "text"
+    ran: ClassVar[list[str]] = []
+
+    @requires_authentication
+    async def on_connect(self, user: str, websocket: WebSocket) -> None:
+        await websocket.accept()
+        self.ran.append("on_connect")
+
+    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+        self.ran.append("on_receive")
+
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        self.ran.append("on_disconnect")
+
+
+class TalkMore(Talk):
+    """Goes on after what its base decorates."""
+
+    async def on_connect(self, websocket: WebSocket) -> None:
+        await super().on_connect(websocket)
+        self.ran.append("after on_connect")
+
+
+class TalkLess(Talk):
+    """Decorates what its base leaves open, too."""
+
+    @requires_authentication
+    async def on_connect(this, principal: str, websocket: WebSocket) -> None:  # noqa: N805 - it need not be called self
+        assert isinstance(this, TalkLess)
+        await super().on_connect(websocket)
+
+
+@requires_authentication
+async def greet(user: str, websocket: WebSocket) -> None:
+    await websocket.accept()
+
+
+async def talk_on(websocket: WebSocket) -> None:
+    await greet(websocket)
+    Talk.ran.append("on_connect")
+
+
+@requires_authentication
+async def greet_late(user: str, websocket: WebSocket) -> None: ...
+
+
+async def talk_late(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await greet_late(websocket)
+    Talk.ran.append("on_connect")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("path", ["/", "/answers"])
+@pytest.mark.parametrize("view", [Talk, TalkMore, TalkLess, talk_on, talk_late])
+@pytest.mark.parametrize("init", [True, False])
+def test_nothing_goes_on(user: str, view: Any, path: str, init: bool, backend: str) -> None:
+    """Once a WebSocket is denied, nothing else runs for the stranger: no other handler, and no caller goes on."""
+    Talk.ran.clear()
+    app: Any = Starlette(routes=[WebSocketRoute(path, view)])
+    if init:
+        init_kerberos(app, hostname=HOST, other_challenges=["Other"])
+    sent = anyio.run(converse, app, None, path, backend=backend)
+    assert Talk.ran == []
+    closed = {"type": "websocket.close", "code": 1008, "reason": ""}
+    if view is talk_late:
+        assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    elif path == "/":
+        assert sent == [closed]
+    else:
+        start, body = sent
+        assert (start["status"], body["body"]) == (401, b"Unauthorized")
+        challenges = [value for name, value in start["headers"] if name == b"www-authenticate"]
+        assert challenges == ([b"Negotiate", b"Other"] if init else [b"Negotiate"])
+    if init:
+        anyio.run(converse, app, fresh(), path, backend=backend)
+        assert "on_connect" in Talk.ran
+
+
+def test_late_messages(user: str) -> None:
+    """Where only messages are protected, the first one of a stranger ends it, and the endpoint can tidy up."""
+    ran: list[str] = []
+
+    class Late(WebSocketEndpoint):
+        encoding = "text"
+
+        @requires_authentication
+        async def on_receive(self, user: str, websocket: WebSocket, data: Any) -> None: ...
+
+        async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+            ran.append("on_disconnect")
+
+    sent = anyio.run(converse, configured(WebSocketRoute("/", Late)), None)
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert ran == ["on_disconnect"]
+
+
+def test_sync_view_on_the_loop(user: str) -> None:
+    """A sync view that async code calls directly lets nobody in, and says what to do."""
+
+    async def outer(request: Request) -> Any:
+        with pytest.raises(RuntimeError, match=r"sync_view is sync and was called on the event loop.* make it async"):
+            sync_view(request)
+        return sync_view(request)
+
+    app = configured(Route("/", outer))
+    for backend in BACKENDS:
+        assert ask(app, "/", fresh(), backend=backend).status == 500
+
+
+def taking_off(view: Any) -> Any:
+    @functools.wraps(view)
+    def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def passing_on(view: Any) -> Any:
+    @functools.wraps(view)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await view(*args, **kwargs)
+
+    return wrapper
+
+
+def passing_on_sync(view: Any) -> Any:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def test_own_decorators(user: str) -> None:
+    """A decorator below ours may take the user off or pass it on, be sync, and stand in a class."""
+
+    def without_user(request: Request) -> Response:
+        return PlainTextResponse(request.user.display_name)
+
+    async def with_user(user: str, request: Request) -> Response:
+        return PlainTextResponse(user)
+
+    class Methods(HTTPEndpoint):
+        @requires_authentication
+        @passing_on
+        async def get(this, principal: str, request: Request) -> Response:  # noqa: N805 - it need not be called self
+            return PlainTextResponse(f"{principal} {type(this).__name__}")
+
+        @requires_authentication
+        def post(this, principal: str, request: Request) -> Response:  # noqa: N805
+            return PlainTextResponse(f"{principal} {type(this).__name__}")
+
+    @requires_authentication
+    class Class(HTTPEndpoint):
+        @passing_on_sync
+        def get(this, user: str, request: Request) -> Response:  # noqa: N805
+            return PlainTextResponse(f"{user} {type(this).__name__}")
+
+    app = configured(
+        Route("/off", requires_authentication(taking_off(without_user))),
+        Route("/on", requires_authentication(passing_on(with_user))),
+        Route("/sync", requires_authentication(passing_on_sync(with_user))),
+        Route("/methods", Methods),
+        Route("/class", Class),
+    )
+    for backend in BACKENDS:
+        for path in ("/off", "/on", "/sync"):
+            check(app, path, user, backend=backend)
+        check(app, "/methods", f"{user} Methods", backend=backend)
+        check(app, "/methods", f"{user} Methods", method="POST", backend=backend)
+        check(app, "/class", f"{user} Class", backend=backend)
+
+
 def test_decorated_twice(user: str) -> None:
     """A view that is decorated twice takes one step, and the reply comes once."""
 
@@ -362,6 +540,27 @@ def test_copied_scope(user: str) -> None:
 
     check(KerberosMiddleware(batch, hostname=HOST), "/", user)
     assert statuses == [401]
+
+
+class Copying:
+    """A middleware that hands on a copy of the scope."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(dict(scope), receive, send)
+
+
+def test_copied_scope_of_one_request(user: str) -> None:
+    """A middleware that copies the scope loses no reply, on either side of ours, and with no other around the view."""
+    for app in (configured(Route("/", view)), without_init(("/", view.__wrapped__))):  # type: ignore[attr-defined]
+        app.add_middleware(Copying)
+        check(app, "/", user)
+    app = Starlette(routes=[Route("/", view)], middleware=[Middleware(Copying)])
+    init_kerberos(app, hostname=HOST)
+    check(app, "/", user)
+    check(KerberosMiddleware(Copying(KerberosMiddleware(app, hostname=HOST)), hostname=HOST), "/", user)
 
 
 @pytest.mark.asyncio

@@ -227,7 +227,8 @@ def test_unclear_methods() -> None:
 
 def test_wrong_order() -> None:
     """``staticmethod`` and ``classmethod`` below the decorator are refused, with a word on the order."""
-    for kind in (staticmethod, classmethod):
+    kinds: list[Any] = [staticmethod, classmethod]
+    for kind in kinds:
         with pytest.raises(TypeError, match=f"@{kind.__name__} goes above requires_authentication"):
             inspect_view(kind(view))
 
