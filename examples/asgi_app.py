@@ -2,10 +2,11 @@
 
     pip install async-kerberos uvicorn wsproto
     KRB5_KTNAME=/etc/http.keytab KERBEROS_HOSTNAME=www.example.com python examples/asgi_app.py
-    curl --negotiate -u : http://localhost:8000/
+    curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. Without a realm at hand, ``async-kerberos demo asgi`` starts a throwaway one.
+the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
+realm at hand, ``async-kerberos demo asgi`` starts a throwaway one.
 """
 
 import os

@@ -2,15 +2,20 @@
 
     pip install 'async-kerberos[fastapi]' uvicorn
     KRB5_KTNAME=/etc/http.keytab KERBEROS_HOSTNAME=www.example.com python examples/fastapi_app.py
-    curl --negotiate -u : http://localhost:8000/
+    curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. Without a realm at hand, ``async-kerberos demo fastapi`` starts a throwaway one.
+the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
+realm at hand, ``async-kerberos demo fastapi`` starts a throwaway one.
+
+Administrators are the ``…/admin`` of the realm in ``KERBEROS_REALM``, or else of the default realm in krb5.conf.
 """
 
+import functools
 import os
 from typing import Annotated
 
+import gssapi
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
@@ -35,9 +40,18 @@ async def public() -> str:
     return "Everybody may read this.\n"
 
 
+@functools.cache
+def administrators_realm() -> str:
+    """``KERBEROS_REALM``, or what the Kerberos library adds to a name that has no realm."""
+    anybody = gssapi.Name("anybody", gssapi.NameType.kerberos_principal).canonicalize(gssapi.MechType.kerberos)
+    return os.environ.get("KERBEROS_REALM") or Identity(str(anybody)).realm
+
+
 def administrator(user: User) -> Identity:
     """A dependency on top: who has signed in, and may do more. Both take the ticket's one step together."""
-    if not user.name.endswith("/admin"):
+    name, _, instance = user.name.rpartition("/")
+    # Never by the name alone: any realm that yours trusts may have a bob/admin. And `\/` is a part of a name.
+    if user.realm != administrators_realm() or instance != "admin" or not name or name.endswith("\\"):
         raise HTTPException(403, f"{user} is no administrator")
     return user
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import runpy
 import signal
 import socket
 import subprocess
@@ -15,8 +16,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from fastapi import HTTPException
 
 import async_kerberos
+from async_kerberos import Identity
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.http import Response, WebSocketClient, get
@@ -174,3 +177,27 @@ def test_asgi(localhost: Service, alice: User, tmp_path: Path) -> None:
         with WebSocketClient(address, "/", initiator.header) as websocket:
             initiator.verify(reply_token(websocket.response.challenges))
             assert websocket.receive_text() == "Hello, alice@KRBTEST.COM"
+
+
+def test_fastapi_administrators(
+    localhost: Service, realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastAPI: an administrator is one of the realm that is set, and not whoever's name ends so."""
+    monkeypatch.setenv("KERBEROS_REALM", "OTHER.TEST")
+    with running("fastapi", localhost, tmp_path) as address:
+        admin = Initiator("HTTP@localhost", ccache=realm.user("bob/admin").ccache)
+        assert get(address, "/admin", admin.header).status == 403
+    monkeypatch.delenv("KERBEROS_REALM")
+    with realm.environ():
+        module = runpy.run_path(str(_EXAMPLES / "fastapi_app.py"), run_name="example")
+        for name in (
+            "bob/admin@OTHER.TEST",
+            "bob/admin",
+            "bob",
+            "admin",
+            "/admin@KRBTEST.COM",
+            r"bob\/admin@KRBTEST.COM",
+        ):
+            with pytest.raises(HTTPException):
+                module["administrator"](Identity(name))
+        assert module["administrator"](Identity("bob/admin@KRBTEST.COM")).name == "bob/admin"

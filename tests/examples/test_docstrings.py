@@ -1,0 +1,138 @@
+"""The commands in the examples' docstrings, run as they stand, by a shell, where their realm is one of the tests'."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.metadata
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from async_kerberos.testing import Realm, Service, User
+
+from .test_examples import FRAMEWORKS, free_port
+
+ROOT = Path(__file__).parents[2]
+HOST = "www.example.com"
+SECONDS = 60.0
+
+
+def example(framework: str) -> Path:
+    return ROOT / "examples" / f"{framework}_app.py"
+
+
+def docstring(framework: str) -> str:
+    text = ast.get_docstring(ast.parse(example(framework).read_text()))
+    assert text is not None
+    return text
+
+
+def commands(framework: str) -> list[str]:
+    """Every command: lines that are indented, and what stands within a sentence."""
+    text = docstring(framework)
+    return [*re.findall(r"^    (\S.*)$", text, re.MULTILINE), *re.findall(r"``(async-kerberos\s[^`]*)``", text)]
+
+
+@pytest.fixture(scope="session")
+def www_example_com(realm: Realm) -> Service:
+    """The service that the docstrings speak of, in a keytab of its own."""
+    return realm.service(f"HTTP/{HOST}", keytab="docstrings.keytab")
+
+
+@pytest.fixture
+def env(realm: Realm, alice: User) -> dict[str, str]:
+    """What a reader's shell has: the realm, a ticket, and the environment that everything is installed in."""
+    proxies = {"http_proxy", "https_proxy", "all_proxy"}
+    inherited = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**inherited, **alice.env, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+@contextlib.contextmanager
+def serving(command: str, port: int, env: dict[str, str], log: Path) -> Generator[None, None, None]:
+    """Run a command that serves, until it does; and end it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["sh", "-c", command],
+            cwd=ROOT,
+            env={**env, "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_sign_in(framework: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
+    """The server's command serves, and the client's signs in to it; nothing but keytab and port is another's."""
+    install, serve, ask, demo = commands(framework)
+    assert install.startswith("pip install ")
+    port = free_port()
+    assert ("/etc/http.keytab" in serve, ask.count(":8000")) == (True, 2)
+    with serving(serve.replace("/etc/http.keytab", str(www_example_com.keytab)), port, env, tmp_path / "log"):
+        client = ask.replace(":8000", f":{port}")
+        result = subprocess.run(
+            ["sh", "-c", client], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=SECONDS
+        )
+        assert result.stdout == "Hello, alice@KRBTEST.COM\n", (tmp_path / "log").read_text()
+    assert demo == f"async-kerberos demo {framework}"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_demo(framework: str, env: dict[str, str]) -> None:
+    """The demo's command starts the example; here it ends after the sign-in, and takes any port."""
+    demo = commands(framework)[-1]
+    result = subprocess.run(
+        ["sh", "-c", f"{demo} --once --port 0"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "mutual authentication verified" in result.stdout
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_install(framework: str) -> None:
+    """What the command installs has every package that the example imports; its extra is one of the project's."""
+    _, verb, *requirements = shlex.split(commands(framework)[0])
+    assert verb == "install"
+    installed = set[str]()
+    for requirement in requirements:
+        name, extra = re.fullmatch(r"([\w-]+)(?:\[(\w+)\])?", requirement).groups()  # type: ignore[union-attr]
+        installed.add(name)
+        metadata = importlib.metadata.metadata(name)  # pip would find it, since it was installed by this name
+        assert extra is None or extra in metadata.get_all("Provides-Extra", [])
+        for line in metadata.get_all("Requires-Dist", []):
+            marker = line.partition(";")[2]
+            if "extra ==" not in marker or (extra and re.search(rf"extra == ['\"]{extra}['\"]", marker)):
+                installed.add(re.match(r"[\w.-]+", line).group())  # type: ignore[union-attr]
+    distributions = importlib.metadata.packages_distributions()
+    for node in ast.walk(ast.parse(example(framework).read_text())):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for module in modules:
+            top = module.partition(".")[0]
+            if top not in sys.stdlib_module_names and top != "async_kerberos":
+                assert {name.lower() for name in distributions[top]} & {name.lower() for name in installed}, top
