@@ -35,7 +35,7 @@ _configured: weakref.WeakKeyDictionary[object, Kerberos] = weakref.WeakKeyDictio
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
 _FIELDS = {b":authority": "host", **{name.encode(): name for name in FIELDS}}
-_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
 class SignIn:
@@ -224,7 +224,7 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     prefix = ""
     if scope["type"] == "websocket":
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
             return
         prefix = "websocket."
     body = denied.body.encode()

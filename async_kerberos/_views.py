@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from ._loops import loop_is_running
@@ -120,7 +120,8 @@ def inspect_view(call: Callable[..., Any]) -> View:
         TypeError: it is not callable, or has no parameter that could take the user.
     """
     if isinstance(call, (staticmethod, classmethod)):
-        raise TypeError(f"@{type(call).__name__} goes above requires_authentication, not below it")
+        kind = "staticmethod" if isinstance(call, staticmethod) else "classmethod"
+        raise TypeError(f"@{kind} goes above requires_authentication, not below it")
     if not callable(call):
         raise TypeError(f"requires_authentication decorates a view, not {call!r}")
     return View(call)
@@ -166,7 +167,7 @@ def _is_in_class(function: FunctionType) -> bool:
 def _leads_to(member: Any, wrapper: object) -> bool:
     """Whether a class's member is this function as a method: itself, as a class method, or in other decorators."""
     if isinstance(member, classmethod):
-        member = member.__func__
+        member = cast("Any", member).__func__
     while isinstance(member, FunctionType):
         if member is wrapper:
             return True

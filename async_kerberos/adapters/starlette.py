@@ -12,6 +12,7 @@ import anyio.from_thread
 
 from .._asgi import (
     IDENTITY,
+    POLICY_VIOLATION,
     CarrierMiddleware,
     Scope,
     authenticate_scope,
@@ -58,7 +59,6 @@ _HANDLERS = frozenset(
 )
 
 
-_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 # Up to 0.40 Starlette sends no response that an exception handler makes for a WebSocket.
 _DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
 
@@ -205,9 +205,9 @@ def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
         view.check_thread()
         outcome = anyio.from_thread.run(authenticate_scope, connection.scope, guard)
         if isinstance(outcome, Denied):
-            if _may_answer(view, connection) and connection.scope["type"] != "websocket":
+            if connection.scope["type"] != "websocket" and _may_answer(view, connection):
                 return _denial(outcome)
-            anyio.from_thread.run(raise_denial, connection, outcome, HTTPException)
+            return anyio.from_thread.run(raise_denial, connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         try:
@@ -329,7 +329,7 @@ async def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: t
     if isinstance(connection, WebSocket):
         connecting = connection.application_state is WebSocketState.CONNECTING
         if not connecting or "websocket.http.response" not in (scope.get("extensions") or {}):
-            raise WebSocketException(_POLICY_VIOLATION)
+            raise WebSocketException(POLICY_VIOLATION)
         if _DROPS_WEBSOCKET_RESPONSES:  # pragma: no cover
             # Tried with the oldest releases, in an environment where nothing is measured.
             await send_denial(scope, connection.send, denied)

@@ -213,7 +213,11 @@ def test_hooks_that_change_the_response(app: Flask, user: str) -> None:
 
 def copying(app: Any) -> Any:
     """A middleware that hands on a copy of the environ, as many do that change the path."""
-    return lambda environ, start_response: app(dict(environ), start_response)
+
+    def copied(environ: dict[str, Any], start_response: Any) -> Any:
+        return app(dict(environ), start_response)
+
+    return copied
 
 
 @pytest.mark.parametrize("times", [1, 2])

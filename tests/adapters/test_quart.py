@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import anyio
 import pytest
@@ -17,6 +17,9 @@ from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
 from .support import HOST, SECOND, ask, check, converse
+
+
+V = TypeVar("V")
 
 
 def say_nothing(user: str) -> None: ...
@@ -140,12 +143,14 @@ def taking_off(view: Any) -> Any:
     return wrapper
 
 
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await view(*args, **kwargs)
+def passing_on(view: V) -> V:
+    function: Any = view
 
-    return wrapper
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return cast("V", wrapper)
 
 
 def test_own_decorators(app: Quart, user: str) -> None:
@@ -167,8 +172,12 @@ def test_own_decorators(app: Quart, user: str) -> None:
         def post(this, principal: str, number: int) -> str:  # noqa: N805
             return f"{principal} {number} {type(this).__name__}"
 
-    app.add_url_rule("/off/<int:number>", "off", requires_authentication(taking_off(without_user)))
-    app.add_url_rule("/on/<int:number>", "on", requires_authentication(passing_on(with_user)))
+    views: list[Any] = [
+        requires_authentication(taking_off(without_user)),
+        requires_authentication(passing_on(with_user)),
+    ]
+    for path, view in zip(("/off", "/on"), views, strict=True):
+        app.add_url_rule(f"{path}/<int:number>", path[1:], view)
     app.add_url_rule("/methods/<int:number>", view_func=Methods.as_view("methods"))
     for path in ("/off", "/on"):
         check(app, f"{path}/7", f"{user} 7")
