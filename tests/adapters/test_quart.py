@@ -18,7 +18,6 @@ from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 from ..support.initiator import Initiator, fresh, reply_token
 from .support import HOST, SECOND, ask, check, converse
 
-
 V = TypeVar("V")
 
 
