@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from async_kerberos.testing import Realm, Service, User
+from async_kerberos.testing import Realm, Service
 
 from .test_examples import FRAMEWORKS, free_port
 
@@ -43,19 +43,26 @@ def commands(framework: str) -> list[str]:
     return [*re.findall(r"^    (\S.*)$", text, re.MULTILINE), *re.findall(r"``(async-kerberos\s[^`]*)``", text)]
 
 
-@pytest.fixture(scope="session")
-def www_example_com(realm: Realm) -> Service:
-    """The service that the docstrings speak of, in a keytab of its own."""
-    return realm.service(f"HTTP/{HOST}", keytab="docstrings.keytab")
+@pytest.fixture(scope="module")
+def own_realm() -> Generator[Realm, None, None]:
+    """A realm for the names that the docstrings speak of, which other tests have in theirs."""
+    with Realm() as realm:
+        yield realm
 
 
-@pytest.fixture
-def env(realm: Realm, alice: User) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def www_example_com(own_realm: Realm) -> Service:
+    """The service that the docstrings speak of."""
+    return own_realm.service(f"HTTP/{HOST}")
+
+
+@pytest.fixture(scope="module")
+def env(own_realm: Realm) -> dict[str, str]:
     """What a reader's shell has: the realm, a ticket, and the environment that everything is installed in."""
     proxies = {"http_proxy", "https_proxy", "all_proxy"}
     inherited = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**inherited, **alice.env, "PATH": path, "PYTHONPATH": str(ROOT)}
+    return {**inherited, **own_realm.user("alice").env, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
 @contextlib.contextmanager

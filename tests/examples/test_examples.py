@@ -185,7 +185,7 @@ def test_fastapi_administrators(
     """FastAPI: an administrator is one of the realm that is set, and not whoever's name ends so."""
     monkeypatch.setenv("KERBEROS_REALM", "OTHER.TEST")
     with running("fastapi", localhost, tmp_path) as address:
-        admin = Initiator("HTTP@localhost", ccache=realm.user("bob/admin").ccache)
+        admin = Initiator("HTTP@localhost", ccache=realm.user("carol/admin").ccache)
         assert get(address, "/admin", admin.header).status == 403
     monkeypatch.delenv("KERBEROS_REALM")
     with realm.environ():
