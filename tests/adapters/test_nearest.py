@@ -41,7 +41,7 @@ async def chat(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-ROUTES = [Route("/", hello, methods=["GET", "POST"]), WebSocketRoute("/ws", chat)]
+ROUTES: Any = [Route("/", hello, methods=["GET", "POST"]), WebSocketRoute("/ws", chat)]
 
 
 def make_starlette() -> Starlette:

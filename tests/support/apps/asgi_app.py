@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from async_kerberos._kerberos import default_kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 from . import OWN_CHALLENGE, Options, given, pieces
@@ -82,4 +83,6 @@ async def _talk(scope: Any, receive: Any, send: Any) -> None:
 
 def build(options: Options | None) -> Any:
     """The application below the middleware."""
-    return KerberosMiddleware(application, **given(options))
+    app = KerberosMiddleware(application, **given(options))
+    (app.kerberos or default_kerberos()).log_setup_once()  # not beside the first request, whose calls a test counts
+    return app

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from async_kerberos import Kerberos
+from async_kerberos._kerberos import default_kerberos
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 
 from . import OWN_CHALLENGE, Options, TeapotError, given, pieces
@@ -266,4 +268,6 @@ def middleware(options: Options | None) -> Any:
     routes: list[Any] = [Route(path, with_user(action), methods=METHODS) for path, action in ACTIONS.items()]
     routes.append(Route("/echo", with_user(echo), methods=["POST"]))
     routes.extend(WebSocketRoute(path, with_websocket(view)) for path, view in SOCKETS.items())
-    return _application(routes, middleware=[Middleware(KerberosMiddleware, **given(options))])
+    kerberos = Kerberos(**given(options)) if options else None
+    (kerberos or default_kerberos()).log_setup_once()  # not beside the first request, whose calls a test counts
+    return _application(routes, middleware=[Middleware(KerberosMiddleware, kerberos)])
