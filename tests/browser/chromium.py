@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,7 +50,11 @@ _PREFERENCES = {"profile": {"cookie_controls_mode": 0, "block_third_party_cookie
 
 
 class BrowserError(RuntimeError):
-    """The browser does not start, does not answer, or cannot do what it was told."""
+    """The browser does not start, does not answer, or has ended."""
+
+
+class OrderError(BrowserError):
+    """The browser cannot do what it was told."""
 
 
 def program() -> str:
@@ -119,15 +123,10 @@ class Browser:
             self.order("Browser.close")
         self._end()
 
-    @contextlib.contextmanager
-    def tab(self) -> Generator[Tab, None, None]:
-        """A new tab."""
+    def tab(self) -> Tab:
+        """A new tab, which lasts as long as the browser."""
         target = self.order("Target.createTarget", {"url": "about:blank"})["targetId"]
-        attached = self.order("Target.attachToTarget", {"targetId": target, "flatten": True})
-        try:
-            yield Tab(self, attached["sessionId"])
-        finally:
-            self.order("Target.closeTarget", {"targetId": target})
+        return Tab(self, self.order("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"])
 
     def order(
         self, method: str, arguments: Mapping[str, Any] | None = None, session: str = "", seconds: float = _SECONDS
@@ -135,7 +134,8 @@ class Browser:
         """Give an order, and return its result.
 
         Raises:
-            BrowserError: it failed, or there is no answer in so many seconds.
+            OrderError: it cannot be done.
+            BrowserError: there is no answer in so many seconds.
         """
         number = next(self._numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": dict(arguments or {})}
@@ -151,7 +151,7 @@ class Browser:
             if answer.get("id") == number:
                 break
         if "error" in answer:
-            raise BrowserError(f"{method}: {answer['error']['message']}")
+            raise OrderError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -214,7 +214,7 @@ class Tab:
         arguments = {"expression": expression, "returnByValue": True}
         try:
             return self._browser.order("Runtime.evaluate", arguments, self._session)["result"].get("value")
-        except BrowserError:
+        except OrderError:
             return None
 
 

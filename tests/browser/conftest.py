@@ -16,7 +16,7 @@ from ..conftest import HOSTNAME
 from ..support.deployments import closing_all
 from ..support.guards import ThreadGuard
 from ..support.tls import self_signed
-from .chromium import Browser
+from .chromium import Browser, Tab
 from .sites import KINDS, OTHERS, Site, serve
 
 TRUSTED = "app.example.test"
@@ -44,8 +44,10 @@ class Scene(NamedTuple):
         return self
 
 
-@pytest.fixture(scope="session")
-def scenes(realm: object, www: object, thread_guard: ThreadGuard) -> Generator[dict[tuple[str, str], Scene], None, None]:
+@pytest.fixture(scope="module")
+def scenes(
+    realm: object, www: object, thread_guard: ThreadGuard
+) -> Generator[dict[tuple[str, str], Scene], None, None]:
     """The scene for each kind of site and each scheme."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(closing_all())
@@ -65,12 +67,12 @@ def scenes(realm: object, www: object, thread_guard: ThreadGuard) -> Generator[d
         yield scenes
 
 
-@pytest.fixture(scope="session")
-def browser(scenes: object, alice: User) -> Generator[Browser, None, None]:
-    """A browser that signs in as Alice."""
-    # It goes before the servers, which wait for its connections to end.
+@pytest.fixture(scope="module")
+def tab(scenes: object, alice: User) -> Generator[Tab, None, None]:
+    """The tab of a browser that signs in as Alice."""
+    # It goes before the servers, which wait for its connections to end. A tab for each test would take twice the time.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Browser(Path(folder), alice.env) as browser:
-        yield browser
+        yield browser.tab()
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ class Site:
     """
 
     scheme: str
-    page: Page = Page()
+    page: Page = field(default_factory=Page)
     ran: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     answers: list[Answer] = field(default_factory=list[Answer])
     port: int = 0
@@ -111,7 +111,11 @@ def _noting_asgi(app: Any, site: Site) -> Any:
 
 def _noting_wsgi(app: Any, site: Site) -> Any:
     def noting(environ: dict[str, Any], start_response: Any) -> Any:
-        names = {"HTTP_AUTHORIZATION": "authorization", "HTTP_ORIGIN": "origin", "HTTP_SEC_FETCH_SITE": "sec-fetch-site"}
+        names = {
+            "HTTP_AUTHORIZATION": "authorization",
+            "HTTP_ORIGIN": "origin",
+            "HTTP_SEC_FETCH_SITE": "sec-fetch-site",
+        }
         fields = {field: environ[name] for name, field in names.items() if name in environ}
 
         def noting_start(status: str, *arguments: Any) -> Any:
@@ -185,7 +189,7 @@ def _quart(site: Site, options: Options) -> Any:
     @quart.requires_authentication
     async def act_by_websocket(user: str) -> None:
         site.act(WEBSOCKET, user)
-        await websocket.accept()
+        await websocket.send("done")
 
     return _noting_asgi(app, site)
 
@@ -200,19 +204,22 @@ def _others(site: Site, options: Options) -> Any:
     return application
 
 
+def _files(served: Served | None, prefix: str = "") -> dict[str, Any]:
+    if served is None:
+        return {}
+    return {f"{prefix}certfile": str(served.certfile), f"{prefix}keyfile": str(served.keyfile)}
+
+
 def _uvicorn(app: Any, served: Served | None, threads: ThreadGuard) -> Server:
-    files = {} if served is None else {"ssl_certfile": str(served.certfile), "ssl_keyfile": str(served.keyfile)}
-    return Uvicorn(app, threads=threads, lifespan="off", **files)
+    return Uvicorn(app, threads=threads, lifespan="off", **_files(served, "ssl_"))
 
 
 def _hypercorn(app: Any, served: Served | None, threads: ThreadGuard) -> Server:
-    files = {} if served is None else {"certfile": str(served.certfile), "keyfile": str(served.keyfile)}
-    return Hypercorn(app, threads=threads, **files)
+    return Hypercorn(app, threads=threads, **_files(served))
 
 
 def _werkzeug(app: Any, served: Served | None, threads: ThreadGuard) -> Server:
-    files = None if served is None else (str(served.certfile), str(served.keyfile))
-    return Werkzeug(app, threads=threads, ssl_context=files)
+    return Werkzeug(app, threads=threads, ssl_context=tuple(_files(served).values()) or None)
 
 
 _Builder = Callable[[Site, Options], Any]
@@ -222,7 +229,7 @@ OTHERS = "others"
 KINDS: dict[str, tuple[_Builder, _Starter]] = {
     "asgi": (_asgi, _uvicorn),
     "flask": (_flask, _werkzeug),
-    "quart": (_quart, _hypercorn),
+    "quart": (_quart, _hypercorn),  # over TLS, by HTTP/2
     # Hosts that are not this site's, and ask for no ticket.
     OTHERS: (_others, _uvicorn),
 }

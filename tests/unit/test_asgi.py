@@ -77,8 +77,8 @@ async def test_websocket(anyio_backend: str, extensions: Any) -> None:
 @pytest.mark.parametrize(("version", "closes"), [("1.1", True), ("2", False)])
 async def test_denied_websocket_closes(anyio_backend: str, version: str, closes: bool) -> None:
     """A denial of a handshake says that the connection ends, where there is a field for it."""
-    extensions = {"websocket.http.response": {}}
-    scope: Scope = {"type": "websocket", "headers": [], "extensions": extensions, "http_version": version}
+    scope: Scope = {"type": "websocket", "headers": [], "http_version": version}
+    scope["extensions"] = {"websocket.http.response": {}}
     start, _ = await call(KerberosMiddleware(App()), scope)
     assert ((b"connection", b"close") in start["headers"]) is closes
 
