@@ -132,7 +132,7 @@ def assert_refused(site: Site, caplog: pytest.LogCaptureFixture) -> None:
 def test_other_sites(
     scene: Scene, host: str, deed: Deed, tab: Tab, alice: User, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another site's page acts in the user's name, by the user's ticket, where that is allowed; by default it cannot."""
+    """Another site's page acts by the user's ticket, and in their name, where that is allowed; by default it cannot."""
     do(tab, deed, scene.others, host, scene.lax)
     assert_ran(scene.lax, deed, alice)
     do(tab, deed, scene.others, host, scene.site)
