@@ -20,6 +20,7 @@ demo: $(VENV)/demo.stamp ## a realm, a user, a site and a request; ONCE=1 ends a
 install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the project and its tools
 
 test: install ## the whole suite, then the adapters' tests with the oldest supported releases
+	scripts/system-packages chromium
 	$(BIN)/python -m pytest -q -x tests/unit
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m tests.fuzz.run 30

@@ -10,6 +10,7 @@ import contextlib
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from ._guard import Guard, refuse_second_service
@@ -170,8 +171,9 @@ async def authenticate_scope(scope: Scope, guard: Guard, configured: Kerberos | 
     sign_in = sign_in_of(scope)
     decider = decider_of(scope, guard, configured)
     outcome = await decider.authenticate(_request(scope, sign_in.accepted), guard.cross_site)
-    if isinstance(outcome, Accepted):
-        _note(scope, sign_in, outcome, decider)
+    if isinstance(outcome, Denied):
+        return _closing(scope, outcome)
+    _note(scope, sign_in, outcome, decider)
     return outcome
 
 
@@ -180,9 +182,21 @@ def authenticate_scope_blocking(scope: Scope, guard: Guard, configured: Kerberos
     sign_in = sign_in_of(scope)
     decider = decider_of(scope, guard, configured)
     outcome = decider.authenticate_blocking(_request(scope, sign_in.accepted), guard.cross_site)
-    if isinstance(outcome, Accepted):
-        _note(scope, sign_in, outcome, decider)
+    if isinstance(outcome, Denied):
+        return _closing(scope, outcome)
+    _note(scope, sign_in, outcome, decider)
     return outcome
+
+
+def _closing(scope: Scope, denied: Denied) -> Denied:
+    """Say that the connection ends, where it is the handshake of a WebSocket that is denied.
+
+    Servers close it then, and some do not say so (RFC 9112, section 9.6, wants it): over TLS, Chromium sends its ticket
+    on the same connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
+    """
+    if scope["type"] != "websocket" or scope.get("http_version", "1.1") != "1.1":
+        return denied
+    return replace(denied, headers=(*denied.headers, ("Connection", "close")))
 
 
 def _note(scope: Scope, sign_in: SignIn, accepted: Accepted, decider: Kerberos) -> None:

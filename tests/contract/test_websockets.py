@@ -25,6 +25,14 @@ def test_no_credentials(deployed: Running, path: str, authorization: str | None)
 
 
 @on(WEBSOCKETS)
+@pytest.mark.parametrize("authorization", [None, "Negotiate"], ids=["challenged", "malformed"])
+def test_denial_closes(deployed: Running, authorization: str | None) -> None:
+    """A denial says that the connection ends, since the server ends it: browsers send their ticket on another one."""
+    with deployed.websocket("/ws", authorization) as client:
+        assert "close" in [value.lower() for value in client.response.values("connection")]
+
+
+@on(WEBSOCKETS)
 @pytest.mark.parametrize("authorization", [None, "Negotiate", negotiate(NTLM)], ids=["none", "malformed", "refused"])
 def test_server_without_denials(deployed: Running, authorization: str | None) -> None:
     """Where the server can give no response to a handshake, it is closed before it is accepted: 403."""

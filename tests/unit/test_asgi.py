@@ -74,6 +74,15 @@ async def test_websocket(anyio_backend: str, extensions: Any) -> None:
         assert messages == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
+@pytest.mark.parametrize(("version", "closes"), [("1.1", True), ("2", False)])
+async def test_denied_websocket_closes(anyio_backend: str, version: str, closes: bool) -> None:
+    """A denial of a handshake says that the connection ends, where there is a field for it."""
+    scope: Scope = {"type": "websocket", "headers": [], "http_version": version}
+    scope["extensions"] = {"websocket.http.response": {}}
+    start, _ = await call(KerberosMiddleware(App()), scope)
+    assert ((b"connection", b"close") in start["headers"]) is closes
+
+
 async def test_lifespan(anyio_backend: str) -> None:
     """Lifespan events reach the application."""
     app = App()
