@@ -7,16 +7,20 @@ and takes nearly twice the time.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, cast
 
 import gssapi.raw as gss
 
 from ._checks import ANY_HOST
-from ._keytab import key_versions
+from ._diagnosis import describe_keytab, diagnose, diagnose_credential, principals_in, without_replay_cache
+from ._errors import ConfigurationError
+from ._log import logger
 from ._outcomes import Identity, Reason, split_realm
-from ._reasons import reason_for, reason_without_credential
+from ._reasons import reason_for
 
 _KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
@@ -28,6 +32,12 @@ _CHANNEL_BOUND = 0x800
 
 # MIT's messages quote a ticket's service principal, which may be as long as a token.
 _LONGEST_MESSAGE = 500
+
+# What python-gssapi has where MIT's library is below it. Compiled with Heimdal, or with macOS's own, it lacks them.
+_OF_MIT = ("acquire_cred_from", "set_neg_mechs")
+
+# A name server that works answers in a tenth of this, and one that does not takes ten times as long.
+_SLOW_DNS_SECONDS = 0.5
 
 
 class Established(NamedTuple):
@@ -64,15 +74,15 @@ Step = Established | Continued | Refused
 
 
 class AcquireError(Exception):
-    """No acceptor credential could be had. The text is GSSAPI's message.
+    """No acceptor credential could be had. The text is GSSAPI's message, and what is to be said of it.
 
     Attributes:
         reason: whether the fault is the configuration's or the system's.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason_without_credential(message)
+        self.reason = reason
 
 
 # python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the Any below.
@@ -96,6 +106,9 @@ class Acceptor:
         keytab: the keytab's name; None for the environment's or the system's default.
         bindings: gives the application data of the channel bindings (RFC 5929) to check a client's against, on the
             thread of the step; None where there are none, or where it gives None.
+
+    Raises:
+        ConfigurationError: the library below python-gssapi is not MIT's.
     """
 
     def __init__(
@@ -105,12 +118,15 @@ class Acceptor:
         keytab: str | None,
         bindings: Callable[[], bytes | None] | None = None,
     ) -> None:
+        check_library()
         self._service = service
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
         self._bindings = bindings
         # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
         self._idle: list[_Credential] = []
+        # Since when names wait for DNS. Setting and removing items is atomic.
+        self._resolving: dict[object, float] = {}
 
     def step(self, token: bytes, context: gss.SecurityContext | None = None) -> Step:
         """Take one token of an exchange. Blocks.
@@ -155,20 +171,22 @@ class Acceptor:
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
-            return self._refused(error)
+            return self._refused(error, token, credential)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another realm's might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
         bound = bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
 
-    def _refused(self, error: gss.GSSError) -> Refused:
+    def _refused(self, error: gss.GSSError, token: bytes, credential: _Credential) -> Refused:
         message = _message(error)
         reason = reason_for(error.maj_code, message, error.token)
-        if reason is Reason.KEY_VERSION:
-            principal = message.removeprefix("Request ticket server ").partition(" ")[0]
-            versions = key_versions(self._keytab, principal)
-            message += f"; the keytab holds kvno {', '.join(map(str, versions))}" if versions else ""
-        return Refused(reason, message)
+        return Refused(*diagnose(reason, message, token, self._keytab, credential.principal))
+
+    @property
+    def waits_for_dns(self) -> bool:
+        """Whether a credential is being acquired, and DNS does not answer."""
+        limit = time.monotonic() - _SLOW_DNS_SECONDS
+        return any(begun < limit for begun in self._resolving.copy().values())
 
     def serves(self, service_principal: str) -> bool:
         """Whether a ticket for this principal is one for this service, by the principal's text alone."""
@@ -185,16 +203,41 @@ class Acceptor:
         """The service principals that the keytab has keys for. Blocks.
 
         Raises:
-            AcquireError: there is no keytab, or one of the keys is not in it.
+            AcquireError: there is no keytab, or no key of this service is in it.
         """
+        if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
+            credential = self._acquire()
+            return _with_default_realm(credential.principal or "", self._store())
+        self._idle.append(self._acquire())
+        principals = principals_in(self._keytab)
         if ANY_HOST in self._hostnames:
-            self._idle.append(self._acquire())
+            self._require(f"{self._service}/{ANY_HOST}", principals, self.serves)
             return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
-        principals: list[str] = []
-        for hostname in self._hostnames or (_this_host(),):
-            credential = self._acquire_for(hostname)
-            principals.append(_with_default_realm(credential.principal or "", self._store()))
-        return ", ".join(principals)
+        self._require(f"{self._service}/{', '.join(self._hostnames)}", principals, self.serves)
+        served: list[str] = []
+        missing: list[str] = []
+        for hostname in self._hostnames:
+            one = Acceptor(self._service, [hostname], self._keytab)
+            found = [principal for principal in principals or () if one.serves(principal)]
+            served += found
+            missing += [] if found else [f"{self._service}/{hostname}"]
+        if principals is None:  # it is not this process that reads it
+            return ", ".join(missing)
+        return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
+
+    def _require(self, service: str, principals: Sequence[str] | None, serves: Callable[[str], bool]) -> None:
+        if principals is not None and not any(map(serves, principals)):
+            asked = f"{self._service}/{self._hostnames[0]}"
+            raise AcquireError(
+                Reason.MISCONFIGURED, f"no key for {service}; {describe_keytab(self._keytab, None, asked)}"
+            )
+
+    def warnings(self) -> list[str]:
+        """What is dangerous in the environment: each a sentence, with what to do."""
+        setting = without_replay_cache()
+        if not setting:
+            return []
+        return [f"{setting} makes every token good any number of times, for whoever has seen it. Take it away."]
 
     def _acquire(self) -> _Credential:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
@@ -203,19 +246,68 @@ class Acceptor:
         return self._acquire_for(self._hostnames[0] if self._hostnames else _this_host())
 
     def _acquire_for(self, hostname: str | None) -> _Credential:
+        asked = None if hostname is None else f"{self._service}/{hostname}"
+        wanted: str | None = None
         try:
-            name = None
-            if hostname is not None:
-                name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
-            creds = _acquire(name, self._store())
+            with self._noting_dns(hostname) as resolved:
+                name = None
+                if hostname is not None:
+                    name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
+                    # Where krb5.conf has it so, DNS is asked here.
+                    name = gss.canonicalize_name(name, _KRB5)
+                    wanted = _text(name)
+                    resolved()
+                creds = _acquire(name, self._store())
             # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
             gss.set_neg_mechs(creds, [_KRB5])
             return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
-            raise AcquireError(_message(error)) from error
+            raise AcquireError(*diagnose_credential(_message(error), self._keytab, asked, wanted)) from error
+
+    @contextlib.contextmanager
+    def _noting_dns(self, hostname: str | None) -> Generator[Callable[[], None], None, None]:
+        """Note that DNS is being asked for a name, until the function that this gives is called.
+
+        What took long is asked once more as the credential is acquired, for SPNEGO: then it is noted until the end.
+        """
+        if hostname is None:
+            yield lambda: None
+            return
+        key, begun = object(), time.monotonic()
+
+        def resolved() -> None:
+            seconds = time.monotonic() - begun
+            if seconds < _SLOW_DNS_SECONDS:
+                del self._resolving[key]
+            else:
+                logger().warning(
+                    "Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy
+                )
+
+        self._resolving[key] = begun
+        try:
+            yield resolved
+        finally:
+            self._resolving.pop(key, None)
 
     def _store(self) -> _Store | None:
         return None if self._keytab is None else {b"keytab": os.fsencode(self._keytab)}
+
+
+def check_library() -> None:
+    """Make sure that what python-gssapi was compiled with has what an acceptor needs.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    missing = [name for name in _OF_MIT if not hasattr(gss, name)]
+    if missing:
+        raise ConfigurationError(
+            "gssapi",
+            f"needs MIT's Kerberos library, and was compiled with another, such as Heimdal ({', '.join(missing)} "
+            "missing): install MIT's libraries and headers (Debian: libkrb5-dev), then "
+            "`pip install --force-reinstall --no-cache-dir --no-binary gssapi gssapi`",
+        )
 
 
 def _acquire(name: gss.Name | None, store: _Store | None) -> gss.Creds:

@@ -49,7 +49,9 @@ _STATUS = {
     Reason.NOT_AUTHORISED: 403,
     Reason.OVERLOADED: 503,
     Reason.TIMED_OUT: 503,
+    Reason.DNS: 503,
     Reason.MISCONFIGURED: 500,
+    Reason.KRB5_CONF: 500,
     Reason.SERVER_FAULT: 500,
 }
 """The status for each reason; for any other, the token was refused, and the operator chooses (``failure_status``)."""
@@ -59,7 +61,9 @@ _LEVEL = {
     Reason.CONTINUE: DEBUG,
     Reason.OVERLOADED: ERROR,
     Reason.TIMED_OUT: ERROR,
+    Reason.DNS: ERROR,
     Reason.MISCONFIGURED: ERROR,
+    Reason.KRB5_CONF: ERROR,
     Reason.SERVER_FAULT: ERROR,
 }
 
@@ -217,7 +221,8 @@ class Kerberos(NeverSent):
         try:
             step = await self._workers.run(begun.step)
         except WorkersError as error:
-            return self._deny(request, error.reason, str(error))
+            # Where one waits for DNS all do: no worker has a credential yet.
+            return self._deny(request, Reason.DNS if self._acceptor.waits_for_dns else error.reason, str(error))
         return self._finish(begun, step)
 
     def authenticate_blocking(self, request: AuthRequest, cross_site: CrossSite | None = None) -> Outcome:
@@ -263,9 +268,11 @@ class Kerberos(NeverSent):
             problem = _one_line(str(error))
             if self.keytab is None and "KRB5_KTNAME" not in os.environ:
                 problem = f"set KRB5_KTNAME to your keytab file ({problem})"
-            logger().warning("Kerberos: %s. %s", problem, Reason.MISCONFIGURED.remedy)
+            logger().warning("Kerberos: %s. %s", problem, error.reason.remedy)
         else:
             logger().info("Kerberos: server is %s", principal)
+        for warning in self._acceptor.warnings():
+            logger().warning("Kerberos: %s", warning)
 
     def _begin(self, request: AuthRequest, cross_site: CrossSite | None) -> Outcome | _Exchange:
         """All that is decided before the step."""

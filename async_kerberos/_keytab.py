@@ -8,34 +8,78 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 # Keys of a thousand services take a tenth of this.
 _LARGEST_FILE = 1024 * 1024
-_DEFAULT = "/etc/krb5.keytab"
 _VERSION = b"\x05\x02"
 
+# A file that has not changed is read again after a second: its times may be too coarse to show a change. So a flood of
+# tokens that are refused costs one reading a second.
+_FRESH_SECONDS = 1.0
+_MOST_FILES = 16
 
-def key_versions(keytab: str | None, principal: str) -> list[int] | None:
-    """The version numbers (kvno) of a principal's keys.
+
+class BrokenKeytabError(ValueError):
+    """The file is not a keytab that can be read. The text says why: "it is empty"."""
+
+
+class Key(NamedTuple):
+    """One key of a principal.
+
+    Attributes:
+        version: its version number (kvno).
+        encryption_type: its type (etype).
+    """
+
+    version: int
+    encryption_type: int
+
+
+Keys = Mapping[str, Sequence[Key]]
+"""The keys of each principal. Principals are without escapes, in the order of the file."""
+
+
+class _Reading(NamedTuple):
+    file: tuple[int, ...]
+    read: float
+    keys: Keys
+
+
+_readings: dict[str, _Reading] = {}
+
+
+def keytab_file(name: str) -> str | None:
+    """The file of a keytab; None where it is kept otherwise, in memory say.
 
     Args:
-        keytab: the keytab's name; None for the environment's, or the usual place of the system's.
-        principal: the principal, without characters that are escaped.
-
-    Returns:
-        The numbers, in ascending order; None where the keytab is no file, or no file of this format.
+        name: the keytab, as a path or ``TYPE:name``.
     """
-    name = keytab or os.environ.get("KRB5_KTNAME") or _DEFAULT
     kind, colon, path = name.partition(":")
     if not colon or "/" in kind:
-        path = name
-    elif kind not in ("FILE", "WRFILE"):
-        return None
-    try:
-        content = _read(path)
-        return sorted({version for name, version in _entries(content) if name == principal})
-    except (OSError, ValueError, IndexError, struct.error):
-        return None
+        return name
+    return path if kind in ("FILE", "WRFILE") else None
+
+
+def read_keys(path: str) -> Keys:
+    """The keys in a keytab file, at most a second old.
+
+    Raises:
+        OSError: the file cannot be opened.
+        BrokenKeytabError: it is not a keytab of this format.
+    """
+    now = time.monotonic()
+    found = os.stat(path)
+    file = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    reading = _readings.get(path)
+    if reading is None or reading.file != file or now - reading.read > _FRESH_SECONDS:
+        reading = _Reading(file, now, _keys(_read(path)))
+        if len(_readings) >= _MOST_FILES:
+            _readings.clear()
+        _readings[path] = reading
+    return reading.keys
 
 
 def _read(path: str) -> bytes:
@@ -43,28 +87,36 @@ def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("not a regular file")
+            raise BrokenKeytabError("it is not a regular file")
         content = os.read(descriptor, _LARGEST_FILE)
     finally:
         os.close(descriptor)
+    if not content:
+        raise BrokenKeytabError("it is empty")
     if not content.startswith(_VERSION):
-        raise ValueError("not a keytab of version 2")
+        raise BrokenKeytabError("it is not a keytab, or one of another version than 2")
     return content
 
 
-def _entries(content: bytes) -> list[tuple[str, int]]:
-    entries: list[tuple[str, int]] = []
+def _keys(content: bytes) -> Keys:
+    keys: dict[str, list[Key]] = {}
     at = len(_VERSION)
-    while at + 4 <= len(content):
-        (size,) = struct.unpack_from(">i", content, at)
-        at += 4
-        if size > 0:
-            entries.append(_entry(content[at : at + size]))
-        at += abs(size)  # negative: a hole, where an entry was deleted
-    return entries
+    try:
+        while at + 4 <= len(content):
+            (size,) = struct.unpack_from(">i", content, at)
+            at += 4
+            if size == 0:
+                break
+            if size > 0:
+                principal, key = _entry(content[at : at + size])
+                keys.setdefault(principal, []).append(key)
+            at += abs(size)  # negative: a hole, where an entry was deleted
+    except (UnicodeDecodeError, IndexError, struct.error):
+        raise BrokenKeytabError("an entry in it is broken") from None
+    return keys
 
 
-def _entry(entry: bytes) -> tuple[str, int]:
+def _entry(entry: bytes) -> tuple[str, Key]:
     (count,) = struct.unpack_from(">H", entry, 0)
     at = 2
     parts: list[str] = []
@@ -73,10 +125,11 @@ def _entry(entry: bytes) -> tuple[str, int]:
         parts.append(part.decode())
     at += 8  # name type and time
     version = entry[at]
-    _, at = _counted(entry, at + 3)  # after the version of one byte and the key's type
+    (encryption_type,) = struct.unpack_from(">H", entry, at + 1)
+    _, at = _counted(entry, at + 3)
     if len(entry) >= at + 4:  # a version number above 255 has a field of its own
         version = struct.unpack_from(">I", entry, at)[0] or version
-    return f"{'/'.join(parts[1:])}@{parts[0]}", version
+    return f"{'/'.join(parts[1:])}@{parts[0]}", Key(version, encryption_type)
 
 
 def _counted(entry: bytes, at: int) -> tuple[bytes, int]:

@@ -28,7 +28,11 @@ class Reason(enum.Enum):
     EXPIRED = "expired ticket"
     WRONG_SERVICE = "wrong service principal"
     KEY_VERSION = "key version mismatch"
+    KEY_TYPE = "no key of the ticket's encryption type"
+    FORBIDDEN_ENCRYPTION = "forbidden encryption type"
     UNKNOWN_KEY = "unknown key"
+    TRANSIT = "untrusted path between realms"
+    BAD_PAC = "malformed PAC"
     BAD_BINDINGS = "bad channel bindings"
     NOT_TLS = "not over TLS"
     CROSS_SITE = "cross-site request"
@@ -36,7 +40,9 @@ class Reason(enum.Enum):
     NOT_AUTHORISED = "not authorised"
     OVERLOADED = "overloaded"
     TIMED_OUT = "timed out"
+    DNS = "DNS does not answer"
     MISCONFIGURED = "server misconfigured"
+    KRB5_CONF = "krb5.conf unusable"
     SERVER_FAULT = "server fault"
     OTHER = "other"
 
@@ -55,12 +61,32 @@ _REMEDIES = {
         "The client could get no ticket and fell back to NTLM: check that the URL's host name has a service principal "
         "in the KDC and is in the browser's list of trusted sites."
     ),
-    Reason.REPLAY: "The same token came twice: a client or a proxy repeats requests, or somebody replays them.",
+    Reason.REPLAY: (
+        "The same token came twice: a client or a proxy repeats requests, or somebody replays them; a client that "
+        "follows a redirect with its last token gets in with failure_status=401."
+    ),
     Reason.CLOCK_SKEW: "Set the clocks of client and server by NTP; Kerberos allows five minutes.",
     Reason.EXPIRED: "The user needs a new ticket: sign in again, or kinit.",
     Reason.WRONG_SERVICE: "Check hostname and service against the name clients use; `klist -k` lists the keytab.",
     Reason.KEY_VERSION: "Export the keytab again; clients get tickets for the new key once theirs expire.",
+    Reason.KEY_TYPE: (
+        "Export the keytab again, with a key of each type that the KDC has for the service: of kadmin's ktadd and of "
+        "Samba's exportkeytab that is the default, of ktpass `-crypto All`."
+    ),
+    Reason.FORBIDDEN_ENCRYPTION: (
+        "This server's Kerberos library does not permit this type: have the KDC make AES keys for the service (Active "
+        "Directory: msDS-SupportedEncryptionTypes, then a new password), and export the keytab again; what is "
+        "permitted is permitted_enctypes in krb5.conf."
+    ),
     Reason.UNKNOWN_KEY: "Export the keytab again: it has no key, or another key, for the ticket's service principal.",
+    Reason.TRANSIT: (
+        "The ticket came through a realm that nobody has called trusted: name the realms between the user's and this "
+        "one in [capaths] in krb5.conf, on the KDCs and here, if they are."
+    ),
+    Reason.BAD_PAC: (
+        "The KDC has put authorization data into the ticket that the Kerberos library cannot read: update the KDC or "
+        "the library; if it is no KDC's, somebody else has the service's key: change it."
+    ),
     Reason.BAD_BINDINGS: (
         "Check that certificate is the one that clients see: if it is, the client sends no bindings, or somebody "
         "passes on tickets that were made for another TLS connection."
@@ -79,9 +105,17 @@ _REMEDIES = {
     ),
     Reason.OVERLOADED: "More sign-ins than the workers can take: add processes, or machines.",
     Reason.TIMED_OUT: "A worker did not answer in time: look for a keytab or replay cache on a storage that hangs.",
+    Reason.DNS: (
+        "Every sign-in waits for DNS, which is asked for the service's host name: mend the resolver "
+        "(/etc/resolv.conf), or set dns_canonicalize_hostname = false under [libdefaults] in krb5.conf."
+    ),
     Reason.MISCONFIGURED: (
         "Point keytab or KRB5_KTNAME at a readable keytab that holds the service principal, and check hostname and "
         "service; `klist -k` lists what is in a keytab."
+    ),
+    Reason.KRB5_CONF: (
+        "Mend the file that is named, or have KRB5_CONFIG name another; the process has to be able to read it, and "
+        "every file and folder that it includes."
     ),
     Reason.SERVER_FAULT: (
         "Usually the replay cache's folder (KRB5RCACHEDIR) or file is not the process's to write to, its disk is full, "

@@ -24,23 +24,26 @@ _REASON_BY_ROUTINE_ERROR_ALONE = {
     9: Reason.MALFORMED,  # GSS_S_DEFECTIVE_TOKEN
 }
 
-# RFC 4120, section 7.5.9. KRB_AP_ERR_NOT_US (35) stands for two reasons, which the text tells apart.
+# RFC 4120, section 7.5.9, and of MIT's own 43. KRB_AP_ERR_NOT_US (35) stands for two reasons, which the text tells
+# apart; so does KRB_AP_ERR_BADKEYVER.
 _REASON_BY_KRB_ERROR = {
     31: Reason.UNKNOWN_KEY,  # KRB_AP_ERR_BAD_INTEGRITY
     32: Reason.EXPIRED,  # KRB_AP_ERR_TKT_EXPIRED
     33: Reason.CLOCK_SKEW,  # KRB_AP_ERR_TKT_NYV
     34: Reason.REPLAY,  # KRB_AP_ERR_REPEAT
     37: Reason.CLOCK_SKEW,  # KRB_AP_ERR_SKEW
+    43: Reason.TRANSIT,  # KRB_AP_ERR_ILL_CR_TKT
     44: Reason.KEY_VERSION,  # KRB_AP_ERR_BADKEYVER
 }
 
-# The texts are those of MIT krb5; the first that is contained in the message counts. The first four are for clients
+# The texts are those of MIT krb5; the first that is contained in the message counts. The first five are for clients
 # that ask for no mutual authentication, as Chromium: for them MIT makes no error token.
 _REASON_BY_TEXT = (
     ("Request is a replay", Reason.REPLAY),
     ("Clock skew too great", Reason.CLOCK_SKEW),
     ("Ticket not yet valid", Reason.CLOCK_SKEW),
     ("Ticket expired", Reason.EXPIRED),
+    ("Illegal cross-realm ticket", Reason.TRANSIT),
     ("does not match any keys in keytab", Reason.MISCONFIGURED),
     ("Service key not available", Reason.MISCONFIGURED),
     ("Key table file", Reason.MISCONFIGURED),
@@ -56,17 +59,20 @@ _REASON_BY_ERRNO = {
     errno.EACCES: Reason.MISCONFIGURED,
     errno.EISDIR: Reason.MISCONFIGURED,
     errno.EINVAL: Reason.MISCONFIGURED,  # an entry of a keytab that is larger than the file
+    errno.ERANGE: Reason.BAD_PAC,  # what it says of its own parts does not fit into it
     **dict.fromkeys((errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ELOOP, errno.EMFILE), Reason.SERVER_FAULT),
     **dict.fromkeys((errno.ENFILE, errno.ENOENT, errno.ENOLCK, errno.ENOMEM, errno.ENOSPC), Reason.SERVER_FAULT),
     **dict.fromkeys((errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE), Reason.SERVER_FAULT),
 }
-# For the system's want of these, no keytab is to blame.
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+# For the system's want of these, no file is to blame.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 # These quote the ticket's service principal, which anybody can write what they like into: no text within them may
 # make a client's fault the server's.
+_NOT_OF_THE_TYPE = "found in keytab but not with enctype"
 _QUOTES_THE_TICKET = ("Request ticket server ", "Cannot decrypt ticket for ")
 _REASON_BY_TEXT_ON_TICKETS = (
     ("does not match server principal", Reason.WRONG_SERVICE),
+    (_NOT_OF_THE_TYPE, Reason.KEY_TYPE),
     ("is likely out of date", Reason.KEY_VERSION),
     ("", Reason.UNKNOWN_KEY),
 )
@@ -85,7 +91,8 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
         return _REASON_BY_ROUTINE_ERROR[routine_error]
     code = krb_error_code(token or b"")
     if code in _REASON_BY_KRB_ERROR:
-        return _REASON_BY_KRB_ERROR[code]
+        reason = _REASON_BY_KRB_ERROR[code]
+        return Reason.KEY_TYPE if reason is Reason.KEY_VERSION and _NOT_OF_THE_TYPE in message else reason
     quotes = message.startswith(_QUOTES_THE_TICKET)
     for text, reason in _REASON_BY_TEXT_ON_TICKETS if quotes else _REASON_BY_TEXT:
         if text in message:
@@ -94,12 +101,6 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
         if message.startswith(os.strerror(number)):
             return reason
     return _REASON_BY_ROUTINE_ERROR_ALONE.get(routine_error, Reason.OTHER)
-
-
-def reason_without_credential(message: str) -> Reason:
-    """The reason where no credential can be acquired: the keytab, unless the system has run out of something."""
-    exhausted = message.startswith(tuple(map(os.strerror, _EXHAUSTED)))
-    return Reason.SERVER_FAULT if exhausted else Reason.MISCONFIGURED
 
 
 def krb_error_code(token: bytes) -> int | None:

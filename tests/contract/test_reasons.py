@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from async_kerberos import Reason, WorkerLimits
-from async_kerberos.testing import Realm, User
+from async_kerberos.testing import Realm, Service, User
 
 from ..faults.conftest import Held
 from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
+from ..support.crossing import Crossing
+from ..support.forge import break_pac, edit_ticket
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import wait_until
@@ -42,6 +44,8 @@ class Bench:
         deployed: what they are for.
         realm: where the tickets are from.
         user: whose tickets they are.
+        www: the service that most are for.
+        crossing: gives the realms that somebody else's tickets cross.
         anonymous: a cache with a ticket for the service, of nobody.
         expired: gives a cache with a ticket that has expired, and a time at which it had not.
         folder: an empty one.
@@ -51,6 +55,8 @@ class Bench:
     deployed: Running
     realm: Realm
     user: User
+    www: Service
+    crossing: Callable[[], Crossing]
     anonymous: Path
     expired: Callable[[], tuple[Path, float]]
     folder: Path
@@ -100,18 +106,39 @@ def _expired(bench: Bench) -> str:
     ccache = Path(shutil.copy(original, bench.folder / "ccache"))
     shift_clock(ccache, int(valid - time.time()))  # its user takes the ticket for a good one
     authorization = fresh(ccache=ccache)
-    strict = bench.folder / "krb5.conf"
-    strict.write_text(f"[libdefaults]\nclockskew = {CLOCK_SKEW}\n")
-    bench.patch.setenv("KRB5_CONFIG", f"{strict}:{bench.realm.env['KRB5_CONFIG']}")
+    _prepend(bench, f"[libdefaults]\nclockskew = {CLOCK_SKEW}\n")
     return authorization
 
 
-def _of_no_encryption_type(bench: Bench) -> str:
+def _of_no_version(bench: Bench) -> str:
     token = Initiator(mech=KRB5).step()
-    # EncryptedData (RFC 4120, section 5.2.9) of type 17 or 18 (RFC 3962, section 7): ticket, then authenticator.
-    ticket, authenticator = re.finditer(rb"\xa0\x03\x02\x01[\x11\x12](?=\xa1|\xa2)", token)
-    assert ticket.end() < authenticator.end()
-    return negotiate(token[: authenticator.end() - 1] + b"\x7f" + token[authenticator.end() :])
+    # The AP-REQ's pvno and msg-type (RFC 4120, section 5.5.1); the former is 5.
+    head, found, rest = token.partition(b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e")
+    assert found
+    return negotiate(head + found.replace(b"\x05", b"\x06") + rest)
+
+
+def _of_forbidden_type(bench: Bench) -> str:
+    authorization = fresh("HTTP@camellia.example.test")
+    _prepend(bench, "[libdefaults]\npermitted_enctypes = aes256-cts aes128-cts\n")
+    return authorization
+
+
+def _with_a_broken_pac(bench: Bench) -> str:
+    return negotiate(edit_ticket(Initiator().step(), bench.www, break_pac))
+
+
+def _without_configuration(bench: Bench) -> str:
+    authorization = fresh()
+    _prepend(bench, "this is no configuration\n[libdefaults]\nneither is this\n")
+    return authorization
+
+
+def _prepend(bench: Bench, text: str) -> None:
+    """Have the server's configuration begin with this."""
+    file = bench.folder / "krb5.conf"
+    file.write_text(text)
+    bench.patch.setenv("KRB5_CONFIG", f"{file}:{bench.realm.env['KRB5_CONFIG']}")
 
 
 def _bound_to_another(bench: Bench) -> str:
@@ -149,6 +176,10 @@ CASES: dict[Reason, list[Case]] = {
     ],
     Reason.KEY_VERSION: [Case(403, lambda _: fresh("HTTP@stale.example.test"), "stale")],
     Reason.UNKNOWN_KEY: [Case(403, lambda _: fresh("HTTP@wrongkey.example.test"), "wrong-key")],
+    Reason.KEY_TYPE: [Case(403, lambda _: fresh("HTTP@notype.example.test"), "no-type")],
+    Reason.FORBIDDEN_ENCRYPTION: [Case(403, _of_forbidden_type, "forbidden-type")],
+    Reason.TRANSIT: [Case(403, lambda bench: bench.crossing().fresh(), "crossing")],
+    Reason.BAD_PAC: [Case(403, _with_a_broken_pac)],
     Reason.BAD_BINDINGS: [
         Case(403, _good, "bound"),
         Case(403, _bound_to_another, "bound"),
@@ -162,11 +193,13 @@ CASES: dict[Reason, list[Case]] = {
         Case(500, lambda _: fresh("HTTP@nokey.example.test"), "no-principal"),
     ],
     Reason.SERVER_FAULT: [Case(500, _without_replay_cache)],
-    Reason.OTHER: [Case(403, _of_no_encryption_type)],
+    Reason.KRB5_CONF: [Case(500, _without_configuration)],
+    Reason.OTHER: [Case(403, _of_no_version)],
 }
 
-BUSY = {Reason.OVERLOADED, Reason.TIMED_OUT}
-"""By HTTP, see test_faults.test_workers_hang. A thread that may wait takes its own step, and meets neither."""
+BUSY = {Reason.OVERLOADED, Reason.TIMED_OUT, Reason.DNS}
+"""By HTTP, see test_faults.test_workers_hang; DNS has to be another for a whole process, see tests/faults/test_dns.py.
+A thread that may wait takes its own step, and meets none of them."""
 
 
 @pytest.fixture(scope="session")
@@ -207,18 +240,34 @@ def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
     return take
 
 
+@pytest.fixture(scope="session")
+def crossing(realm: Realm, services: None) -> Generator[Callable[[], Crossing], None, None]:
+    """Gives the realms of a crossing, its service in the realm's keytab; whoever asks first waits for them."""
+    made: list[Crossing] = []
+    with contextlib.ExitStack() as stack:
+
+        def take() -> Crossing:
+            if not made:
+                made.append(stack.enter_context(Crossing(realm.keytab)))
+            return made[0]
+
+        yield take
+
+
 @pytest.fixture
 def bench(
     deployed: Running,
     realm: Realm,
     signed_in: User,
+    www: Service,
+    crossing: Callable[[], Crossing],
     anonymous: Path,
     expired: Callable[[], tuple[Path, float]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Bench:
     """What makes the requests of a test."""
-    return Bench(deployed, realm, signed_in, anonymous, expired, tmp_path, monkeypatch)
+    return Bench(deployed, realm, signed_in, www, crossing, anonymous, expired, tmp_path, monkeypatch)
 
 
 ELSEWHERE = BUSY | {Reason.CROSS_SITE}

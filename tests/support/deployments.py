@@ -55,6 +55,9 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "second": {"hostname": "second.example.test"},
         "stale": {"hostname": "stale.example.test"},
         "wrong-key": {"hostname": "wrongkey.example.test"},
+        "no-type": {"hostname": "notype.example.test"},
+        "forbidden-type": {"hostname": "camellia.example.test"},
+        "crossing": {"hostname": "crossing.example.test"},
         "no-keytab": {"hostname": HOSTNAME, "keytab": str(folder / "no-such-keytab")},
         "no-principal": {"hostname": "nokey.example.test"},
         "spnego-only": {"hostname": HOSTNAME, "raw_kerberos": False},
@@ -91,8 +94,27 @@ def add_services(realm: Realm) -> None:
     principal = realm.service("HTTP/wrongkey.example.test").principal
     realm.kadmin("delprinc", "-force", principal)
     realm.kadmin("addprinc", "-randkey", principal)
+    add_service_of_type(realm, "HTTP/notype.example.test", "aes128-cts", "aes256-cts")
+    add_service_of_type(realm, "HTTP/camellia.example.test", "camellia128-cts")
     # Known to the KDC, and in no keytab of the server's.
     realm.service("HTTP/nokey.example.test", keytab="elsewhere.keytab")
+
+
+def add_service_of_type(realm: Realm, name: str, in_keytab: str, in_kdc: str = "", keytab: Path | None = None) -> None:
+    """Add a service whose key in the keytab is of one encryption type.
+
+    Args:
+        realm: the realm.
+        name: the service.
+        in_keytab: the type of that key.
+        in_kdc: the type of the KDC's key, of the same version, where that is another.
+        keytab: the keytab, if it is not the realm's.
+    """
+    realm.kadmin("addprinc", "-randkey", "-e", f"{in_keytab}:normal", name)
+    realm.kadmin("ktadd", "-k", f"FILE:{keytab or realm.keytab}", "-norandkey", name)
+    if in_kdc:
+        realm.kadmin("cpw", "-randkey", "-e", f"{in_kdc}:normal", name)
+        realm.kadmin("modprinc", "-kvno", "1", name)
 
 
 class Switch:

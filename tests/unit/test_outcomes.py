@@ -37,7 +37,8 @@ def test_reasons() -> None:
     remedies = [reason.remedy for reason in Reason]
     assert len(set(remedies)) == len(remedies)
     assert all(remedy.endswith(".") for remedy in remedies)
-    assert all(reason.value.replace("TLS", "tls") == reason.value.lower() for reason in Reason)
+    for reason in Reason:
+        assert all(word.islower() or word in ("TLS", "DNS", "PAC") for word in reason.value.split()), reason
 
 
 def test_body() -> None:

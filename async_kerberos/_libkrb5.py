@@ -1,0 +1,229 @@
+"""What MIT's library makes of its configuration, asked of the library itself: GSSAPI has no call that tells.
+
+Only looked at when something has gone wrong, and as an application is set up. Each question makes a context of its own,
+as the library does for each token: it reads ``krb5.conf`` again only where that has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ctypes
+
+# The length of the name of a keytab.
+_LONGEST_NAME = 4096
+
+# Files that include each other in a circle are no configuration.
+_DEEPEST_INCLUDE = 8
+_LARGEST_FILE = 1024 * 1024
+
+
+class ConfigurationFault(NamedTuple):
+    """Why there is no configuration.
+
+    Attributes:
+        code: what the library says, as one of its numbers or of the system's (``errno``).
+        path: the file or folder; empty where none is to blame.
+        problem: what is wrong with it, in the library's words.
+    """
+
+    code: int
+    path: str
+    problem: str
+
+
+class Settings(NamedTuple):
+    """What the configuration says of three things.
+
+    Attributes:
+        keytab: the name of the default keytab.
+        encryption_types: the numbers of those that are permitted.
+        replay_cache: ``default_rcache_name``; empty where it is not set.
+    """
+
+    keytab: str
+    encryption_types: frozenset[int]
+    replay_cache: str
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """The libraries that python-gssapi uses; None where they are not MIT's, or are linked in another way."""
+    import ctypes  # takes longer than all of this package
+
+    import gssapi.raw as gss
+
+    # What it is linked with is found with it.
+    return with_functions(ctypes.CDLL(gss.names.__file__))
+
+
+def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
+    """Declare the functions that are needed; None where the library lacks one."""
+    from ctypes import POINTER, c_char_p, c_int, c_void_p
+
+    pointers = POINTER(c_void_p)
+    signatures: dict[str, list[Any]] = {
+        "krb5_init_context": [pointers],
+        "krb5_free_context": [c_void_p],
+        "krb5_get_default_config_files": [POINTER(POINTER(c_char_p))],
+        "krb5_free_config_files": [POINTER(c_char_p)],
+        "krb5_kt_default_name": [c_void_p, c_char_p, c_int],
+        "krb5_get_permitted_enctypes": [c_void_p, POINTER(POINTER(c_int))],
+        "krb5_free_enctypes": [c_void_p, POINTER(c_int)],
+        "krb5_get_profile": [c_void_p, pointers],
+        "profile_init": [POINTER(c_char_p), pointers],
+        "profile_release": [c_void_p],
+        "profile_get_string": [c_void_p, c_char_p, c_char_p, c_char_p, c_char_p, pointers],
+        "profile_release_string": [c_void_p],
+        "error_message": [c_int],
+    }
+    for name, arguments in signatures.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            return None
+        function.argtypes = arguments
+    library.error_message.restype = c_char_p
+    return library
+
+
+def configuration_fault() -> ConfigurationFault | None:
+    """Why the library cannot use its configuration; None where it can, or does not tell."""
+    library = _library()
+    if library is None:
+        return None
+    with _context(library) as (code, _):
+        if code == 0:
+            return None
+    fault = next(filter(None, (_fault_of(library, path) for path in _files(library))), None)
+    return fault or ConfigurationFault(code, "", _message(library, code))
+
+
+def settings() -> Settings | None:
+    """What the configuration says; None where there is none that can be used, or the library does not tell."""
+    library = _library()
+    if library is None:
+        return None
+    with _context(library) as (code, context):
+        if code:
+            return None
+        return Settings(
+            _default_keytab(library, context), _encryption_types(library, context), _replay_cache(library, context)
+        )
+
+
+@contextlib.contextmanager
+def _context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], None, None]:
+    from ctypes import byref, c_void_p
+
+    context = c_void_p()
+    code: int = library.krb5_init_context(byref(context))
+    try:
+        yield code, context
+    finally:
+        library.krb5_free_context(context)  # takes a null
+
+
+def _message(library: ctypes.CDLL, code: int) -> str:
+    text: bytes = library.error_message(code)
+    return text.decode(errors="replace")
+
+
+def _default_keytab(library: ctypes.CDLL, context: ctypes.c_void_p) -> str:
+    from ctypes import create_string_buffer
+
+    name = create_string_buffer(_LONGEST_NAME)
+    library.krb5_kt_default_name(context, name, _LONGEST_NAME)
+    return os.fsdecode(name.value)
+
+
+def _encryption_types(library: ctypes.CDLL, context: ctypes.c_void_p) -> frozenset[int]:
+    from ctypes import POINTER, byref, c_int
+
+    found = POINTER(c_int)()
+    if library.krb5_get_permitted_enctypes(context, byref(found)):
+        return frozenset()  # permitted_enctypes names none that there is
+    try:
+        numbers: list[int] = []
+        while found[len(numbers)]:
+            numbers.append(found[len(numbers)])
+        return frozenset(numbers)
+    finally:
+        library.krb5_free_enctypes(context, found)
+
+
+def _replay_cache(library: ctypes.CDLL, context: ctypes.c_void_p) -> str:
+    from ctypes import byref, c_void_p, string_at
+
+    profile, text = c_void_p(), c_void_p()
+    library.krb5_get_profile(context, byref(profile))
+    try:
+        library.profile_get_string(profile, b"libdefaults", b"default_rcache_name", None, None, byref(text))
+        name = string_at(text.value).decode(errors="replace") if text.value else ""
+        library.profile_release_string(text)
+    finally:
+        library.profile_release(profile)
+    return name
+
+
+def _files(library: ctypes.CDLL) -> list[str]:
+    """The files that ``KRB5_CONFIG`` names, or the system's."""
+    from ctypes import POINTER, byref, c_char_p
+
+    names = POINTER(c_char_p)()
+    if library.krb5_get_default_config_files(byref(names)):
+        return []  # pragma: no cover - where there is no memory
+    try:
+        paths: list[str] = []
+        while (name := names[len(paths)]) is not None:
+            paths.append(os.fsdecode(name))
+        return paths
+    finally:
+        library.krb5_free_config_files(names)
+
+
+def _fault_of(library: ctypes.CDLL, path: str, depth: int = 0) -> ConfigurationFault | None:
+    """What is wrong with a file, or with one that it includes; None where nothing is."""
+    from ctypes import byref, c_char_p, c_void_p
+
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except FileNotFoundError as error:
+        # One that is missing is no fault, unless another includes it.
+        return ConfigurationFault(errno.ENOENT, path, error.strerror) if depth else None
+    except OSError as error:
+        return ConfigurationFault(error.errno, path, error.strerror)
+    profile = c_void_p()
+    code: int = library.profile_init((c_char_p * 2)(os.fsencode(path), None), byref(profile))
+    if code == 0:
+        library.profile_release(profile)
+        return None
+    if depth < _DEEPEST_INCLUDE:
+        for included in _included(path):
+            fault = _fault_of(library, included, depth + 1)
+            if fault is not None:
+                return fault
+    return ConfigurationFault(code, path, _message(library, code))
+
+
+def _included(path: str) -> Generator[str, None, None]:
+    """The files that a file includes, and the folders, each with what is in it.
+
+    https://web.mit.edu/kerberos/krb5-latest/doc/admin/conf_files/krb5_conf.html
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 (nothing here needs pathlib)
+        lines = file.read(_LARGEST_FILE).splitlines()
+    for line in lines:
+        word, _, name = line.strip().partition(b" ")
+        included = os.fsdecode(name.strip())
+        if word in (b"include", b"includedir"):
+            yield included
+        if word == b"includedir":
+            with contextlib.suppress(OSError), os.scandir(included) as entries:
+                yield from sorted(entry.path for entry in entries if entry.is_file())
