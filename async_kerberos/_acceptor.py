@@ -280,9 +280,7 @@ class Acceptor:
             if seconds < _SLOW_DNS_SECONDS:
                 del self._resolving[key]
             else:
-                logger().warning(
-                    "Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy
-                )
+                logger().warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
 
         self._resolving[key] = begun
         try:

@@ -11,16 +11,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from itertools import islice
 
 from ._keytab import BrokenKeytabError, Keys, keytab_file, read_keys
 from ._libkrb5 import configuration_fault, settings
-from ._outcomes import Reason
+from ._outcomes import Reason, split_realm
 from ._reasons import EXHAUSTED
 from ._ticket import Ticket, encryption_type_name, ticket_in
 
 _DEFAULT_KEYTAB = "/etc/krb5.keytab"  # where the library does not tell
+
+# How many principals are named, and among how many of a keytab's they are chosen: a message is read by people, and made
+# for each token that is refused.
 _MOST_PRINCIPALS = 3
+_MOST_LOOKED_AT = 250
 
 # What configuration and files decide; a client cannot bring these about.
 _OF_THE_SERVER = (Reason.MISCONFIGURED, Reason.SERVER_FAULT, Reason.OTHER)
@@ -97,9 +101,13 @@ def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | 
         return f"keytab {name}: {_why_unreadable(path, error)}"
     said = [f"keytab {name}: {_some(keys, wanted, asked)}"]
     if wanted:
-        said += [f"{other} differs from {wanted} in case alone" for other in keys if _differs_in_case(other, wanted)]
-    if wanted and asked and _service(wanted) != asked.lower().removesuffix("."):
-        said.append(f"DNS, or the search domain in resolv.conf, made {_service(wanted)} of {asked}")
+        service, realm = split_realm(wanted)
+        for other in islice(keys, _MOST_LOOKED_AT):
+            name, its = split_realm(other)
+            if name != service and name.lower() == service.lower() and realm in ("", its):
+                said.append(f"{other} differs from {service} in case alone")
+        if asked and service.lower() != asked.lower().removesuffix("."):
+            said.append(f"DNS, or the search domain in resolv.conf, made {service} of {asked}")
     return "; ".join(said)
 
 
@@ -208,28 +216,13 @@ def _some(keys: Keys, wanted: str | None, asked: str | None) -> str:
     """A few of the principals in a keytab, those first that are like the one that is missing."""
     if not keys:
         return "there is no key in it"
-    like = {name.lower() for name in (wanted and _service(wanted), asked) if name}
+    like = {name.lower() for name in (wanted and split_realm(wanted)[0], asked) if name}
     kinds = {name.partition("/")[0] for name in like}
 
     def distance(principal: str) -> int:
-        name = _service(principal)
+        name = split_realm(principal)[0].lower()
         return 0 if name in like else 1 if name.partition("/")[0] in kinds else 2
 
-    few = sorted(keys, key=distance)[:_MOST_PRINCIPALS]
+    few = sorted(islice(keys, _MOST_LOOKED_AT), key=distance)[:_MOST_PRINCIPALS]
     more = f" and {len(keys) - len(few)} more" if len(keys) > len(few) else ""
-    return f"it has keys of {_listed(few)}{more}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-def _service(principal: str) -> str:
-    """The principal in small letters, without its realm."""
-    return principal.rpartition("@")[0].lower()
-
-
-def _differs_in_case(one: str, other: str) -> bool:
-    # What GSSAPI made of a host name has no realm: "HTTP/www.example.com@".
-    ours, theirs = one.rpartition("@"), other.rpartition("@")
-    return ours[0] != theirs[0] and ours[0].lower() == theirs[0].lower() and theirs[2] in ("", ours[2])
+    return f"it has keys of {', '.join(few)}{more}"

@@ -107,6 +107,8 @@ def _keys(content: bytes) -> Keys:
             at += 4
             if size == 0:
                 break
+            if size > len(content) - at:
+                raise BrokenKeytabError("an entry in it does not fit into it")
             if size > 0:
                 principal, key = _entry(content[at : at + size])
                 keys.setdefault(principal, []).append(key)

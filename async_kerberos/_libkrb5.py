@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 # The length of the name of a keytab.
 _LONGEST_NAME = 4096
 
-# Files that include each other in a circle are no configuration.
-_DEEPEST_INCLUDE = 8
 _LARGEST_FILE = 1024 * 1024
 
 
@@ -54,13 +52,16 @@ class Settings(NamedTuple):
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """The libraries that python-gssapi uses; None where they are not MIT's, or are linked in another way."""
-    import ctypes  # takes longer than all of this package
+    """The libraries that python-gssapi uses; None where they are not linked as on Unix, or cannot be looked into."""
+    try:
+        import ctypes  # takes longer than all of this package
 
-    import gssapi.raw as gss
+        import gssapi.raw as gss
 
-    # What it is linked with is found with it.
-    return with_functions(ctypes.CDLL(gss.names.__file__))
+        # What it is linked with is found with it.
+        return with_functions(ctypes.CDLL(gss.names.__file__))
+    except (ImportError, OSError):  # pragma: no cover - for a process that has left its Python's files behind (chroot)
+        return None
 
 
 def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
@@ -101,7 +102,8 @@ def configuration_fault() -> ConfigurationFault | None:
     with _context(library) as (code, _):
         if code == 0:
             return None
-    fault = next(filter(None, (_fault_of(library, path) for path in _files(library))), None)
+    seen: set[str] = set()
+    fault = next(filter(None, (_fault_of(library, path, seen) for path in _files(library))), None)
     return fault or ConfigurationFault(code, "", _message(library, code))
 
 
@@ -188,42 +190,50 @@ def _files(library: ctypes.CDLL) -> list[str]:
         library.krb5_free_config_files(names)
 
 
-def _fault_of(library: ctypes.CDLL, path: str, depth: int = 0) -> ConfigurationFault | None:
-    """What is wrong with a file, or with one that it includes; None where nothing is."""
+def _fault_of(library: ctypes.CDLL, path: str, seen: set[str], *, included: bool = False) -> ConfigurationFault | None:
+    """What is wrong with a file, or with one that it includes; None where nothing is.
+
+    Args:
+        library: the library.
+        path: the file, or a folder of files.
+        seen: those that were looked at: files may include each other in a circle.
+        included: whether another file includes it. One that is missing is no fault otherwise.
+    """
     from ctypes import byref, c_char_p, c_void_p
 
+    seen.add(path)
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-    except FileNotFoundError as error:
-        # One that is missing is no fault, unless another includes it.
-        return ConfigurationFault(errno.ENOENT, path, error.strerror) if depth else None
     except OSError as error:
-        return ConfigurationFault(error.errno, path, error.strerror)
+        missing = error.errno == errno.ENOENT and not included
+        return None if missing else ConfigurationFault(error.errno, path, error.strerror)
     profile = c_void_p()
     code: int = library.profile_init((c_char_p * 2)(os.fsencode(path), None), byref(profile))
     if code == 0:
         library.profile_release(profile)
         return None
-    if depth < _DEEPEST_INCLUDE:
-        for included in _included(path):
-            fault = _fault_of(library, included, depth + 1)
-            if fault is not None:
-                return fault
+    for inner in _included(path):
+        fault = None if inner in seen else _fault_of(library, inner, seen, included=True)
+        if fault is not None:
+            return fault
     return ConfigurationFault(code, path, _message(library, code))
 
 
-def _included(path: str) -> Generator[str, None, None]:
-    """The files that a file includes, and the folders, each with what is in it.
+def _included(path: str) -> list[str]:
+    """What a file includes: files, and folders; of a folder, the files that count.
 
     https://web.mit.edu/kerberos/krb5-latest/doc/admin/conf_files/krb5_conf.html
     """
-    with open(path, "rb") as file:  # noqa: PTH123 (nothing here needs pathlib)
-        lines = file.read(_LARGEST_FILE).splitlines()
-    for line in lines:
-        word, _, name = line.strip().partition(b" ")
-        included = os.fsdecode(name.strip())
-        if word in (b"include", b"includedir"):
-            yield included
-        if word == b"includedir":
-            with contextlib.suppress(OSError), os.scandir(included) as entries:
-                yield from sorted(entry.path for entry in entries if entry.is_file())
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path):  # noqa: PTH112 (nothing here needs pathlib)
+            return [os.path.join(path, name) for name in sorted(os.listdir(path)) if _counts(name)]  # noqa: PTH118, PTH208
+        with open(path, "rb") as file:  # noqa: PTH123
+            words = [line.split(None, 1) for line in file.read(_LARGEST_FILE).splitlines()]
+        return [os.fsdecode(line[1].strip()) for line in words if line[1:] and line[0] in (b"include", b"includedir")]
+    return []  # pragma: no cover - it has gone in between
+
+
+def _counts(name: str) -> bool:
+    if name.endswith(".conf"):
+        return not name.startswith(".")
+    return name.replace("-", "").replace("_", "").isalnum()

@@ -20,8 +20,8 @@ from async_kerberos import Reason, WorkerLimits
 from async_kerberos.testing import Realm, Service, User
 
 from ..faults.conftest import Held
-from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.crossing import Crossing
+from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.forge import break_pac, edit_ticket
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
@@ -119,6 +119,7 @@ def _of_no_version(bench: Bench) -> str:
 
 
 def _of_forbidden_type(bench: Bench) -> str:
+    bench.patch.undo()
     authorization = fresh("HTTP@camellia.example.test")
     _prepend(bench, "[libdefaults]\npermitted_enctypes = aes256-cts aes128-cts\n")
     return authorization
@@ -129,6 +130,7 @@ def _with_a_broken_pac(bench: Bench) -> str:
 
 
 def _without_configuration(bench: Bench) -> str:
+    bench.patch.undo()  # the client reads the same one
     authorization = fresh()
     _prepend(bench, "this is no configuration\n[libdefaults]\nneither is this\n")
     return authorization

@@ -5,6 +5,7 @@ It is for faults that cannot be brought upon the tests' own process: another use
 
 from __future__ import annotations
 
+import ctypes  # noqa: F401 (what is imported late may be out of another user's reach)
 import json
 import logging
 import os

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -181,6 +181,7 @@ class Apart:
         uid: whose rights it goes down to, if this process has root's.
         seconds: how long a request may wait for a worker.
         env: variables for the process, added to this one's.
+        within: a command to run it by.
     """
 
     def __init__(
@@ -192,6 +193,7 @@ class Apart:
         uid: int | None = None,
         seconds: float = SECONDS,
         env: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         options = {
             "hostname": hostname or host_of(service),
@@ -200,7 +202,7 @@ class Apart:
             "seconds": seconds,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.faults.acceptor_main", json.dumps(options)],
+            [*within, sys.executable, "-W", "error", "-m", "tests.faults.acceptor_main", json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -155,7 +157,7 @@ def test_rotated(
     if how == "copied":
         expected = {"early": (None, Reason.KEY_VERSION, None), "late": (Reason.KEY_VERSION, None)}
     # What is left out may come in between.
-    but = {"renamed": None, "copied": Reason.MISCONFIGURED, "kadmin": Reason.UNKNOWN_KEY}[how]
+    but = {"renamed": None, "copied": Reason.MISCONFIGURED, "kadmin": Reason.KEY_TYPE}[how]
     assert traffic.history(but=but) == {user: {answers} for user, answers in expected.items()}
 
 
@@ -190,3 +192,102 @@ def test_unreadable(
             keytab.chmod(0o644)
             assert reasons() == {None}
             keytab.chmod(0)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the log has to say of a fault.
+
+    Attributes:
+        damage: does it to the keytab.
+        texts: what is in the line, with ``{keytab}`` and ``{host}`` to be filled in.
+    """
+
+    damage: Callable[[Path, bytes], object]
+    texts: tuple[str, ...]
+
+
+TOLD = {
+    "missing": Told(lambda keytab, _: keytab.unlink(), ("keytab {keytab}: it does not exist",)),
+    "empty": Told(lambda keytab, _: put(keytab, b""), ("keytab {keytab}: it is empty",)),
+    "no-keys": Told(lambda keytab, good: put(keytab, good[:2]), ("keytab {keytab}: there is no key in it",)),
+    "garbage": Told(lambda keytab, _: put(keytab, b"garbage"), ("keytab {keytab}: it is not a keytab",)),
+    "cut": Told(lambda keytab, good: put(keytab, good[:60]), ("keytab {keytab}: an entry in it does not fit",)),
+    "folder": Told(lambda keytab, _: (keytab.unlink(), keytab.mkdir()), ("keytab {keytab}: it is not a regular file",)),
+    "others": Told(
+        lambda keytab, good: put(keytab, good.replace(b".faults.test", b".others.test")),
+        ("keytab {keytab}: it has keys of HTTP/", ".others.test@KRBTEST.COM"),
+    ),
+    "case": Told(
+        lambda keytab, good: put(keytab, good.replace(b".faults.test", b".Faults.Test")),
+        (".Faults.Test@KRBTEST.COM differs from HTTP/{host} in case alone",),
+    ),
+}
+
+
+@pytest.mark.parametrize("serving", [False, True], ids=["at-start", "while-serving"])
+@pytest.mark.parametrize("fault", TOLD)
+def test_told(
+    fault: str,
+    serving: bool,
+    service: Service,
+    users: tuple[User, User],
+    make_kerberos: Callable[..., Kerberos],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says which keytab it is, and what is wrong with it; so does the one at set-up."""
+    kerberos = make_kerberos(hostname=host_of(service), keytab=service.keytab)
+    if serving:
+        assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)) is None
+    TOLD[fault].damage(service.keytab, service.keytab.read_bytes())
+    texts = [text.format(keytab=service.keytab, host=host_of(service)) for text in TOLD[fault].texts]
+    assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)) is Reason.MISCONFIGURED
+    assert all(text in caplog.text for text in texts), caplog.text
+    if not serving:
+        caplog.clear()
+        kerberos.log_setup()
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert all(text in caplog.text for text in texts), caplog.text
+
+
+def test_a_few_principals(
+    realm: Realm, service: Service, make_kerberos: Callable[..., Kerberos], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of many principals a few are named, those of the same service first."""
+    others = [realm.service(f"{kind}/{host_of(service)}", keytab=service.keytab) for kind in ("cifs", "host", "imap")]
+    make_kerberos(hostname="nobody.faults.test", keytab=service.keytab).log_setup()
+    named = ", ".join([service.principal, *(other.principal for other in others[:2])])
+    assert f"keytab {service.keytab}: it has keys of {named} and 1 more" in caplog.text
+    caplog.clear()
+    make_kerberos(hostname="nobody.faults.test", keytab="MEMORY:nobody").log_setup()
+    assert "keytab MEMORY:nobody)" not in caplog.text
+    assert "keytab MEMORY:nobody. " in caplog.text
+
+
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_unreadable_told(which: str, service: Service, users: tuple[User, User], open_folder: Path) -> None:
+    """The log names the user who may not read the keytab, and the file or folder, its owner and its mode."""
+    folder = open_folder / "keys"
+    folder.mkdir()
+    keytab = folder / "keytab"
+    keytab.write_bytes(service.keytab.read_bytes())
+    keytab.chmod(0o640 if which == "file" else 0o644)
+    folder.chmod(0o755 if which == "file" else 0o700)
+    uid = someone_else()
+    if uid is None:  # the owner is who may not read it
+        (keytab if which == "file" else folder).chmod(0o040)
+    culprit = keytab if which == "file" else folder
+    mode = f"{culprit.stat().st_mode & 0o7777:04o}"
+    try:
+        with Apart(service, keytab=keytab, uid=uid) as server:
+            reply = server.ask(fresh(target_of(service), ccache=users[0].ccache))
+    finally:
+        folder.chmod(0o755)
+    assert (reply.reason, reply.status) == ("MISCONFIGURED", 500)
+    assert f"keytab {keytab}: {_named(os.geteuid() if uid is None else uid)} may not read it; " in reply.log
+    assert f"{culprit} belongs to {_named(os.geteuid())} and has the mode {mode}" in reply.log
+
+
+def _named(uid: int) -> str:
+    return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"

@@ -194,9 +194,7 @@ def test_crossing_trusted(
 
 
 @BY_KIND
-@pytest.mark.parametrize(
-    "header", [b"\xff\x0f\0\0", b"\0\0\0\0", b"\2\0\0\0\7\0\0\0"], ids=["cut", "empty", "version"]
-)
+@pytest.mark.parametrize("header", [b"\xff\x0f\0\0", b"\0\0\0\0", b"\2\0\0\0\7\0\0\0"], ids=["cut", "empty", "version"])
 def test_broken_pac(signed_in: User, www: Service, mech: gss.OID, flags: int, header: bytes) -> None:
     """A ticket whose PAC cannot be read is refused as such, and is nothing that the server is to blame for."""
     token = Initiator(mech=mech, flags=flags).step()
