@@ -1,9 +1,9 @@
 """What to tell the operator of a refusal: the reason, and which file is to blame.
 
-GSSAPI reports one cause in several ways, by the kind of client and by what the process speaks, and often names no file.
-So after a refusal, and never before one, the files are looked at: the keytab, ``krb5.conf``, and what the ticket says of
-itself. What stands in a ticket is the client's word: it may choose among reasons that are the client's fault, and never
-make one of them the server's.
+GSSAPI reports one cause in several ways, by the kind of client and by the process's language, and often names no file.
+So after a refusal, and never before one, we look at the keytab, at ``krb5.conf``, and at what stands in the ticket.
+What stands in a ticket is the client's word. It may choose among reasons that are the client's fault; it can never make
+the client's fault the server's.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def diagnose_credential(message: str, keytab: str | None, asked: str | None, wan
         asked: the service and the host name that were asked for, ``HTTP/www``; None for any.
         wanted: the principal that the library made of them.
     """
-    if message.startswith(tuple(map(os.strerror, EXHAUSTED))):
+    # Of the replay cache there may be a name that is none (KRB5RCACHENAME).
+    if message.startswith(("Replay cache", *map(os.strerror, EXHAUSTED))):
         return Reason.SERVER_FAULT, message
     fault = _of_configuration()
     if fault:
@@ -122,7 +123,7 @@ def without_replay_cache() -> str:
     # In the library's order. The older variable has the kind of cache alone.
     for variable, none in (("KRB5RCACHENAME", "none:"), ("KRB5RCACHETYPE", "none")):
         value = os.environ.get(variable)
-        if value:
+        if value is not None:
             return f"{variable}={value}" if value.startswith(none) else ""
     found = settings()
     if found is None or not found.replay_cache.startswith("none:"):
@@ -195,7 +196,7 @@ def _why_unreadable(path: str, error: OSError) -> str:
     path = os.path.abspath(path)  # noqa: PTH100 (nothing here needs pathlib)
     while True:
         try:
-            found = os.stat(path)
+            found = os.stat(path)  # noqa: PTH116
         except OSError:
             path = os.path.dirname(path)  # noqa: PTH120
         else:

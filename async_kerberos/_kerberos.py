@@ -266,7 +266,8 @@ class Kerberos(NeverSent):
             principal = self._acceptor.describe()
         except AcquireError as error:
             problem = _one_line(str(error))
-            if self.keytab is None and "KRB5_KTNAME" not in os.environ:
+            no_keytab = error.reason is Reason.MISCONFIGURED and self.keytab is None
+            if no_keytab and "KRB5_KTNAME" not in os.environ:
                 problem = f"set KRB5_KTNAME to your keytab file ({problem})"
             logger().warning("Kerberos: %s. %s", problem, error.reason.remedy)
         else:

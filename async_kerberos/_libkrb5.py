@@ -56,10 +56,10 @@ def _library() -> ctypes.CDLL | None:
     try:
         import ctypes  # takes longer than all of this package
 
-        import gssapi.raw as gss
+        import gssapi.raw.names
 
         # What it is linked with is found with it.
-        return with_functions(ctypes.CDLL(gss.names.__file__))
+        return with_functions(ctypes.CDLL(gssapi.raw.names.__file__))
     except (ImportError, OSError):  # pragma: no cover - for a process that has left its Python's files behind (chroot)
         return None
 
@@ -206,7 +206,7 @@ def _fault_of(library: ctypes.CDLL, path: str, seen: set[str], *, included: bool
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     except OSError as error:
         missing = error.errno == errno.ENOENT and not included
-        return None if missing else ConfigurationFault(error.errno, path, error.strerror)
+        return None if missing else ConfigurationFault(error.errno or 0, path, error.strerror or "")
     profile = c_void_p()
     code: int = library.profile_init((c_char_p * 2)(os.fsencode(path), None), byref(profile))
     if code == 0:

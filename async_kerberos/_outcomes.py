@@ -118,8 +118,8 @@ _REMEDIES = {
         "every file and folder that it includes."
     ),
     Reason.SERVER_FAULT: (
-        "Usually the replay cache's folder (KRB5RCACHEDIR) or file is not the process's to write to, its disk is full, "
-        "or the process has too many files open."
+        "Usually the replay cache's folder (KRB5RCACHEDIR) or file (KRB5RCACHENAME) is not the process's to write to, "
+        "its disk is full, or the process has too many files open."
     ),
     Reason.OTHER: "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does.",
 }

@@ -113,11 +113,10 @@ def _ticket(fields: bytes) -> Ticket:
         part, begin = content_of(fields, begin, stop, _GENERAL_STRING)
         parts.append(_text(fields, part, begin))
     at, end = _field(fields, at, end, 3, _SEQUENCE)
-    try:
-        version = _integer(fields, at, end, 1)
-    except DERError:
-        version = 0  # optional
-    return Ticket(f"{'/'.join(parts)}@{realm}", version, _integer(fields, at, end, 0), session_type)
+    encryption_type = _integer(fields, at, end, 0)
+    _, at = content_of(fields, at, end, 0xA0)
+    version = _integer(fields, at, end, 1) if fields[at:end].startswith(b"\xa1") else 0  # optional
+    return Ticket(f"{'/'.join(parts)}@{realm}", version, encryption_type, session_type)
 
 
 def _field(data: bytes, at: int, end: int, number: int, *tags: int) -> tuple[int, int]:

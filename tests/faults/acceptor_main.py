@@ -5,7 +5,7 @@ It is for faults that cannot be brought upon the tests' own process: another use
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401 (what is imported late may be out of another user's reach)
+import importlib
 import json
 import logging
 import os
@@ -53,6 +53,7 @@ def main(hostname: str, keytab: str, uid: int | None, seconds: float) -> None:
     logging.getLogger("async_kerberos").addHandler(log)
     kerberos = Kerberos(hostname=hostname, keytab=keytab, workers=WorkerLimits(threads=1, seconds=seconds))
     # What is imported late may be out of the other user's reach.
+    importlib.import_module("ctypes")
     for door in ("blocking", "asyncio", "trio"):
         decide(kerberos, AuthRequest(), door)
     if uid is not None:

@@ -1,4 +1,4 @@
-"""Run a program where names resolve otherwise: with files of its own for the resolver, and a name server that is silent.
+"""Run a program where names resolve otherwise: by files for the resolver, and a name server that is silent.
 
 It is run by ``unshare``, in namespaces of its own for mounts and the network: nothing outside is changed.
 """

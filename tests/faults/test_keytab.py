@@ -207,13 +207,18 @@ class Told:
     texts: tuple[str, ...]
 
 
+def _make_folder(keytab: Path) -> None:
+    keytab.unlink()
+    keytab.mkdir()
+
+
 TOLD = {
     "missing": Told(lambda keytab, _: keytab.unlink(), ("keytab {keytab}: it does not exist",)),
     "empty": Told(lambda keytab, _: put(keytab, b""), ("keytab {keytab}: it is empty",)),
     "no-keys": Told(lambda keytab, good: put(keytab, good[:2]), ("keytab {keytab}: there is no key in it",)),
     "garbage": Told(lambda keytab, _: put(keytab, b"garbage"), ("keytab {keytab}: it is not a keytab",)),
     "cut": Told(lambda keytab, good: put(keytab, good[:60]), ("keytab {keytab}: an entry in it does not fit",)),
-    "folder": Told(lambda keytab, _: (keytab.unlink(), keytab.mkdir()), ("keytab {keytab}: it is not a regular file",)),
+    "folder": Told(lambda keytab, _: _make_folder(keytab), ("keytab {keytab}: it is not a regular file",)),
     "others": Told(
         lambda keytab, good: put(keytab, good.replace(b".faults.test", b".others.test")),
         ("keytab {keytab}: it has keys of HTTP/", ".others.test@KRBTEST.COM"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import gssapi.raw as gss
+import krb5
 import pytest
 
 from async_kerberos import (
@@ -28,6 +29,8 @@ from async_kerberos import (
 )
 from async_kerberos._acceptor import Acceptor, AcquireError, Continued, Established, Refused
 from async_kerberos.testing import Realm, Service, User
+
+from ..support.initiator import fresh
 
 KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
@@ -431,6 +434,15 @@ def test_replay_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
 
 
+@pytest.mark.parametrize("name", ["", "nonsense", "nonsense:"])
+def test_replay_cache_misnamed(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A name that is no replay cache's is not blamed on the keytab."""
+    monkeypatch.setenv("KRB5RCACHENAME", name)
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
+    assert "KRB5RCACHENAME" in caplog.text
+
+
 def test_acquire_error_says_which() -> None:
     """The error of a credential that cannot be had is GSSAPI's message, naming the principal."""
     with pytest.raises(AcquireError, match=r"HTTP/nowhere\.example\.test"):
@@ -445,7 +457,13 @@ def test_acquire_error_says_which() -> None:
         ([HOST, "b.acceptor.test"], "INFO", f"server is HTTP/{HOST}@KRBTEST.COM, HTTP/b.acceptor.test@KRBTEST.COM"),
         ("*", "INFO", "Kerberos: server is HTTP/*, whichever the keytab has a key for"),
         ("nowhere.example.test", "WARNING", "Kerberos: No key table entry found matching HTTP/nowhere.example.test"),
-        ([HOST, "nowhere.example.test"], "WARNING", "HTTP/nowhere.example.test"),
+        # One of the names is served.
+        (
+            [HOST, "nowhere.example.test"],
+            "INFO",
+            f"server is HTTP/{HOST}@KRBTEST.COM; the keytab has no key for HTTP/nowhere.example.test",
+        ),
+        (["nowhere.example.test", "neither.example.test"], "WARNING", "no key for HTTP/nowhere.example.test, neither."),
     ],
 )
 def test_log_setup(hostname: str | list[str], level: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -455,6 +473,91 @@ def test_log_setup(hostname: str | list[str], level: str, message: str, caplog: 
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("async_kerberos", level)
     assert message in record.getMessage()
+
+
+def test_log_setup_with_keys_of_another_service(realm: Realm, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Any host of the service is none where the keytab has other services' keys alone, and that is a warning."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    keytab = realm.service("imap/b.acceptor.test", keytab=tmp_path / "keytab").keytab
+    for hostname in ("*", [HOST, "b.acceptor.test"]):
+        caplog.clear()
+        Kerberos(hostname=hostname, keytab=keytab).log_setup()
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "no key for HTTP/" in record.getMessage()
+        assert f"keytab {keytab}: it has keys of imap/b.acceptor.test@KRBTEST.COM. " in record.getMessage()
+    caplog.clear()
+    Kerberos(service="imap", hostname="*", keytab=keytab).log_setup()
+    assert caplog.messages == ["Kerberos: server is imap/*, whichever the keytab has a key for"]
+
+
+def test_log_setup_of_a_name_that_is_not_in_small_letters(
+    realm: Realm, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a list, a key is found as a ticket is, in letters of any case: no warning for what is served."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    service = realm.service("HTTP/Capital.acceptor.test", keytab=tmp_path / "keytab")
+    kerberos = Kerberos(hostname=["capital.acceptor.test", "b.acceptor.test"], keytab=service.keytab)
+    kerberos.log_setup()
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert f"server is {service.principal};" in record.getMessage()
+    accepted(kerberos.authenticate_blocking(AuthRequest((fresh(service.principal),))))
+
+
+def test_log_setup_by_a_keytab_in_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """Of a keytab that is no file nothing is known but that it can be used."""
+    caplog.set_level(logging.INFO, "async_kerberos")
+    principal = f"HTTP/{HOST}@KRBTEST.COM"
+    context = krb5.init_context()
+    source = krb5.kt_default(context)
+    keytab = krb5.kt_resolve(context, b"MEMORY:setup")
+    for entry in source:
+        krb5.kt_add_entry(context, keytab, entry.principal, entry.kvno, entry.timestamp, entry.key)
+    for hostname, said in (
+        ("*", "HTTP/*, whichever the keytab has a key for"),
+        ([HOST, "b.acceptor.test"], f"HTTP/{HOST}, HTTP/b.acceptor.test"),
+        (HOST, principal),
+    ):
+        caplog.clear()
+        Kerberos(hostname=hostname, keytab="MEMORY:setup").log_setup()
+        assert caplog.messages == [f"Kerberos: server is {said}"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "default", "setting"),
+    [
+        ({"KRB5RCACHENAME": "none:"}, "", "KRB5RCACHENAME=none:"),
+        ({"KRB5RCACHETYPE": "none"}, "", "KRB5RCACHETYPE=none"),
+        ({}, "none:", "default_rcache_name = none: in krb5.conf"),
+        ({"KRB5RCACHENAME": "dfl:", "KRB5RCACHETYPE": "none"}, "none:", ""),
+        ({"KRB5RCACHETYPE": "dfl"}, "none:", ""),
+        ({}, "dfl:", ""),
+        ({}, "", ""),
+    ],
+)
+def test_log_setup_without_a_replay_cache(
+    variables: dict[str, str],
+    default: str,
+    setting: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Settings by which a token is good any number of times are warned of; and no others: there, it is good once."""
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    if default:
+        (tmp_path / "krb5.conf").write_text(f"[libdefaults]\ndefault_rcache_name = {default}\n")
+        monkeypatch.setenv("KRB5_CONFIG", f"{tmp_path}/krb5.conf:{os.environ['KRB5_CONFIG']}")
+    kerberos = Kerberos(hostname=HOST)
+    kerberos.log_setup()
+    said = f"Kerberos: {setting} makes every token good any number of times, for whoever has seen it. Take it away."
+    assert caplog.messages == ([said] if setting else [])
+    request = AuthRequest((fresh(),))
+    accepted(kerberos.authenticate_blocking(request))
+    again = kerberos.authenticate_blocking(request)
+    assert isinstance(again, Accepted) if setting else denied(again).reason is Reason.REPLAY
 
 
 def test_log_setup_without_a_keytab(

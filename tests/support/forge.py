@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint, c_void_p
 
-import gssapi.raw as gss
+import gssapi.raw.names
 
 from async_kerberos.testing import Service
 
@@ -37,7 +37,7 @@ def edit_ticket(token: bytes, service: Service, edit: Callable[[bytes], bytes]) 
         service: the service, with its keys.
         edit: gives new contents (EncTicketPart; RFC 4120, section 5.3), of the same length.
     """
-    library = ctypes.CDLL(gss.names.__file__)  # what it is linked with is found with it
+    library = ctypes.CDLL(gssapi.raw.names.__file__)  # what it is linked with is found with it
     context, principal, key = c_void_p(), c_void_p(), POINTER(_KeyBlock)()
 
     def call(name: str, *arguments: object) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_kerberos import Reason
-from async_kerberos._reasons import krb_error_code, reason_for, reason_without_credential
+from async_kerberos._reasons import krb_error_code, reason_for
 
 FAILURE = 13 << 16  # GSS_S_FAILURE
 
@@ -64,6 +64,12 @@ def test_any_bytes(rest: bytes) -> None:
         (FAILURE, "", with_code(33), Reason.CLOCK_SKEW),
         (FAILURE, "", with_code(32), Reason.EXPIRED),
         (FAILURE, "", with_code(44), Reason.KEY_VERSION),
+        (FAILURE, "Request ticket server x kvno 1 found in keytab but not with enctype y", with_code(44),
+         Reason.KEY_TYPE),
+        (FAILURE, "Request ticket server x kvno 1 found in keytab but not with enctype y", None, Reason.KEY_TYPE),
+        (FAILURE, "", with_code(43), Reason.TRANSIT),
+        (FAILURE, "Illegal cross-realm ticket", None, Reason.TRANSIT),
+        (FAILURE, os.strerror(errno.ERANGE), with_code(60), Reason.BAD_PAC),
         (FAILURE, "", with_code(31), Reason.UNKNOWN_KEY),
         (FAILURE, "Request ticket server x found in keytab but does not match server principal y", with_code(35),
          Reason.WRONG_SERVICE),
@@ -89,9 +95,3 @@ def test_any_bytes(rest: bytes) -> None:
 def test_reason(major: int, message: str, token: bytes | None, reason: Reason) -> None:
     """Status, code and text each tell what only they tell."""
     assert reason_for(major, message, token) is reason
-
-
-def test_reason_without_credential() -> None:
-    """That no credential can be had is the configuration's fault, unless the system has run out of something."""
-    assert reason_without_credential("Key table file '/x' not found") is Reason.MISCONFIGURED
-    assert reason_without_credential(os.strerror(errno.EMFILE)) is Reason.SERVER_FAULT
