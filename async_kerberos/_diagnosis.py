@@ -180,8 +180,6 @@ def _of_configuration() -> str:
     fault = configuration_fault()
     if fault is None or fault.code in EXHAUSTED:
         return ""
-    if not fault.path:
-        return fault.problem
     if fault.code == errno.EACCES:
         return f"{fault.path}: {_why_unreadable(fault.path, PermissionError(fault.code, fault.problem))}"
     return f"{fault.path}: {fault.problem}"

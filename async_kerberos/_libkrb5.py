@@ -27,7 +27,7 @@ class ConfigurationFault(NamedTuple):
 
     Attributes:
         code: what the library says, as one of its numbers or of the system's (``errno``).
-        path: the file or folder; empty where none is to blame.
+        path: the file or folder; all files, with a colon between them, where each can be read and a value is wrong.
         problem: what is wrong with it, in the library's words.
     """
 
@@ -102,9 +102,9 @@ def configuration_fault() -> ConfigurationFault | None:
     with _context(library) as (code, _):
         if code == 0:
             return None
-    seen: set[str] = set()
-    fault = next(filter(None, (_fault_of(library, path, seen) for path in _files(library))), None)
-    return fault or ConfigurationFault(code, "", _message(library, code))
+    files, seen = _files(library), set[str]()
+    fault = next(filter(None, (_fault_of(library, path, seen) for path in files)), None)
+    return fault or ConfigurationFault(code, ":".join(files), _message(library, code))
 
 
 def settings() -> Settings | None:

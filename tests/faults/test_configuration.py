@@ -52,13 +52,18 @@ def _in_folder(folder: Path) -> tuple[Path, str]:
     return _file(folder, "outer.conf", f"includedir {inner}\n"), f"{_file(inner, 'b.conf', _BAD)}: Syntax error"
 
 
+def _value(folder: Path) -> tuple[Path, str]:
+    path = _file(folder, "value.conf", "[libdefaults]\nallow_weak_crypto = perhaps\n")
+    return path, f"{path}: Invalid boolean value"
+
+
 def _link_loop(folder: Path) -> tuple[Path, str]:
     path = folder / "loop.conf"
     path.symlink_to(path)
     return path, f"{path}: Too many levels of symbolic links"
 
 
-FAULTS = [_malformed, _included, _included_missing, _folder_missing, _in_folder, _link_loop]
+FAULTS = [_malformed, _included, _included_missing, _folder_missing, _in_folder, _value, _link_loop]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

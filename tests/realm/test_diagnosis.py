@@ -1,0 +1,131 @@
+"""What is told of a refusal where less is known than usual."""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from async_kerberos import AuthRequest, Denied, Kerberos, Reason, _libkrb5
+from async_kerberos._diagnosis import (
+    describe_keytab,
+    diagnose,
+    diagnose_credential,
+    principals_in,
+    without_replay_cache,
+)
+from async_kerberos._libkrb5 import configuration_fault, settings, with_functions
+from async_kerberos.testing import Service, User
+
+from ..support.initiator import Initiator, negotiate
+
+KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
+
+
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process in which libkrb5 cannot be asked."""
+    monkeypatch.setattr(_libkrb5, "_library", lambda: None)
+
+
+def test_another_library() -> None:
+    """Of a library without these functions nothing is asked."""
+    assert with_functions(ctypes.CDLL(_ctypes.__file__)) is None
+
+
+@pytest.mark.usefixtures("without_library", "signed_in")
+def test_without_library(www: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the library cannot be asked, the keytab and the ticket are looked at all the same."""
+    assert configuration_fault() is None
+    assert settings() is None
+    assert without_replay_cache() == ""
+    assert describe_keytab(None).startswith(f"keytab FILE:{www.keytab}: it has keys of ")
+    monkeypatch.delenv("KRB5_KTNAME")
+    assert describe_keytab(None).startswith("keytab /etc/krb5.keytab: ")
+    # One file with the ticket's key, and one without any.
+    token = Initiator().step()
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"\5\2")
+    for keytab in (www.keytab, empty):
+        for reason in (*KINDS, Reason.OTHER):
+            assert diagnose(reason, "so", token, str(keytab))[0] is reason
+
+
+def test_key_that_came_in_between(signed_in: User, www: Service) -> None:
+    """Where the keytab has the ticket's key by now, the reason is what GSSAPI has found."""
+    token = Initiator().step()
+    for reason in KINDS:
+        assert diagnose(reason, "so", token, str(www.keytab)) == (reason, "so")
+        for keytab in ("MEMORY:none", "/no/such/keytab"):
+            assert diagnose(reason, "so", token, keytab) == (reason, "so")
+        assert diagnose(reason, "so", b"no token", str(www.keytab)) == (reason, "so")
+
+
+def test_entry_that_is_broken(signed_in: User, www: Service) -> None:
+    """The system's own error for a keytab with a broken entry is blamed on the ticket only if the keytab is whole."""
+    token, message = Initiator().step(), os.strerror(errno.EINVAL)
+    assert diagnose(Reason.MISCONFIGURED, message, token, str(www.keytab))[0] is Reason.BAD_PAC
+    assert diagnose(Reason.MISCONFIGURED, message, token, "/no/such/keytab")[0] is Reason.MISCONFIGURED
+    assert diagnose(Reason.MISCONFIGURED, message, b"no token", str(www.keytab))[0] is Reason.MISCONFIGURED
+
+
+def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has run out of something, no file is to blame."""
+    assert diagnose_credential(os.strerror(errno.EMFILE), None, None, None)[0] is Reason.SERVER_FAULT
+    fault = _libkrb5.ConfigurationFault(errno.EMFILE, "/etc/krb5.conf", "Too many open files")
+    monkeypatch.setattr("async_kerberos._diagnosis.configuration_fault", lambda: fault)
+    assert diagnose(Reason.SERVER_FAULT, "so", b"", None) == (Reason.SERVER_FAULT, "so")
+
+
+def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a configuration there are no settings; one that permits nothing known permits nothing."""
+    configuration = tmp_path / "krb5.conf"
+    monkeypatch.setenv("KRB5_CONFIG", str(configuration))
+    configuration.write_text("[libdefaults]\nnonsense\n")
+    assert settings() is None
+    assert without_replay_cache() == ""
+    configuration.write_text("[libdefaults]\npermitted_enctypes = nonsense\n")
+    found = settings()
+    assert found is not None
+    assert found.encryption_types == frozenset()
+    configuration.unlink()
+    assert configuration_fault() is None
+
+
+def test_nameless_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: User) -> None:
+    """A user without a name, as in a container, is told by the number."""
+    keytab = tmp_path / "keytab"
+    keytab.write_bytes(b"")
+    monkeypatch.setattr("os.geteuid", lambda: 12_345_678)
+    error = PermissionError(errno.EACCES, "no")
+
+    def refuse(path: str) -> None:
+        raise error
+
+    monkeypatch.setattr("async_kerberos._diagnosis.read_keys", refuse)
+    assert "keytab: uid 12345678 may not read it; " in describe_keytab(str(keytab))
+    assert principals_in(str(keytab)) is None
+
+
+@pytest.mark.parametrize("name", ["Key table file", "Replay cache file", "(filename: x", "No space left on device"])
+def test_name_in_a_ticket(signed_in: User, www: Service, name: str) -> None:
+    """No name that a client writes into a ticket makes its fault the server's."""
+    token = Initiator().step().replace(b"www.example.test", name.ljust(16)[:16].encode())
+    for reason in KINDS:
+        found, detail = diagnose(reason, f"Request ticket server {name}", token, str(www.keytab))
+        assert found in KINDS
+        assert len(detail) < 1000
+
+
+def test_bogus_type_in_a_ticket(signed_in: User) -> None:
+    """A type of encryption that there is not is refused, and called what it is."""
+    token = Initiator().step()
+    at = token.index(b"\xa0\x03\x02\x01\x12\xa1\x03\x02\x01") + 4
+    request = AuthRequest((negotiate(token[:at] + b"\x63" + token[at + 1 :]),))
+    outcome = Kerberos(hostname="www.example.test").authenticate_blocking(request)
+    assert isinstance(outcome, Denied)
+    assert (outcome.status, outcome.reason) == (403, Reason.FORBIDDEN_ENCRYPTION)
