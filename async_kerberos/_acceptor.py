@@ -7,10 +7,9 @@ and takes nearly twice the time.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import gssapi.raw as gss
@@ -18,6 +17,7 @@ import gssapi.raw as gss
 from ._checks import ANY_HOST
 from ._diagnosis import describe_keytab, diagnose, diagnose_credential, principals_in, without_replay_cache
 from ._errors import ConfigurationError
+from ._fork import renew_after_fork
 from ._log import logger
 from ._outcomes import Identity, Reason, split_realm
 from ._reasons import reason_for
@@ -36,8 +36,9 @@ _LONGEST_MESSAGE = 500
 # What python-gssapi has where MIT's library is below it. Compiled with Heimdal, or with macOS's own, it lacks them.
 _OF_MIT = ("acquire_cred_from", "set_neg_mechs")
 
-# A name server that works answers in a tenth of this, and one that does not takes ten times as long.
-_SLOW_DNS_SECONDS = 0.5
+# A name server that works answers in a tenth of this, even on a busy machine; where none does, the resolver gives up
+# after ten seconds.
+_SLOW_DNS_SECONDS = 1.5
 
 
 class Established(NamedTuple):
@@ -125,8 +126,9 @@ class Acceptor:
         self._bindings = bindings
         # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
         self._idle: list[_Credential] = []
-        # Since when names wait for DNS. Setting and removing items is atomic.
+        # Since when names have been waiting for DNS, by call. Setting and removing an item is atomic.
         self._resolving: dict[object, float] = {}
+        renew_after_fork(self, Acceptor._forget_calls)
 
     def step(self, token: bytes, context: gss.SecurityContext | None = None) -> Step:
         """Take one token of an exchange. Blocks.
@@ -182,6 +184,9 @@ class Acceptor:
         reason = reason_for(error.maj_code, message, error.token)
         return Refused(*diagnose(reason, message, token, self._keytab, credential.principal))
 
+    def _forget_calls(self) -> None:
+        self._resolving = {}
+
     @property
     def waits_for_dns(self) -> bool:
         """Whether a credential is being acquired, and DNS does not answer."""
@@ -211,9 +216,9 @@ class Acceptor:
         self._idle.append(self._acquire())
         principals = principals_in(self._keytab)
         if ANY_HOST in self._hostnames:
-            self._require(f"{self._service}/{ANY_HOST}", principals, self.serves)
+            self._require_any(principals)
             return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
-        self._require(f"{self._service}/{', '.join(self._hostnames)}", principals, self.serves)
+        self._require_any(principals)
         served: list[str] = []
         missing: list[str] = []
         for hostname in self._hostnames:
@@ -225,12 +230,11 @@ class Acceptor:
             return ", ".join(missing)
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
 
-    def _require(self, service: str, principals: Sequence[str] | None, serves: Callable[[str], bool]) -> None:
-        if principals is not None and not any(map(serves, principals)):
-            asked = f"{self._service}/{self._hostnames[0]}"
-            raise AcquireError(
-                Reason.MISCONFIGURED, f"no key for {service}; {describe_keytab(self._keytab, None, asked)}"
-            )
+    def _require_any(self, principals: Sequence[str] | None) -> None:
+        if principals is not None and not any(map(self.serves, principals)):
+            keytab = describe_keytab(self._keytab, None, f"{self._service}/{self._hostnames[0]}")
+            message = f"no key for {self._service}/{', '.join(self._hostnames)}; {keytab}"
+            raise AcquireError(Reason.MISCONFIGURED, message)
 
     def warnings(self) -> list[str]:
         """What is dangerous in the environment: each a sentence, with what to do."""
@@ -246,47 +250,29 @@ class Acceptor:
         return self._acquire_for(self._hostnames[0] if self._hostnames else _this_host())
 
     def _acquire_for(self, hostname: str | None) -> _Credential:
-        asked = None if hostname is None else f"{self._service}/{hostname}"
-        wanted: str | None = None
+        asked = wanted = name = None
+        this = object()
         try:
-            with self._noting_dns(hostname) as resolved:
-                name = None
-                if hostname is not None:
-                    name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
-                    # Where krb5.conf has it so, DNS is asked here.
-                    name = gss.canonicalize_name(name, _KRB5)
-                    wanted = _text(name)
-                    resolved()
-                creds = _acquire(name, self._store())
+            if hostname is not None:
+                asked = f"{self._service}/{hostname}"
+                begun = self._resolving[this] = time.monotonic()
+                name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
+                # Where krb5.conf has it so, the library asks DNS here.
+                name = gss.canonicalize_name(name, _KRB5)
+                wanted = _text(name)
+                seconds = time.monotonic() - begun
+                if seconds < _SLOW_DNS_SECONDS:
+                    del self._resolving[this]
+                else:  # and it asks once more as it acquires the credential, for SPNEGO
+                    logger().warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
+            creds = _acquire(name, self._store())
             # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
             gss.set_neg_mechs(creds, [_KRB5])
             return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
             raise AcquireError(*diagnose_credential(_message(error), self._keytab, asked, wanted)) from error
-
-    @contextlib.contextmanager
-    def _noting_dns(self, hostname: str | None) -> Generator[Callable[[], None], None, None]:
-        """Note that DNS is being asked for a name, until the function that this gives is called.
-
-        What took long is asked once more as the credential is acquired, for SPNEGO: then it is noted until the end.
-        """
-        if hostname is None:
-            yield lambda: None
-            return
-        key, begun = object(), time.monotonic()
-
-        def resolved() -> None:
-            seconds = time.monotonic() - begun
-            if seconds < _SLOW_DNS_SECONDS:
-                del self._resolving[key]
-            else:
-                logger().warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
-
-        self._resolving[key] = begun
-        try:
-            yield resolved
         finally:
-            self._resolving.pop(key, None)
+            self._resolving.pop(this, None)
 
     def _store(self) -> _Store | None:
         return None if self._keytab is None else {b"keytab": os.fsencode(self._keytab)}

@@ -1,7 +1,7 @@
 """What MIT's library makes of its configuration, asked of the library itself: GSSAPI has no call that tells.
 
-Only looked at when something has gone wrong, and as an application is set up. Each question makes a context of its own,
-as the library does for each token: it reads ``krb5.conf`` again only where that has changed.
+Only asked when something has gone wrong, and as an application is set up. Each question makes a context of its own, as
+the library does for each token: it reads ``krb5.conf`` again only where that has changed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import contextlib
 import errno
 import functools
 import os
+import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import ctypes
+
+_FRESH_SECONDS = 1.0
 
 # The length of the name of a keytab.
 _LONGEST_NAME = 4096
@@ -48,6 +51,15 @@ class Settings(NamedTuple):
     keytab: str
     encryption_types: frozenset[int]
     replay_cache: str
+
+
+class _Asked(NamedTuple):
+    environment: tuple[str | None, ...]
+    time: float
+    settings: Settings | None
+
+
+_last: _Asked | None = None
 
 
 @functools.cache
@@ -108,7 +120,20 @@ def configuration_fault() -> ConfigurationFault | None:
 
 
 def settings() -> Settings | None:
-    """What the configuration says; None where there is none that can be used, or the library does not tell."""
+    """What the configuration says, or said a second ago: asking takes as long as to accept a ticket.
+
+    Returns:
+        None where there is no configuration that can be used, or the library does not tell.
+    """
+    global _last
+    environment = tuple(map(os.environ.get, ("KRB5_CONFIG", "KRB5_KTNAME")))
+    last, now = _last, time.monotonic()
+    if last is None or last.environment != environment or now - last.time > _FRESH_SECONDS:
+        last = _last = _Asked(environment, now, _ask())
+    return last.settings
+
+
+def _ask() -> Settings | None:
     library = _library()
     if library is None:
         return None

@@ -16,7 +16,7 @@ from ..support.initiator import fresh
 from .conftest import Apart, host_of, target_of
 
 # How long a request may wait, and how long the resolver does: for ten times as long, if nothing is configured.
-_SECONDS, _RESOLVER_SECONDS = 1.0, 3
+_SECONDS, _RESOLVER_SECONDS = 2.0, 4
 
 
 def _within(folder: Path, hosts: str = "") -> list[str]:

@@ -30,6 +30,7 @@ KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process in which libkrb5 cannot be asked."""
     monkeypatch.setattr(_libkrb5, "_library", lambda: None)
+    monkeypatch.setattr(_libkrb5, "_last", None)
 
 
 def test_another_library() -> None:
@@ -83,12 +84,16 @@ def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a configuration there are no settings; one that permits nothing known permits nothing."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
     configuration = tmp_path / "krb5.conf"
     monkeypatch.setenv("KRB5_CONFIG", str(configuration))
     configuration.write_text("[libdefaults]\nnonsense\n")
     assert settings() is None
     assert without_replay_cache() == ""
     configuration.write_text("[libdefaults]\npermitted_enctypes = nonsense\n")
+    assert settings() is None  # as it was a second ago
+    now += 1.5
     found = settings()
     assert found is not None
     assert found.encryption_types == frozenset()
