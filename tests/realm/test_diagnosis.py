@@ -8,9 +8,11 @@ import errno
 import os
 from pathlib import Path
 
+import gssapi.raw as gss
 import pytest
 
-from async_kerberos import AuthRequest, Denied, Kerberos, Reason, _libkrb5
+from async_kerberos import AuthRequest, ConfigurationError, Denied, Kerberos, Reason, _libkrb5
+from async_kerberos._acceptor import Acceptor, Established
 from async_kerberos._diagnosis import (
     describe_keytab,
     diagnose,
@@ -82,6 +84,47 @@ def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnose(Reason.SERVER_FAULT, "so", b"", None) == (Reason.SERVER_FAULT, "so")
 
 
+def test_configuration_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of a file that may not be read the owner and the mode are told."""
+    fault = _libkrb5.ConfigurationFault(errno.EACCES, str(tmp_path), "Permission denied")
+    monkeypatch.setattr("async_kerberos._diagnosis.configuration_fault", lambda: fault)
+    reason, detail = diagnose(Reason.OTHER, "so", b"", None)
+    assert reason is Reason.KRB5_CONF
+    assert detail.startswith(f"so; {tmp_path}: ")
+    assert f" may not read it; {tmp_path} belongs to " in detail
+
+
+def test_name_by_dns(www: Service) -> None:
+    """A name that the library made of the configured one is told, unless the letters alone are others."""
+    made = "made HTTP/machine.test of HTTP/alias.test"
+    assert made in describe_keytab(str(www.keytab), "HTTP/machine.test@", "HTTP/alias.test")
+    assert "made" not in describe_keytab(str(www.keytab), "HTTP/alias.test@", "HTTP/Alias.test.")
+
+
+def test_slow_dns(
+    www: Service, signed_in: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Names that take long are warned of, once for each credential; after a fork nobody waits for them."""
+    monkeypatch.setattr("async_kerberos._acceptor._SLOW_DNS_SECONDS", 0.0)
+    acceptor = Acceptor("HTTP", ["www.example.test"], None)
+    for _ in range(2):
+        assert isinstance(acceptor.step(Initiator().step()), Established)
+    (said,) = caplog.messages
+    assert said.startswith("Kerberos: DNS took 0.")
+    assert not acceptor.waits_for_dns
+    acceptor._resolving[object()] = 0.0  # pyright: ignore[reportPrivateUsage]
+    assert acceptor.waits_for_dns
+    acceptor._forget_calls()  # pyright: ignore[reportPrivateUsage]
+    assert not acceptor.waits_for_dns
+
+
+def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where python-gssapi lacks a function, no acceptor is built (see test_library for a whole process)."""
+    monkeypatch.delattr(gss, "set_neg_mechs")
+    with pytest.raises(ConfigurationError, match="MIT's Kerberos library"):
+        Kerberos()
+
+
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a configuration there are no settings; one that permits nothing known permits nothing."""
     now = 1000.0
@@ -112,7 +155,9 @@ def test_nameless_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_i
         raise error
 
     monkeypatch.setattr("async_kerberos._diagnosis.read_keys", refuse)
-    assert "keytab: uid 12345678 may not read it; " in describe_keytab(str(keytab))
+    assert f"keytab: uid 12345678 may not read it; {keytab} belongs to " in describe_keytab(str(keytab))
+    # Where the file cannot be looked at, it is the folder that may not be entered.
+    assert f"may not read it; {tmp_path} belongs to " in describe_keytab(str(tmp_path / "none"))
     assert principals_in(str(keytab)) is None
 
 

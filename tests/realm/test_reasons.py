@@ -60,6 +60,8 @@ def kinds(realm: Realm) -> None:
     realm.service("HTTP/gone.realm.test", keytab="gone.keytab")
     realm.rekey(realm.service("HTTP/stale.realm.test"), update_keytab=False)
     add_service_of_type(realm, "HTTP/notype.realm.test", "aes128-cts", "aes256-cts")
+    add_service_of_type(realm, "HTTP/session.realm.test", "aes128-cts")
+    realm.kadmin("setstr", "HTTP/session.realm.test", "session_enctypes", "aes256-cts")
     for name in ("arcfour-hmac", "des3-cbc-sha1"):
         add_service_of_type(realm, f"HTTP/{name}.realm.test", name)
 
@@ -153,6 +155,7 @@ def test_forbidden_encryption(
 
 
 @BY_KIND
+@pytest.mark.usefixtures("kinds")
 def test_forbidden_session_key(
     signed_in: User,
     mech: gss.OID,
@@ -162,12 +165,13 @@ def test_forbidden_session_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """So is a session key of such a type, though the service's own key is a good one."""
-    authorization = fresh(mech=mech, flags=flags)
+    authorization = fresh("HTTP@session.realm.test", mech=mech, flags=flags)
     strict = tmp_path / "krb5.conf"
     strict.write_text("[libdefaults]\npermitted_enctypes = aes128-cts\n")
     monkeypatch.setenv("KRB5_CONFIG", f"{strict}:{os.environ['KRB5_CONFIG']}")
-    outcome = denied(Kerberos(hostname="www.example.test"), authorization)
+    outcome = denied(Kerberos(hostname="session.realm.test"), authorization)
     assert (outcome.status, outcome.reason) == (403, Reason.FORBIDDEN_ENCRYPTION)
+    assert "the session key is of the type aes256-cts-hmac-sha1-96)" in caplog.text
 
 
 @BY_KIND
