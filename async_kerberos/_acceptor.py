@@ -18,6 +18,7 @@ from ._checks import ANY_HOST
 from ._diagnosis import describe_keytab, diagnose, diagnose_credential, principals_in, without_replay_cache
 from ._errors import ConfigurationError
 from ._fork import renew_after_fork
+from ._libkrb5 import shortname_domain
 from ._log import logger
 from ._outcomes import Identity, Reason, split_realm
 from ._reasons import reason_for
@@ -124,6 +125,7 @@ class Acceptor:
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
         self._bindings = bindings
+        self._domain: str | None = None  # that of names without a dot, once it was asked for
         # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
         self._idle: list[_Credential] = []
         # Since when names have been waiting for DNS, by call. Setting and removing an item is atomic.
@@ -202,7 +204,21 @@ class Acceptor:
             return False
         if ANY_HOST in self._hostnames:
             return True
-        return any(_same_host(hostname, host) for hostname in self._hostnames or (_this_host(),))
+        return any(self._is_named(hostname, host) for hostname in self._hostnames or (_this_host(),))
+
+    def _is_named(self, hostname: str, host: str) -> bool:
+        """Whether a configured name stands for a host: for itself and, without a dot, as ``krb5.conf`` completes it.
+
+        Not by DNS, which anybody on the way can answer, and not for any name that begins so: ``www`` is not
+        ``www.example.org``, unless ``qualify_shortname`` says that domain.
+        """
+        # Clients write host names in small letters, people do not.
+        ours, theirs = hostname.lower(), host.lower()
+        if theirs == ours or "." in ours or not theirs.startswith(f"{ours}."):
+            return theirs == ours
+        if self._domain is None:
+            self._domain = shortname_domain().lower().strip(".")
+        return bool(self._domain) and theirs == f"{ours}.{self._domain}"
 
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks.
@@ -340,13 +356,6 @@ def _this_host() -> str:
     import socket  # takes longer than all of this package
 
     return socket.gethostname()
-
-
-def _same_host(configured: str, host: str) -> bool:
-    # Clients write host names in small letters, people do not. A name without a dot stands for its qualified form, as
-    # it does for the library when it acquires the credential (qualify_shortname in krb5.conf).
-    ours, theirs = configured.lower(), host.lower()
-    return theirs == ours or ("." not in ours and theirs.partition(".")[0] == ours)
 
 
 def _message(error: gss.GSSError) -> str:

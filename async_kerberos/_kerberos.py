@@ -101,7 +101,8 @@ class Kerberos(NeverSent):
     Attributes:
         service: the service's name, the first component of its principal. Browsers ask for ``HTTP``.
         hostname: the host name that clients use, or several; ``"*"`` takes a ticket for any host name that the keytab
-            has a key of this service for. None is this host's name, asked for when it is needed.
+            has a key of this service for. None is this host's name, asked for when it is needed. Of several, a name
+            without a dot stands for itself, and for its name in the domain that krb5.conf has (``qualify_shortname``).
         keytab: the keytab, as a path or ``TYPE:name``. None is what ``KRB5_KTNAME`` names, then the system's default.
         max_token_size: the largest token to look at, in bytes. A ticket of a user in 1,000 groups takes 10 kB, and
             Active Directory makes none above 64 KiB.

@@ -141,8 +141,23 @@ def _ask() -> Settings | None:
         if code:
             return None
         return Settings(
-            _default_keytab(library, context), _encryption_types(library, context), _replay_cache(library, context)
+            _default_keytab(library, context),
+            _encryption_types(library, context),
+            _value(library, context, b"default_rcache_name"),
         )
+
+
+def shortname_domain() -> str:
+    """The domain that ``krb5.conf`` puts after a host name without a dot (``qualify_shortname``); empty where none.
+
+    The search domain of the system, which the library takes where the relation is missing, is not asked for: it may be
+    what some network has told.
+    """
+    library = _library()
+    if library is None:
+        return ""
+    with _context(library) as (code, context):
+        return "" if code else _value(library, context, b"qualify_shortname")
 
 
 @contextlib.contextmanager
@@ -185,18 +200,19 @@ def _encryption_types(library: ctypes.CDLL, context: ctypes.c_void_p) -> frozens
         library.krb5_free_enctypes(context, found)
 
 
-def _replay_cache(library: ctypes.CDLL, context: ctypes.c_void_p) -> str:
+def _value(library: ctypes.CDLL, context: ctypes.c_void_p, name: bytes) -> str:
+    """A relation of ``[libdefaults]``; empty where it is not there."""
     from ctypes import byref, c_void_p, string_at
 
     profile, text = c_void_p(), c_void_p()
     library.krb5_get_profile(context, byref(profile))
     try:
-        library.profile_get_string(profile, b"libdefaults", b"default_rcache_name", None, None, byref(text))
-        name = string_at(text.value).decode(errors="replace") if text.value else ""
+        library.profile_get_string(profile, b"libdefaults", name, None, None, byref(text))
+        value = string_at(text.value).decode(errors="replace") if text.value else ""
         library.profile_release_string(text)
     finally:
         library.profile_release(profile)
-    return name
+    return value
 
 
 def _files(library: ctypes.CDLL) -> list[str]:

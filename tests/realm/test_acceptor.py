@@ -201,6 +201,31 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
         assert (denied(outcome).status, denied(outcome).reason) == (403, Reason.WRONG_SERVICE)
 
 
+@pytest.mark.parametrize("domain", ["acceptor.test", "Acceptor.TEST", "other.test", "", None])
+@pytest.mark.parametrize("hostname", [["c", "b"], "*"])
+def test_name_without_a_dot(
+    domain: str | None, hostname: Any, realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside itself a name without a dot stands for its name in the domain of krb5.conf, and for no other that begins
+    so; whether a list of names says it, or an inner service below one that takes any."""
+    if domain is not None:
+        config = tmp_path / "krb5.conf"
+        config.write_text(f'[libdefaults]\nqualify_shortname = "{domain}"\n')
+        monkeypatch.setenv("KRB5_CONFIG", f"{config}:{realm.env['KRB5_CONFIG']}")
+    outer = Kerberos(hostname=hostname)
+    request = AuthRequest(negotiate(Initiator("HTTP@b.acceptor.test").step()))
+    outcome = outer.authenticate_blocking(request)
+    passes = domain in ("acceptor.test", "Acceptor.TEST")
+    if hostname == "*":
+        for inner in (Kerberos(hostname="b"), Kerberos(hostname=["c", "b"])):
+            again = inner.authenticate_blocking(AuthRequest(request.authorization, earlier=accepted(outcome)))
+            assert isinstance(again, Accepted) is passes
+    else:
+        assert isinstance(outcome, Accepted) is passes
+        if not passes:
+            assert denied(outcome).reason is Reason.WRONG_SERVICE
+
+
 def test_another_service_name() -> None:
     """The service may have another name than HTTP."""
     kerberos = Kerberos(service="imap", hostname="*")
