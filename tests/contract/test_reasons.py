@@ -26,7 +26,7 @@ from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deploym
 from ..support.forge import break_pac, edit_ticket
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
-from ..support.waiting import wait_until
+from ..support.waiting import free_credentials, wait_until
 
 # Of the implementation that uvicorn and websockets are about to leave behind.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
@@ -133,6 +133,7 @@ def _with_a_broken_pac(bench: Bench) -> str:
 def _without_configuration(bench: Bench) -> str:
     bench.patch.undo()  # the client reads the same one
     authorization = fresh()
+    free_credentials()
     _prepend(bench, "this is no configuration\n[libdefaults]\nneither is this\n")
     return authorization
 

@@ -14,6 +14,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, fresh
+from ..support.waiting import free_credentials
 from .conftest import Apart, ask, host_of, someone_else, target_of
 
 _BAD = "[libdefaults]\nthis is no relation\n"
@@ -91,6 +92,7 @@ def test_told(
     path, said = fault(tmp_path)
     for kerberos in (serving, make_kerberos(**options)):
         authorizations = tokens()
+        free_credentials()
         with monkeypatch.context() as patch:
             patch.setenv("KRB5_CONFIG", str(path))
             for authorization in authorizations:
@@ -113,6 +115,7 @@ def test_circle(
 ) -> None:
     """Files that include each other are looked at once."""
     one, other = tmp_path / "one.conf", tmp_path / "other.conf"
+    free_credentials()
     one.write_text(f"include {other}\n")
     other.write_text(f"include {one}\n")
     monkeypatch.setenv("KRB5_CONFIG", str(one))

@@ -24,6 +24,7 @@ from async_kerberos._libkrb5 import configuration_fault, settings, with_function
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import Initiator, negotiate
+from ..support.waiting import free_credentials
 
 KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
 
@@ -127,6 +128,7 @@ def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a configuration there are no settings; one that permits nothing known permits nothing."""
+    free_credentials()
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     configuration = tmp_path / "krb5.conf"

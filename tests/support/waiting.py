@@ -1,13 +1,19 @@
-"""Waiting for a condition, where nothing tells when it holds."""
+"""Waiting for a condition, where nothing tells when it holds; and for what has been dropped to be gone."""
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 
 # A hang guard.
 _SECONDS = 30.0
 _STEP = 0.005
+
+
+def free_credentials() -> None:
+    """Have the library free what other tests have left: without a configuration it cannot, and python-gssapi says so."""
+    gc.collect()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
