@@ -12,7 +12,7 @@ _STEP = 0.005
 
 
 def free_credentials() -> None:
-    """Have the library free what other tests have left: without a configuration it cannot, and python-gssapi says so."""
+    """Have the library free what other tests have left: without a configuration it cannot, which is a warning."""
     gc.collect()
 
 
