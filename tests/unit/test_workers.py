@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
 import weakref
@@ -517,6 +518,8 @@ def fork_and_run(call: Callable[[], int]) -> int:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(HANG))  # the end of a child that hangs
         status = 99
         try:
             status = call()
