@@ -127,11 +127,10 @@ def test_process_that_does_not_end() -> None:
         assert process.returncode == -signal.SIGKILL
         with pytest.raises(pytest.fail.Exception, match="a process does not end"):
             subprocess.run(["sleep", "60"], capture_output=True)
-        with subprocess.Popen(["sleep", "60"]) as process, pytest.raises(subprocess.TimeoutExpired):
-            try:
-                process.wait(0.1)
-            finally:
-                process.kill()
+        with subprocess.Popen(["sleep", "60"]) as process:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.1)  # a bound is the test's own business
+            process.kill()
     finally:
         guard.remove()
 
