@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from ..support.apps import asgi_app
-from ..support.deployments import ADAPTERS, HOSTNAME, Deployment, Running, closing_all
+from ..support.deployments import ADAPTERS, HOSTNAME, ONE_SERVER, Deployment, Running, closing_all, on
 from ..support.http import Connection
-from ..support.initiator import TWO_LEGS, Initiator, reply_token
+from ..support.initiator import TWO_LEGS, Initiator, fresh, reply_token
 from ..support.servers import Uvicorn
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -50,6 +50,20 @@ def test_unix_socket(user: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
             response = connection.request("/hello", Initiator(flags=TWO_LEGS).header)
             assert (response.status, response.challenges) == (403, [])
     assert "half-open context lost" in caplog.text
+
+
+@on(ONE_SERVER)
+@pytest.mark.parametrize("name", ["x-forwarded-for", "Forwarded"])
+def test_behind_a_proxy(deployed: Running, user: str, name: str) -> None:
+    """Whatever tells of a proxy, the connection may be shared: no later leg is known by it, on any adapter."""
+    authorization = Initiator(flags=TWO_LEGS).header
+    response = deployed.get("/hello", authorization)
+    assert response.status == (401 if deployed.adapter.two_legs else 403)
+    for value in ("for=192.0.2.7", "unknown", ""):
+        response = deployed.get("/hello", Initiator(flags=TWO_LEGS).header, fields=[(name, value)])
+        assert (response.status, response.challenges) == (403, [])
+        response = deployed.get("/hello", fresh(), fields=[(name, value)])
+        assert (response.status, response.text) == (200, user)
 
 
 def test_proxy(user: str, caplog: pytest.LogCaptureFixture) -> None:

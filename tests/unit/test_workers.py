@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import sys
 import threading
 import weakref
@@ -20,6 +19,8 @@ import async_kerberos._workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
 from async_kerberos._mailbox import Mailboxes
 from async_kerberos._workers import Workers, without_blocking_a_loop
+
+from ..support.forks import fork_and_run
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +85,59 @@ async def test_error(make_workers: Callable[..., Workers]) -> None:
     with pytest.raises(LookupError, match="lost"):
         await workers.run(fail)
     assert await workers.run(lambda: 1) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_error_that_ends_programs(make_workers: Callable[..., Workers], error: type[BaseException]) -> None:
+    """Whatever a call raises goes to whoever waits for it, and not to the worker, which goes on."""
+    workers = make_workers(threads=1)
+    raised = error("of the call")
+
+    def fail() -> None:
+        raise raised
+
+    async def main() -> tuple[BaseException | None, threading.Thread, threading.Thread]:
+        caught: BaseException | None = None
+        before = await workers.run(threading.current_thread)
+        try:
+            await workers.run(fail)
+        except BaseException as error:
+            caught = error
+        return caught, before, await workers.run(threading.current_thread)
+
+    caught, before, after = asyncio.run(main())
+    assert caught is raised
+    assert after is before
+
+
+async def test_interrupted_as_a_call_comes_in(
+    make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a signal's handler raises while a call is taken in costs the pool no thread, and no place in the queue."""
+    workers = make_workers(threads=1, queue=1)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    pool: Any = getattr(workers, "_pool")  # noqa: B009 - a private look that no type checker minds
+    for owner, name, instead in ((threading.Thread, "start", interrupt), (pool, "queue", _PutInterrupted(pool.queue))):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, instead)
+            for _ in range(3):
+                with pytest.raises(KeyboardInterrupt):
+                    await workers.run(lambda: 1)
+        assert await workers.run(lambda: 2) == 2
+    assert not pool.waiting
+
+
+class _PutInterrupted:
+    """A queue whose ``put`` is interrupted."""
+
+    def __init__(self, queue: Any) -> None:
+        self.qsize = queue.qsize
+
+    def put(self, job: object) -> None:
+        raise KeyboardInterrupt
 
 
 async def test_threads_are_bounded(make_workers: Callable[..., Workers]) -> None:
@@ -507,26 +561,6 @@ def test_fork(make_workers: Callable[..., Workers]) -> None:
     assert asyncio.run(result()) == 7
     assert fork_and_run(lambda: asyncio.run(result())) == 7
     assert asyncio.run(result()) == 7
-
-
-def fork_and_run(call: Callable[[], int]) -> int:
-    """Fork; the child's exit status is what the call returns there."""
-    import warnings
-
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks in a process with threads; that they do no harm here is what is tested.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(HANG))  # the end of a child that hangs
-        status = 99
-        try:
-            status = call()
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
 
 
 def test_setup_outside_a_loop() -> None:
