@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-import selectors
 import sys
 import threading
 import traceback
@@ -24,6 +23,8 @@ from async_kerberos import WorkerLimits, _mailbox
 from async_kerberos._loops import loop_is_running, running_asyncio_loop
 from async_kerberos._mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
 from async_kerberos._workers import Workers
+
+from ..support.clocked import Clocked
 
 HANG = 30.0
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -243,29 +244,6 @@ def test_trio_as_a_guest(through_a_task: bool) -> None:
     workers.close()
 
 
-class _Selector(selectors.DefaultSelector):
-    """Never waits: it puts the clock forward instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = super().select(0 if timeout is not None else None)
-        if not events and timeout is not None:
-            self.now += timeout
-        return events
-
-
-class Clocked(asyncio.SelectorEventLoop):
-    """A loop whose time passes only while it has nothing to do: however busy the machine is, nothing comes late."""
-
-    def __init__(self) -> None:
-        self._clock = _Selector()
-        super().__init__(self._clock)
-
-    def time(self) -> float:
-        return self._clock.now
-
-
 class Interruption:
     """Raises an error at one place of the mailbox's code.
 
@@ -419,7 +397,6 @@ def test_busy_loop(seconds_a_round: float) -> None:
     """On a loop that is always late, and where there is always somebody new, results do not wait for a quiet moment."""
     loop = Clocked()
     mailbox = AsyncioMailbox(loop)
-    clock: _Selector = getattr(loop, "_clock")  # noqa: B009 - a private look
 
     async def main() -> int:
         first = awaited_by_nobody()
@@ -431,7 +408,7 @@ def test_busy_loop(seconds_a_round: float) -> None:
         while not waiting.done():
             rounds += 1
             others.append(asyncio.create_task(mailbox.wait(awaited_by_nobody(), HANG)))
-            clock.now += seconds_a_round
+            loop.now += seconds_a_round
             await asyncio.sleep(0)
         for other in others:
             other.cancel()

@@ -14,12 +14,15 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+import trio.testing
 
 import async_kerberos._workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
 from async_kerberos._mailbox import Mailboxes
 from async_kerberos._workers import Workers, without_blocking_a_loop
 
+from ..support.clocked import Clocked
 from ..support.forks import fork_and_run
 
 pytestmark = pytest.mark.anyio
@@ -226,6 +229,25 @@ async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     while "begun" not in made:  # noqa: ASYNC110 - appended on another thread
         await anyio.sleep(0.001)
     assert await workers.run(lambda: len(made)) == 1
+
+
+def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
+    """The deadline is the one that was asked for, on either loop."""
+    workers = make_workers(threads=1, seconds=7.0, replacements=0)
+    gate = threading.Event()
+
+    async def main(now: Callable[[], float]) -> float:
+        begun = now()
+        with pytest.raises(TimedOut):
+            await workers.run(lambda: gate.wait(HANG))
+        return now() - begun
+
+    loop = Clocked()
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    with contextlib.closing(loop):
+        assert loop.run_until_complete(main(loop.time)) == pytest.approx(7, abs=0.1)
+    assert trio.run(main, trio.current_time, clock=clock) == pytest.approx(7, abs=0.1)
+    gate.set()
 
 
 async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) -> None:
