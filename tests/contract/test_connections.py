@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from ..support.apps import asgi_app
+from ..support.apps import asgi_app, flask_app
 from ..support.deployments import ADAPTERS, HOSTNAME, ONE_SERVER, Deployment, Running, closing_all, on
 from ..support.http import Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, reply_token
@@ -64,6 +66,70 @@ def test_behind_a_proxy(deployed: Running, user: str, name: str) -> None:
         assert (response.status, response.challenges) == (403, [])
         response = deployed.get("/hello", fresh(), fields=[(name, value)])
         assert (response.status, response.text) == (200, user)
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({}, 401),
+        ({"http_version": "1.0"}, 401),
+        ({"http_version": "2"}, 403),
+        ({"http_version": "3"}, 403),
+        ({"client": ("192.0.2.7", 0)}, 403),
+        ({"client": ("192.0.2.7", None)}, 403),
+        ({"client": ("", 40_000)}, 403),
+        ({"client": None}, 403),
+    ],
+)
+def test_scope_without_a_connection(user: str, told: dict[str, Any], status: int) -> None:
+    """An ASGI server that tells no port, no address or a version with streams tells of no connection."""
+    app = asgi_app.build({"hostname": HOSTNAME})
+
+    async def telling(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": ("192.0.2.7", 40_000), **told}, receive, send)
+
+    async def main() -> int:
+        transport = httpx.ASGITransport(telling)
+        async with httpx.AsyncClient(transport=transport, base_url="http://www.example.test") as asking:
+            headers = {"Authorization": Initiator(flags=TWO_LEGS).header}
+            return (await asking.get("/hello", headers=headers)).status_code
+
+    with closing_all():
+        assert asyncio.run(main()) == status
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({}, 401),
+        ({"SERVER_PROTOCOL": "HTTP/1.0", "REMOTE_PORT": 40_000}, 401),
+        ({"SERVER_PROTOCOL": "HTTP/2.0"}, 403),
+        ({"SERVER_PROTOCOL": "HTTP/3"}, 403),
+        ({"SERVER_PROTOCOL": None}, 403),
+        ({"REMOTE_PORT": "0"}, 403),
+        ({"REMOTE_PORT": ""}, 403),
+        ({"REMOTE_PORT": "\N{SUPERSCRIPT TWO}"}, 403),
+        ({"REMOTE_PORT": None}, 403),
+        ({"REMOTE_ADDR": ""}, 403),
+        ({"werkzeug.proxy_fix.orig": {}}, 403),
+    ],
+)
+def test_environ_without_a_connection(user: str, told: dict[str, Any], status: int) -> None:
+    """Nor does a WSGI server that tells so little, or a middleware that puts in what a proxy says."""
+    with closing_all():
+        app = flask_app.build({"hostname": HOSTNAME}, asynchronous=False)
+        wsgi = app.wsgi_app
+
+        def telling(environ: dict[str, Any], start_response: Any) -> Any:
+            known = {"SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "40000", **told}
+            environ.update(known)
+            for name in [name for name, value in known.items() if value is None]:
+                del environ[name]
+            return wsgi(environ, start_response)
+
+        app.wsgi_app = telling
+        response = app.test_client().get("/hello", headers={"Authorization": Initiator(flags=TWO_LEGS).header})
+        assert response.status_code == status
 
 
 def test_proxy(user: str, caplog: pytest.LogCaptureFixture) -> None:

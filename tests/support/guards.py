@@ -130,8 +130,9 @@ class ProcessGuard:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._wait = subprocess.Popen.wait
-        self._communicate = subprocess.Popen.communicate
+        popen: Any = subprocess.Popen
+        self._wait: Callable[..., Any] = popen.wait
+        self._communicate: Callable[..., Any] = popen.communicate
 
     def install(self) -> None:
         """Put it in the place of what waits. (``run``, ``check_output`` and ``with Popen(…)`` call these.)"""

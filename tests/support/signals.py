@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Generator
+from types import FrameType
 
 
 @contextlib.contextmanager
@@ -15,9 +16,13 @@ def heard_by_children() -> Generator[None, None, None]:
     """
     ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _do_nothing)
     try:
         yield
     finally:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    pass

@@ -307,11 +307,15 @@ def test_interrupted_anywhere(error: type[BaseException], places: tuple[str, ...
         assert problems == [], (place, "".join(traceback.format_exception(interruption.raised)))
 
 
+def _do_nothing(*_: object) -> None:
+    pass
+
+
 def _interrupt(loop: Clocked, interruption: Interruption) -> list[str]:
     mailbox = AsyncioMailbox(loop)
     problems: list[str] = []
     tasks: list[asyncio.Task[bool]] = []
-    loop.set_exception_handler(lambda *_: None)
+    loop.set_exception_handler(_do_nothing)
 
     def begin(awaited: Awaited, seconds: float) -> asyncio.Task[bool]:
         tasks.append(loop.create_task(mailbox.wait(awaited, seconds)))
@@ -382,7 +386,7 @@ def test_lost_wake_up(backend: str) -> None:
             tasks.start_soon(wait, second)
             await anyio.wait_all_tasks_blocked()
             call_soon = getattr(mailbox, "_call_soon")  # noqa: B009 - a private look that no type checker minds
-            setattr(mailbox, "_call_soon", lambda _: None)  # noqa: B010
+            setattr(mailbox, "_call_soon", _do_nothing)  # noqa: B010
             mailbox.post(first, more_follow=False)
             setattr(mailbox, "_call_soon", call_soon)  # noqa: B010
             await anyio.sleep(0.1)
