@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ..support.apps import asgi_app, flask_app
+from ..support.apps import asgi_app
 from ..support.deployments import ADAPTERS, HOSTNAME, ONE_SERVER, Deployment, Running, closing_all, on
 from ..support.http import Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, reply_token
@@ -96,40 +96,6 @@ def test_scope_without_a_connection(user: str, told: dict[str, Any], status: int
 
     with closing_all():
         assert asyncio.run(main()) == status
-
-
-@pytest.mark.parametrize(
-    ("told", "status"),
-    [
-        ({}, 401),
-        ({"SERVER_PROTOCOL": "HTTP/1.0", "REMOTE_PORT": 40_000}, 401),
-        ({"SERVER_PROTOCOL": "HTTP/2.0"}, 403),
-        ({"SERVER_PROTOCOL": "HTTP/3"}, 403),
-        ({"SERVER_PROTOCOL": None}, 403),
-        ({"REMOTE_PORT": "0"}, 403),
-        ({"REMOTE_PORT": ""}, 403),
-        ({"REMOTE_PORT": "\N{SUPERSCRIPT TWO}"}, 403),
-        ({"REMOTE_PORT": None}, 403),
-        ({"REMOTE_ADDR": ""}, 403),
-        ({"werkzeug.proxy_fix.orig": {}}, 403),
-    ],
-)
-def test_environ_without_a_connection(user: str, told: dict[str, Any], status: int) -> None:
-    """Nor does a WSGI server that tells so little, or a middleware that puts in what a proxy says."""
-    with closing_all():
-        app = flask_app.build({"hostname": HOSTNAME}, asynchronous=False)
-        wsgi = app.wsgi_app
-
-        def telling(environ: dict[str, Any], start_response: Any) -> Any:
-            known = {"SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "40000", **told}
-            environ.update(known)
-            for name in [name for name, value in known.items() if value is None]:
-                del environ[name]
-            return wsgi(environ, start_response)
-
-        app.wsgi_app = telling
-        response = app.test_client().get("/hello", headers={"Authorization": Initiator(flags=TWO_LEGS).header})
-        assert response.status_code == status
 
 
 def test_proxy(user: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -43,6 +44,18 @@ def in_turn(*calls: Callable[[], object]) -> Callable[[], Any]:
 def hold(busy: threading.Event, gate: threading.Event) -> Callable[[], Any]:
     """A call that says it has begun, and blocks until it is let go."""
     return in_turn(busy.set, lambda: gate.wait(HANG))
+
+
+@contextlib.contextmanager
+def patience(workers: Workers) -> Iterator[None]:
+    """For calls that are made meanwhile, the deadline is far away: on a busy machine, a short one may pass.
+
+    Calls with the short one may not wait beside them: a mailbox expects that all wait equally long.
+    """
+    limits: WorkerLimits = getattr(workers, "_limits")  # noqa: B009 - private looks that no type checker minds
+    setattr(workers, "_limits", replace(limits, seconds=HANG))  # noqa: B010
+    yield
+    setattr(workers, "_limits", limits)  # noqa: B010
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -214,21 +227,19 @@ async def test_overload(make_workers: Callable[..., Workers]) -> None:
 async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     """When the deadline passes the caller is told so; a call that had not begun is never made."""
     workers = make_workers(threads=1, seconds=0.05, replacements=0)
-    gate = threading.Event()
+    busy, gate = threading.Event(), threading.Event()
     made: list[str] = []
 
-    async def expect_timeout(call: Callable[[], object]) -> None:
-        with pytest.raises(TimedOut):
-            await workers.run(call)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(expect_timeout, in_turn(lambda: gate.wait(HANG), lambda: made.append("begun")))
-        await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(expect_timeout, lambda: made.append("never"))
+    async with anyio.create_task_group() as running:
+        with patience(workers):
+            running.start_soon(workers.run, in_turn(hold(busy, gate), lambda: made.append("begun")))
+            await anyio.to_thread.run_sync(busy.wait, HANG)
+        running.cancel_scope.cancel()
+    with pytest.raises(TimedOut):
+        await workers.run(lambda: made.append("never"))
     gate.set()
-    while "begun" not in made:  # noqa: ASYNC110 - appended on another thread
-        await anyio.sleep(0.001)
-    assert await workers.run(lambda: len(made)) == 1
+    with patience(workers):
+        assert await workers.run(lambda: list(made)) == ["begun"]
 
 
 def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
@@ -254,10 +265,6 @@ async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) 
     """A worker that hangs is replaced, up to the number given; when it comes back it ends, and leaves its place."""
     workers = make_workers(threads=1, seconds=0.05, replacements=2)
 
-    async def time_out(call: Callable[[], object], text: str) -> None:
-        with pytest.raises(TimedOut, match=text):
-            await workers.run(call)
-
     for _ in range(2):
         gate = threading.Event()
         hung: list[threading.Thread] = []
@@ -266,19 +273,28 @@ async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) 
             hung.append(threading.current_thread())
             gate.wait(HANG)
 
-        await time_out(hang, "stuck workers replaced: 1$")
-        assert await workers.run(lambda: 1) == 1
-        await time_out(hang, "stuck workers replaced: 1$")
-        assert await workers.run(threading.current_thread) not in hung
+        for count in (1, 2):
+            text = ""
+            while not text.endswith("stuck workers replaced: 1"):  # a busy machine may begin the call too late for that
+                with pytest.raises(TimedOut) as caught:
+                    await workers.run(hang)
+                text = str(caught.value)
+            assert len(hung) == count
+            with patience(workers):
+                assert await workers.run(threading.current_thread) not in hung
         # The last one there may be hangs too: now there is none left.
-        await time_out(hang, "seconds$")
-        await time_out(lambda: 1, "seconds$")
+        while len(hung) < 3:
+            with pytest.raises(TimedOut, match=r"seconds$"):
+                await workers.run(hang)
+        with pytest.raises(TimedOut, match=r"seconds$"):
+            await workers.run(lambda: 1)
         assert len(set(hung)) == 3
         gate.set()
         for thread in hung[:2]:
             await anyio.to_thread.run_sync(thread.join, HANG)
             assert not thread.is_alive()
-        assert await workers.run(threading.current_thread) is hung[2]
+        with patience(workers):
+            assert await workers.run(threading.current_thread) is hung[2]
 
 
 async def test_stuck_for_somebody_who_has_gone(make_workers: Callable[..., Workers]) -> None:
@@ -292,7 +308,8 @@ async def test_stuck_for_somebody_who_has_gone(make_workers: Callable[..., Worke
         running.cancel_scope.cancel()
     with pytest.raises(TimedOut):
         await workers.run(lambda: 1)
-    assert await workers.run(lambda: 2) == 2
+    with patience(workers):
+        assert await workers.run(lambda: 2) == 2
     gate.set()
 
 
@@ -332,7 +349,8 @@ async def test_no_thread_for_a_replacement(
     def no_thread(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    first = await workers.run(threading.current_thread)
+    with patience(workers):
+        first = await workers.run(threading.current_thread)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pytest.raises(TimedOut, match=r"seconds$"):
         await workers.run(lambda: gate.wait(HANG))
