@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +47,7 @@ def hold(busy: threading.Event, gate: threading.Event) -> Callable[[], Any]:
 
 
 @contextlib.contextmanager
-def patience(workers: Workers) -> Iterator[None]:
+def patience(workers: Workers) -> Generator[None, None, None]:
     """For calls that are made meanwhile, the deadline is far away: on a busy machine, a short one may pass.
 
     Calls with the short one may not wait beside them: a mailbox expects that all wait equally long.
