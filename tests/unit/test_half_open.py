@@ -181,7 +181,7 @@ def test_no_thread_for_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fork() -> None:
     """A forked child has none of the parent's contexts, waits for no lock of its threads, and drops what expires."""
-    store = HalfOpenStore[str](HalfOpenLimits(seconds=0.05))
+    store = HalfOpenStore[str](HalfOpenLimits(seconds=0.05, per_peer=1))
     later = time.monotonic() + 600
     store.put(("a", 1), "the parent's", later)
     lock: threading.Lock = getattr(store, "_lock")  # noqa: B009 - a private look that no type checker minds
@@ -195,6 +195,11 @@ def test_fork() -> None:
     def in_child() -> int:
         if len(store) or store.take(("a", 1)) is not None:
             return 1
+        for port in (2, 3):
+            store.put(("a", port), "the child's", later)
+        if len(store) != 1:
+            return 3
+        store.clear()
         store.put(("a", 1), "the child's")
         store.put(("b", 1), "the child's", later)
         if take(store, ("b", 1)) != "the child's":
