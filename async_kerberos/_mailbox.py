@@ -3,6 +3,10 @@
 To wake a loop costs as much as a good part of what was waited for. So a thread that goes on with the next job leaves
 the loop asleep, and whoever finds nothing more to do wakes it for all that has gathered. The loop also looks by itself,
 every few milliseconds: nothing waits long, should the thread's next job be one that hangs.
+
+What a loop calls back may be interrupted anywhere, by what a signal's handler or a tracer raises: also before its first
+line, and then nothing of it has run. The next result and the next deadline have to come all the same, so nothing here
+relies on one callback alone.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import threading
+import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.005
 # While nothing comes, and nobody new: for calls that take long, or hang.
 _LONGEST_TICK_SECONDS = 0.04
+# A timer beside the ticks, which sets the next tick where one was lost.
+_SPARE_SECONDS = 0.1
+_NEVER = float("-inf")
 
 
 class Awaited:
@@ -48,7 +56,8 @@ class Mailbox:
         # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.
         self._loop: Any = weakref.ref(loop)
         self._finished: deque[Awaited] = deque()
-        self._woken = False
+        # Until when whoever posts relies on a wake-up that was sent and has not come yet.
+        self._woken_until = _NEVER
 
     def belongs_to(self, loop: Any) -> bool:
         """Whether it is this loop's."""
@@ -81,25 +90,29 @@ class Mailbox:
         self._wake_loop()
 
     def _wake_loop(self) -> None:
-        # Whoever reads True here has appended before the loop clears the mark, and so before it empties the box.
-        if self._woken:
+        # Whoever returns here has appended before the loop clears the mark, and so before it empties the box.
+        now = time.monotonic()
+        if now < self._woken_until:
             return
-        self._woken = True
+        self._woken_until = now + _LONGEST_TICK_SECONDS
         try:
             self._call_soon(self._loop())
         except (AttributeError, RuntimeError):
-            # The loop has ended, and whoever waited with it. (trio.RunFinishedError is a RuntimeError too.)
-            self._finished.clear()
+            # The loop has ended, and whoever waited with it. (trio.RunFinishedError is a RuntimeError too.) A new box,
+            # since trio may be emptying this one for the last time.
+            self._finished = deque()
 
     def _call_soon(self, loop: Any) -> None:
         loop.run_sync_soon(self._deliver)
 
     def _deliver(self) -> None:
-        self._woken = False
-        while self._finished:
-            waiter = self._finished.popleft().waiter
+        self._woken_until = _NEVER
+        finished = self._finished
+        while finished:
+            waiter = finished[0].waiter
             if waiter is not None:
                 self._release(waiter)
+            finished.popleft()  # only now: an interruption in between loses no result
 
     def _release(self, waiter: Any) -> None:
         waiter.set()
@@ -114,19 +127,22 @@ class AsyncioMailbox(Mailbox):
         self._deadlines: dict[asyncio.Future[bool], float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._interval = _TICK_SECONDS
+        # When the tick, and the spare timer, count as lost; _NEVER while nobody waits.
+        self._tick_lost = self._spare_lost = _NEVER
 
     async def wait(self, awaited: Awaited, seconds: float) -> bool:
         """As of any mailbox."""
         loop: asyncio.AbstractEventLoop = self._loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         awaited.waiter = waiter
-        self._deadlines[waiter] = loop.time() + seconds
-        if self._timer is None or self._interval > _TICK_SECONDS:
-            self._set_timer(loop, _TICK_SECONDS)
+        now = loop.time()
+        self._deadlines[waiter] = now + seconds
         try:
+            if self._interval > _TICK_SECONDS or self._tick_lost < now:
+                self._set_timer(loop, now, _TICK_SECONDS)
             return await waiter
         finally:
-            del self._deadlines[waiter]
+            self._deadlines.pop(waiter, None)
 
     def post(self, awaited: Awaited, *, more_follow: bool) -> None:
         """As to any mailbox."""
@@ -141,29 +157,41 @@ class AsyncioMailbox(Mailbox):
         if not waiter.done():
             waiter.set_result(True)
 
-    def _set_timer(self, loop: asyncio.AbstractEventLoop, interval: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, now: float, interval: float) -> None:
+        # In contexts of their own, or that of some request would live as long as there is always another one.
+        before, self._timer = self._timer, loop.call_later(interval, self._tick, loop, context=contextvars.Context())
         self._interval = interval
-        # In a context of its own, or that of some request would live as long as there is always another one.
-        self._timer = loop.call_later(interval, self._tick, loop, context=contextvars.Context())
+        self._tick_lost = now + interval + _LONGEST_TICK_SECONDS
+        # One that is due already is late, and not always lost: to cancel it, on a loop that is slow, would put every
+        # tick off.
+        if before is not None and before.when() > now:
+            before.cancel()
+        if self._spare_lost <= now:
+            loop.call_later(_SPARE_SECONDS, self._tick, loop, context=contextvars.Context())
+            self._spare_lost = now + _SPARE_SECONDS
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        idle = not self._finished
-        try:
-            self._deliver()
-            self._end_overdue(loop.time())
-        finally:  # even where a signal has raised something
-            if self._deadlines:
-                self._set_timer(loop, min(self._interval * 2, _LONGEST_TICK_SECONDS) if idle else _TICK_SECONDS)
+        now = loop.time()
+        if self._deadlines:  # first, since what follows may be interrupted
+            idle = not self._finished
+            self._set_timer(loop, now, min(self._interval * 2, _LONGEST_TICK_SECONDS) if idle else _TICK_SECONDS)
+        else:
+            self._timer = None
+            self._tick_lost = _NEVER
+        self._deliver()
+        self._end_overdue(now)
 
     def _end_overdue(self, now: float) -> None:
+        ended: list[asyncio.Future[bool]] = []
         for waiter, deadline in self._deadlines.items():
             if deadline > now:
                 break
             if not waiter.done():
                 waiter.set_result(False)
+            ended.append(waiter)
+        for waiter in ended:
+            # Whoever waits removes it too, unless interrupted in the middle of that.
+            del self._deadlines[waiter]
 
 
 class Mailboxes:

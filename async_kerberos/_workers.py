@@ -118,28 +118,37 @@ class _Pool:
         """Take a job in, unless the pool is closed."""
         if self._to_start:
             self._start_worker()
-        self.waiting.add(job)
-        if self.closed:
+        try:
+            self.waiting.add(job)
+            if not self.closed:
+                self.queue.put(job)
+                return True
+        except BaseException:  # a signal's handler may raise here, and nobody would ever take the job from there
             self.waiting.discard(job)
-            return False
-        self.queue.put(job)
-        return True
+            raise
+        self.waiting.discard(job)
+        return False
 
     def _start_worker(self) -> None:
         try:
-            number = self._to_start.pop()
-        except IndexError:
-            return  # all are started
-        try:
-            self._start_thread(number)
+            self._start_thread(self._to_start)
         except RuntimeError as error:  # the system has no thread to give
-            self._to_start.append(number)
             if len(self._to_start) == self.size:
                 raise Overloaded(str(error)) from error
 
-    def _start_thread(self, number: int, instead_of: _Job[Any] | None = None) -> None:
+    def _start_thread(self, numbers: list[int], instead_of: _Job[Any] | None = None) -> bool:
+        """Start a thread that has one of the numbers, unless all have been taken."""
+        try:
+            number = numbers.pop()
+        except IndexError:
+            return False
         name = f"async-kerberos-{number}"
-        threading.Thread(target=self._serve, args=[number, instead_of], name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=[number, instead_of], name=name, daemon=True).start()
+        except BaseException:  # a signal's handler may raise here too: better a thread too many than none
+            numbers.append(number)
+            raise
+        return True
 
     def replace_stuck(self, seconds: float) -> int:
         """Start a worker instead of each whose call has taken so long, as far as replacements are left.
@@ -153,13 +162,9 @@ class _Pool:
             if begun > limit:
                 continue
             try:
-                number = self._replacements.pop()
-            except IndexError:
-                break
-            try:
-                self._start_thread(number, job)
+                if not self._start_thread(self._replacements, job):
+                    break
             except RuntimeError:  # the system has no thread to give
-                self._replacements.append(number)
                 break
             started += 1
         return started

@@ -20,6 +20,7 @@ from .servers import ROOT, Command, Server, serving
 
 CONNECTIONS = 16
 WARM_UP = 200
+_PATIENCE_SECONDS = 30
 
 Contender = Callable[[Sequence[bytes]], Round]
 """Takes tokens, each of which it has not had before, and tells what that took."""
@@ -105,8 +106,12 @@ def loops(
 
             return take
 
-        yield {name: contender(name) for name in names}
-        asked.close()
+        try:
+            yield {name: contender(name) for name in names}
+            asked.close()
+            process.wait(_PATIENCE_SECONDS)
+        finally:
+            process.kill()
 
 
 def lateness(

@@ -176,5 +176,7 @@ def _import_seconds() -> float:
     )
     # As it is installed: compiled.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run([sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True, timeout=60
+    )
     return float(done.stdout)

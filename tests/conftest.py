@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import threading
 from collections.abc import AsyncGenerator, Generator
 
 import pytest
 import pytest_asyncio
-from blockbuster import BlockBuster
 
 from async_kerberos.testing import Realm, Service, User
 
-from .support.guards import GssSpy, ThreadGuard, fail_for
+from .support.guards import GssSpy, ProcessGuard, ThreadGuard, blocking_guard, fail_for
 from .support.secrets import SecretsGuard
+from .support.signals import heard_by_children
 
 HOSTNAME = "www.example.test"
+
+# Less than a test may take in all; a process takes seconds.
+_PROCESS_SECONDS = 100.0
 
 _GUARD = pytest.StashKey[SecretsGuard]()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _hang_ups() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
-    """Let child processes take SIGHUP as usual, though the tests may run under nohup: it is inherited ignored."""
-    before = signal.getsignal(signal.SIGHUP)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    with heard_by_children():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bounded_waits() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    """Fail the test that waits for a process which does not end."""
+    guard = ProcessGuard(_PROCESS_SECONDS)
+    guard.install()
     yield
-    signal.signal(signal.SIGHUP, before)
+    guard.remove()
 
 
 @pytest.fixture(scope="session")
 def _blockbuster() -> Generator[None, None, None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
-    """Fail every blocking Python call that async_kerberos, or what it calls, makes on an asyncio loop."""
-    guard = BlockBuster(["async_kerberos"], excluded_modules=["async_kerberos.testing"])
-    # Of coverage.py, which traces every line wherever it runs.
-    guard.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
-    for name, function in guard.functions.items():
-        if name.startswith("io."):
-            # asgiref's bridge writes a large body to a file, on the loop.
-            function.can_block_in("asgiref/wsgi.py", "__call__")
+    guard = blocking_guard()
     guard.activate()
     try:
         yield

@@ -6,7 +6,7 @@ import functools
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import anyio
 import pytest
@@ -24,7 +24,9 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters import asgi
 from async_kerberos.adapters.starlette import KerberosMiddleware, KerberosUser, init_kerberos, requires_authentication
 
+from ..support.http import WebSocketClient
 from ..support.initiator import Initiator, fresh, reply_token
+from ..support.servers import Uvicorn
 from .support import HOST, SECOND, ask, check, converse
 
 BACKENDS = ["asyncio", "trio"]
@@ -166,6 +168,50 @@ def test_class_without_init(user: str) -> None:
         assert answer.status == status
         initiator.verify(reply_token(answer.challenges))
     assert ask(app, "/", fresh(), method="PUT").challenges == []
+
+
+@pytest.mark.parametrize("way", ["called", "inherited"])
+def test_dispatch_of_a_class(user: str, way: str) -> None:
+    """The ``dispatch`` of a decorated class is guarded, whoever calls it."""
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+
+    @decorate
+    class Resource(HTTPEndpoint):
+        async def get(self, user: str, request: Request) -> Response:
+            return PlainTextResponse(user)
+
+    @decorate
+    class Socket(WebSocketEndpoint):
+        async def on_connect(  # type: ignore[override] # the decorator calls it
+            self, user: str, websocket: WebSocket
+        ) -> None:
+            await websocket.accept()
+            await websocket.send_text(user)
+            await websocket.close()
+
+    class Inheriting(Resource):
+        def __await__(self) -> Any:
+            return self.dispatch().__await__()
+
+    class InheritingSocket(Socket):
+        def __await__(self) -> Any:
+            return self.dispatch().__await__()
+
+    async def resource(scope: Any, receive: Any, send: Any) -> None:
+        await Resource(scope, receive, send).dispatch()
+
+    async def socket(scope: Any, receive: Any, send: Any) -> None:
+        await Socket(scope, receive, send).dispatch()
+
+    guarded, guarded_socket = (resource, socket) if way == "called" else (Inheriting, InheritingSocket)
+    app = Starlette(routes=[Mount("/http", app=cast("Any", guarded)), Mount("/ws", app=cast("Any", guarded_socket))])
+    assert ask(app, "/http/").status == 401
+    assert ask(app, "/http/", fresh()).text == user
+    with Uvicorn(app) as server:
+        with WebSocketClient(server.address, "/ws/") as denied:
+            assert denied.response.status == 401
+        with WebSocketClient(server.address, "/ws/", fresh()) as accepted:
+            assert accepted.receive_text() == user
 
 
 def test_cause_is_kept(user: str) -> None:

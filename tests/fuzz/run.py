@@ -22,6 +22,8 @@ _SHARES = {"header": 1, "authenticate": 3}
 
 # libFuzzer's own guard. An input takes milliseconds.
 _SECONDS_FOR_AN_INPUT = 30
+# A hang guard.
+_SECONDS_TO_START_AND_END = 300
 _LONGEST_INPUT = 512
 
 # CPython versions with wheels of atheris for Linux on x86-64, as the group `fuzz` in pyproject.toml has it.
@@ -93,6 +95,7 @@ def _run(harness: str, seconds: int, found: Path) -> int:
         ],
         cwd=ROOT,
         check=False,
+        timeout=seconds + _SECONDS_TO_START_AND_END,
     )
     for path in sorted(set(crashes.iterdir()) - before):
         print(f"fuzz: {harness}: a check failed; the input is {path.relative_to(ROOT)}", file=sys.stderr)

@@ -30,7 +30,9 @@ from async_kerberos import (
 from async_kerberos._acceptor import Acceptor, AcquireError, Continued, Established, Refused
 from async_kerberos.testing import Realm, Service, User
 
+from ..support.exchange import Clock
 from ..support.initiator import fresh
+from ..support.tokens import neg_token_init, neg_token_resp, take_response_token
 
 KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
@@ -282,6 +284,27 @@ def test_request_without_a_token_keeps_the_exchange(kerberos: Kerberos) -> None:
     first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
     assert denied(kerberos.authenticate_blocking(AuthRequest((), PEER))).reason is Reason.NO_CREDENTIALS
     accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER)))
+
+
+@pytest.mark.parametrize(("between", "reason"), [(14.0, None), (16.0, Reason.HALF_OPEN_LOST)])
+def test_deadline_of_the_exchange(realm: Realm, alice: User, between: float, reason: Reason | None) -> None:
+    """An exchange has thirty seconds in all, from its first leg on: another leg does not renew them."""
+    kerberos = Kerberos(hostname=HOST, half_open=HalfOpenLimits(seconds=30.0))
+    clock = Clock()
+    setattr(getattr(kerberos, "_half_open"), "_clock", clock)  # noqa: B009, B010 - no type checker minds
+    initiator = Initiator(mech=KRB5, flags=DCE)
+    # Without a token of Kerberos in it, the first leg only begins an exchange, which then has two more.
+    for token in (neg_token_init([KRB5]), neg_token_resp(initiator.step())):
+        outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER)))
+        assert (outcome.status, outcome.reason) == (401, Reason.CONTINUE)
+        clock.now += between
+    token = neg_token_resp(initiator.step(take_response_token(reply_of(outcome))))
+    last = kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER))
+    if reason is None:
+        assert accepted(last).identity.principal == alice.principal
+    else:
+        assert denied(last).reason is reason
+    kerberos.close()
 
 
 def test_half_open_limits(realm: Realm) -> None:

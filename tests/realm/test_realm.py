@@ -91,11 +91,9 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def script(code: str, *, own_group: bool = False) -> "subprocess.Popen[str]":
-    """Run Python code that can import the package, with default signal dispositions whatever the test run has."""
+    """Run Python code that can import the package."""
     start = """
         import os, signal, sys, time
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
         def wait_for_a_signal():
             while True:  # One long sleep would sleep on where the signal comes just before it.

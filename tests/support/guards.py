@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import subprocess
+import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import gssapi.raw as gss
 import pytest
 import trio
 from asgiref.sync import SyncToAsync
+from blockbuster import BlockBuster
 
 # Looked up as attributes of gssapi.raw by the acceptor, at each call.
 _WATCHED = (
@@ -89,6 +93,76 @@ class GssSpy:
             return original(*args, **kwargs)
 
         return watched
+
+
+def blocking_guard() -> BlockBuster:
+    """What fails every blocking Python call that async_kerberos, or what it calls, makes on an asyncio loop."""
+    guard = BlockBuster(["async_kerberos"], excluded_modules=["async_kerberos.testing"])
+    for name, function in guard.functions.items():
+        if name.startswith("io."):
+            # asgiref's bridge writes a large body to a file, on the loop.
+            function.can_block_in("asgiref/wsgi.py", "__call__")
+        elif name.startswith("threading.Lock."):
+            function.can_block_predicate = _or_coverages(function.can_block_predicate)
+    return guard
+
+
+def _or_coverages(may_block: Callable[..., bool]) -> Callable[..., bool]:
+    """May whoever asks for coverage.py's own lock: its tracer does so wherever a file of ours is first entered.
+
+    It calls the lock from C, so that no frame on the stack would tell.
+    """
+
+    def predicate(lock: object, *args: Any, **kwargs: Any) -> bool:
+        return may_block(lock, *args, **kwargs) or lock is _coverages_lock()
+
+    return predicate
+
+
+def _coverages_lock() -> object:
+    library: Any = sys.modules.get("coverage")
+    measuring = None if library is None else library.Coverage.current()
+    return getattr(getattr(measuring, "_collector", None), "data_lock", None)
+
+
+class ProcessGuard:
+    """Gives every wait for a process a bound where it has none: then the process is killed, and the test fails."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        popen: Any = subprocess.Popen
+        self._wait: Callable[..., Any] = popen.wait
+        self._communicate: Callable[..., Any] = popen.communicate
+
+    def install(self) -> None:
+        """Put it in the place of what waits. (``run``, ``check_output`` and ``with Popen(…)`` call these.)"""
+
+        def wait(process: subprocess.Popen[Any], timeout: float | None = None) -> Any:
+            with self._bound(process, timeout):
+                return self._wait(process, timeout or self._seconds)
+
+        def communicate(process: subprocess.Popen[Any], input: Any = None, timeout: float | None = None) -> Any:
+            with self._bound(process, timeout):
+                return self._communicate(process, input, timeout or self._seconds)
+
+        setattr(subprocess.Popen, "wait", wait)  # noqa: B010 - of a type that declares methods
+        setattr(subprocess.Popen, "communicate", communicate)  # noqa: B010
+
+    def remove(self) -> None:
+        """Put it back."""
+        setattr(subprocess.Popen, "wait", self._wait)  # noqa: B010
+        setattr(subprocess.Popen, "communicate", self._communicate)  # noqa: B010
+
+    @contextlib.contextmanager
+    def _bound(self, process: subprocess.Popen[Any], timeout: float | None) -> Generator[None, None, None]:
+        try:
+            yield
+        except subprocess.TimeoutExpired:
+            if timeout is not None:
+                raise
+            process.kill()
+            self._wait(process, self._seconds)
+            pytest.fail(f"a process does not end: {process.args!r}")
 
 
 class ThreadGuard:

@@ -1,6 +1,7 @@
 """What is renewed in a forked child: as far as this process can show it. (The workers' test forks for real.)"""
 
 import gc
+import weakref
 
 from async_kerberos import WorkerLimits, _fork
 from async_kerberos._workers import Workers
@@ -20,8 +21,10 @@ def test_renewed() -> None:
     pool = getattr(workers, "_pool")  # noqa: B009 - private looks that no type checker minds, here and below
     _fork.renew_after_fork(owner, Owner.renew)
     _fork.renew_after_fork(gone, Owner.renew)
+    reference = weakref.ref(gone)
     del gone
     gc.collect()
+    assert reference() is None
     # What os.register_at_fork calls in the child: workers and stores of this process, forgotten, are made anew.
     getattr(_fork, "_after_fork")()  # noqa: B009
     assert owner.renewals == 1

@@ -12,6 +12,7 @@ from async_kerberos import ConfigurationError, HalfOpenLimits
 from async_kerberos._half_open import HalfOpenStore
 from async_kerberos._request import Peer
 
+from ..support.forks import fork_and_run
 from ..support.waiting import wait_until
 
 
@@ -175,6 +176,46 @@ def test_no_thread_for_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.now += 30.0
     assert take(store, ("b", 1)) is None
     assert len(store) == 0
+    store.clear()
+
+
+def test_fork() -> None:
+    """A forked child has none of the parent's contexts, waits for no lock of its threads, and drops what expires."""
+    store = HalfOpenStore[str](HalfOpenLimits(seconds=0.05, per_peer=1))
+    later = time.monotonic() + 600
+    store.put(("a", 1), "the parent's", later)
+    lock: threading.Lock = getattr(store, "_lock")  # noqa: B009 - a private look that no type checker minds
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            release.wait(30)
+
+    def in_child() -> int:
+        if len(store) or store.take(("a", 1)) is not None:
+            return 1
+        for port in (2, 3):
+            store.put(("a", port), "the child's")
+        if len(store) > 1:
+            return 3
+        store.clear()
+        store.put(("a", 1), "the child's")
+        store.put(("b", 1), "the child's", later)
+        if take(store, ("b", 1)) != "the child's":
+            return 2
+        wait_until(lambda: len(store) == 0, "everything has expired")
+        return 0
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(30)
+        assert fork_and_run(in_child) == 0
+    finally:
+        release.set()
+        holder.join(30)
+    assert take(store, ("a", 1)) == "the parent's"
     store.clear()
 
 

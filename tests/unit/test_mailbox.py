@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import sys
 import threading
+import traceback
 import weakref
-from collections.abc import Callable
-from types import ModuleType
+from collections import Counter
+from collections.abc import Callable, Collection, Generator
+from types import FrameType, ModuleType
 from typing import Any
 
 import anyio
 import pytest
 import trio
 
-from async_kerberos import WorkerLimits
+from async_kerberos import WorkerLimits, _mailbox
 from async_kerberos._loops import loop_is_running, running_asyncio_loop
 from async_kerberos._mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
 from async_kerberos._workers import Workers
+
+from ..support.clocked import Clocked
 
 HANG = 30.0
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -239,29 +244,224 @@ def test_trio_as_a_guest(through_a_task: bool) -> None:
     workers.close()
 
 
-def test_interrupted_timer() -> None:
-    """What a signal raises while the timer's step runs does not end the timer: deadlines hold when the loop goes on."""
-    loop = asyncio.new_event_loop()
+class Interruption:
+    """Raises an error at one place of the mailbox's code.
 
-    class Interrupted(AsyncioMailbox):
-        def _deliver(self) -> None:
-            if not interrupts:
-                interrupts.append("once")
-                raise KeyboardInterrupt
-            super()._deliver()
+    Args:
+        error: what.
+        places: what counts as a place: "call", where a tracer may raise, and "opcode", where a signal's handler may;
+            each the first two times that the loop comes by.
+        place: the number of the place.
+    """
 
-    interrupts: list[str] = []
-    mailbox = Interrupted(loop)
+    def __init__(self, error: type[BaseException], places: tuple[str, ...], place: int) -> None:
+        self.raised: BaseException | None = None
+        self._error = error
+        self._places = places
+        self._left = place
+        self._passed: Counter[tuple[object, ...]] = Counter()
 
-    async def wait(seconds: float) -> bool:
-        return await mailbox.wait(awaited_by_nobody(), seconds)
+    @contextlib.contextmanager
+    def coming(self) -> Generator[None, None, None]:
+        """Raise while this lasts."""
+        before = sys.gettrace()
+        sys.settrace(self._trace)
+        try:
+            yield
+        except self._error as error:
+            if error is not self.raised:
+                raise
+        finally:
+            sys.settrace(before)
 
-    waiting = loop.create_task(wait(0.02))
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_until_complete(waiting)
-    assert loop.run_until_complete(waiting) is False
-    assert loop.run_until_complete(wait(0.01)) is False
-    loop.close()
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_filename != _mailbox.__file__ or self.raised is not None:
+            return None
+        frame.f_trace_lines = False
+        frame.f_trace_opcodes = "opcode" in self._places
+        if event in self._places:
+            place = (frame.f_code, event, frame.f_lasti)
+            self._passed[place] += 1
+            self._left -= self._passed[place] <= 2
+            if self._left == 0:
+                self.raised = self._error()
+                raise self.raised
+        return self._trace
+
+
+@pytest.mark.parametrize(
+    ("error", "places"), [(KeyboardInterrupt, ("call", "opcode")), (LookupError, ("call",))], ids=["signal", "tracer"]
+)
+def test_interrupted_anywhere(error: type[BaseException], places: tuple[str, ...]) -> None:
+    """Wherever the loop is interrupted in the mailbox, the others that wait get their results or their deadlines.
+
+    So does whoever comes later. A LookupError goes to the loop's handler, and a KeyboardInterrupt ends the run.
+    """
+    for place in range(1, 10_000):
+        with contextlib.closing(Clocked()) as loop:
+            interruption = Interruption(error, places, place)
+            problems = _interrupt(loop, interruption)
+        if interruption.raised is None:
+            assert place > 10
+            break
+        assert problems == [], (place, "".join(traceback.format_exception(interruption.raised)))
+
+
+def _do_nothing(*_: object) -> None:
+    pass
+
+
+def _interrupt(loop: Clocked, interruption: Interruption) -> list[str]:
+    mailbox = AsyncioMailbox(loop)
+    problems: list[str] = []
+    tasks: list[asyncio.Task[bool]] = []
+    loop.set_exception_handler(_do_nothing)
+
+    def begin(awaited: Awaited, seconds: float) -> asyncio.Task[bool]:
+        tasks.append(loop.create_task(mailbox.wait(awaited, seconds)))
+        return tasks[-1]
+
+    def post(awaited: Awaited, *, more_follow: bool = False) -> None:
+        trace = sys.gettrace()
+        sys.settrace(None)  # as on a worker, which no signal interrupts
+        mailbox.post(awaited, more_follow=more_follow)
+        sys.settrace(trace)
+
+    async def check(what: str, waiting: asyncio.Task[bool], expected: bool, seconds: float) -> None:
+        done, _ = await asyncio.wait([waiting], timeout=seconds)
+        if not done:
+            problems.append(f"{what} does not come")
+        elif waiting.exception() is None:
+            if waiting.result() is not expected:
+                problems.append(f"{what}: {waiting.result()}")
+        elif waiting.exception() is not interruption.raised:
+            problems.append(f"{what}: {waiting.exception()!r}")
+
+    async def main() -> None:
+        overdue = begin(awaited_by_nobody(), 0.02)
+        results = [awaited_by_nobody() for _ in range(3)]
+        waiting = [begin(awaited, 0.25) for awaited in results]
+        await check("a deadline", overdue, False, 1)
+        # One that waits for the tick, one that wakes the loop, and one whose worker has got stuck.
+        post(results[0], more_follow=True)
+        await asyncio.sleep(0.03)
+        post(results[1])
+        await check("a result that more were to follow", waiting[0], True, 1)
+        await check("a result", waiting[1], True, 1)
+        await check("the last deadline", waiting[2], False, 1)
+
+    async def after() -> None:
+        await ending
+        result, missing = awaited_by_nobody(), awaited_by_nobody()
+        waiting, overdue = begin(result, 0.3), begin(missing, 0.3)
+        await asyncio.sleep(0.05)
+        post(result)
+        await check("a later result", waiting, True, 1)
+        await check("a later deadline", overdue, False, 1)
+        await asyncio.sleep(1)
+        if getattr(mailbox, "_deadlines"):  # noqa: B009 - a private look that no type checker minds
+            problems.append("something is kept of those who waited")
+
+    ending = loop.create_task(main())
+    with interruption.coming():
+        loop.run_until_complete(ending)
+    loop.run_until_complete(after())
+    return problems
+
+
+class Losing(AsyncioMailbox):
+    """Loses ticks as where something is raised before their first line."""
+
+    lost: Collection[int] = ()
+    count = 0
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.count += 1
+        if self.count in self.lost:
+            raise LookupError
+        super()._tick(loop)
+
+
+def test_lost_tick() -> None:
+    """Whichever tick is lost, the next deadline comes, though nobody comes by to set another timer."""
+    for number in range(1, 40):
+        with contextlib.closing(Clocked()) as loop:
+            loop.set_exception_handler(_do_nothing)
+            mailbox = Losing(loop)
+            mailbox.lost = {number}
+            assert loop.run_until_complete(mailbox.wait(awaited_by_nobody(), 1)) is False
+            assert loop.time() == pytest.approx(1, abs=0.15)
+
+
+def test_all_ticks_lost() -> None:
+    """Where every timer is lost for a time, whoever comes next sets them again, for all."""
+
+    async def main() -> list[bool]:
+        first = asyncio.ensure_future(mailbox.wait(awaited_by_nobody(), 5))
+        await asyncio.sleep(1)
+        mailbox.lost = ()
+        return await asyncio.gather(first, mailbox.wait(awaited_by_nobody(), 5))
+
+    with contextlib.closing(Clocked()) as loop:
+        loop.set_exception_handler(_do_nothing)
+        mailbox = Losing(loop)
+        mailbox.lost = range(1000)
+        assert loop.run_until_complete(main()) == [False, False]
+        assert loop.time() == pytest.approx(6, abs=0.1)
+
+
+@BACKENDS
+def test_lost_wake_up(backend: str) -> None:
+    """Where a call that was to wake the loop never comes, the next result but a little later brings all."""
+
+    async def main() -> list[bool]:
+        mailbox = Mailboxes().current()
+        first, second = awaited_by_nobody(), awaited_by_nobody()
+        results: list[bool] = []
+
+        async def wait(awaited: Awaited) -> None:
+            results.append(await mailbox.wait(awaited, HANG))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, first)
+            tasks.start_soon(wait, second)
+            await anyio.wait_all_tasks_blocked()
+            call_soon = getattr(mailbox, "_call_soon")  # noqa: B009 - a private look that no type checker minds
+            setattr(mailbox, "_call_soon", _do_nothing)  # noqa: B010
+            mailbox.post(first, more_follow=False)
+            setattr(mailbox, "_call_soon", call_soon)  # noqa: B010
+            await anyio.sleep(0.1)
+            mailbox.post(second, more_follow=False)
+        return results
+
+    assert anyio.run(main, backend=backend) == [True, True]
+
+
+@pytest.mark.parametrize("seconds_a_round", [0.001, 0.06])
+def test_busy_loop(seconds_a_round: float) -> None:
+    """On a loop that is always late, and where there is always somebody new, results do not wait for a quiet moment."""
+    loop = Clocked()
+    mailbox = AsyncioMailbox(loop)
+
+    async def main() -> int:
+        first = awaited_by_nobody()
+        waiting = asyncio.create_task(mailbox.wait(first, HANG))
+        others: list[asyncio.Task[bool]] = []
+        await asyncio.sleep(0)
+        mailbox.post(first, more_follow=True)
+        rounds = 0
+        while not waiting.done():
+            rounds += 1
+            others.append(asyncio.create_task(mailbox.wait(awaited_by_nobody(), HANG)))
+            loop.now += seconds_a_round
+            await asyncio.sleep(0)
+        for other in others:
+            other.cancel()
+        await asyncio.wait(others)
+        return rounds
+
+    with contextlib.closing(loop):
+        assert loop.run_until_complete(main()) <= 0.005 / seconds_a_round + 3
 
 
 def test_whose_context() -> None:
@@ -301,34 +501,38 @@ def test_whose_context() -> None:
 
 def test_slow_timer() -> None:
     """While calls take long the timer looks less often, and no result waits for it; then it is quick again."""
+    ticks: list[float] = []
 
-    async def main() -> tuple[float, float]:
-        loop = asyncio.get_running_loop()
-        mailbox = AsyncioMailbox(loop)
-        intervals: list[float] = []
-        call_later = loop.call_later
+    class Counted(AsyncioMailbox):
+        def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+            ticks.append(loop.time())
+            super()._tick(loop)
 
-        def noting(delay: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
-            intervals.append(delay)
-            return call_later(delay, *args, **kwargs)
+    loop = Clocked()
+    mailbox = Counted(loop)
 
-        setattr(loop, "call_later", noting)  # noqa: B010 - of a type that declares a method
+    async def main() -> None:
         slow, quick = awaited_by_nobody(), awaited_by_nobody()
         waiting = asyncio.create_task(mailbox.wait(slow, HANG))
-        while len(intervals) < 6:  # noqa: ASYNC110 - noted where nothing can wait
-            await asyncio.sleep(0.001)
-        woken = len(intervals)
+        await asyncio.sleep(1)
+        assert ticks[0] == pytest.approx(0.005)
+        assert 20 < len(ticks) < 40  # without slowing down, 200
+        begun = loop.time()
         mailbox.post(slow, more_follow=True)
         assert await waiting is True
-        assert len(intervals) == woken  # it was the result that woke the loop
+        assert loop.time() == begun
+        ticks.clear()
         waiting = asyncio.create_task(mailbox.wait(quick, HANG))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+        assert ticks[0] == pytest.approx(begun + 0.005)
         mailbox.post(quick, more_follow=False)
         assert await waiting is True
-        return max(intervals[:woken]), intervals[woken]
+        ticks.clear()
+        await asyncio.sleep(1)
+        assert len(ticks) <= 2  # nobody waits: the timers end
 
-    longest, again = asyncio.run(main())
-    assert longest > again
+    with contextlib.closing(loop):
+        loop.run_until_complete(main())
 
 
 def test_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
