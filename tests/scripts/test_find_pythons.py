@@ -22,7 +22,7 @@ def program(tmp_path: Path) -> Path:
 
 def _find(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": str(folder), "PYENV_ROOT": str(folder.parent / "pyenv")}
-    command = [sys.executable, ROOT / "scripts" / "find-pythons", *arguments]
+    command = [sys.executable, str(ROOT / "scripts" / "find-pythons"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
@@ -36,7 +36,7 @@ def _stand_in(path: Path, version: tuple[int, ...], *unfit: str, real: str | Non
 
 
 def test_found(program: Path) -> None:
-    """A release once, though two programs are it; PATH before pyenv; what is too old, unfit or does not run, left out."""
+    """A version once, and PATH before pyenv; what is too old, unfit or does not run is left out."""
     first = _stand_in(program / "python3.10", (3, 10, 13))
     _stand_in(program / "python3", (3, 10, 13), real=first)
     pyenv = program.parent / "pyenv" / "versions"
