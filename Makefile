@@ -31,9 +31,10 @@ test: install ## the whole suite, then the adapters' tests with the oldest suppo
 test-oldest: .venv-oldest/dev.stamp ## the adapters' tests with the oldest supported releases
 	.venv-oldest/bin/python -m pytest $(OLDEST_ARGS)
 
-# All of them, though one fails: what fails on one Python alone is a hint of its own.
+# The environments all at once, since most of their time is a compiler's. Tests on all of them, though one fails.
 test-pythons: install ## unit, realm and contract tests on every other CPython that is on this machine
 	@pythons=$$($(BIN)/python scripts/find-pythons) || exit 1; failed=; \
+	for version in $$pythons; do $(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp & done; wait; \
 	for version in $$pythons; do \
 		echo "Testing on CPython $$version"; \
 		$(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp && \
@@ -95,7 +96,7 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 
 .venv-pythons/%/dev.stamp: pyproject.toml scripts/make-venv scripts/find-pythons | system-packages
 	PYTHON=$$($(BIN)/python scripts/find-pythons $*) && export PYTHON && \
-		scripts/make-venv $(@D) -e '.[demo]' --group contract
+		scripts/make-venv $(@D) -e '.[demo]' --group test
 	@touch $@
 
 .venv-bench/dev.stamp: pyproject.toml scripts/make-venv | system-packages
