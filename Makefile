@@ -9,7 +9,9 @@ export PYTHON # where it is empty, scripts/find-python looks for one
 SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
-CODE := async_kerberos tests examples benchmarks scripts/check-imports scripts/check-wheel
+PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract
+CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imports scripts/check-wheel \
+	scripts/find-pythons
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile | expand -t 24
@@ -26,10 +28,20 @@ test: install ## the whole suite, then the adapters' tests with the oldest suppo
 	$(BIN)/python -m tests.fuzz.run 30
 	$(MAKE) test-oldest
 
-# Quart 0.19 needs Flask 3, so the oldest Flask has an environment of its own.
-test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters' tests with the oldest supported releases
+test-oldest: .venv-oldest/dev.stamp ## the adapters' tests with the oldest supported releases
 	.venv-oldest/bin/python -m pytest $(OLDEST_ARGS)
-	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) -k flask
+
+# The environments all at once, since most of their time is a compiler's. Tests on all of them, though one fails.
+test-pythons: install ## unit, realm and contract tests on every other CPython that is on this machine
+	@pythons=$$($(BIN)/python scripts/find-pythons) || exit 1; failed=; \
+	for version in $$pythons; do $(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp & done; wait; \
+	for version in $$pythons; do \
+		echo "Testing on CPython $$version"; \
+		$(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp && \
+			.venv-pythons/$$version/bin/python -m pytest $(PYTHONS_ARGS) || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed on CPython$$failed" >&2; exit 1; fi; \
+	echo "Passed on every other CPython here:" $${pythons:-there is none}
 
 fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 for as many seconds
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
@@ -44,13 +56,14 @@ bench: .venv-bench/dev.stamp ## what a sign-in costs, beside the peers', into do
 bench-micro: .venv-bench/dev.stamp ## what Python's part of a sign-in costs, piece by piece, by pyperf
 	.venv-bench/bin/python -m benchmarks.micro $(if $(QUICK),--fast)
 
-check: install ## format, lint, types, imports, build and the wheel
+check: install ## format, lint, types, imports, build, the wheel, and known advisories
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/python scripts/check-imports
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python scripts/check-wheel
+	$(BIN)/python scripts/audit
 
 format: install ## format the code, and mend what ruff can
 	$(BIN)/ruff check --fix-only $(CODE)
@@ -61,7 +74,7 @@ build: install ## the sdist, and from it the wheel, in dist/
 	$(BIN)/python -m build
 
 clean: ## remove everything that is not in git, the environments too
-	rm -rf .venv .venv-oldest .venv-oldest-flask .venv-bench dist build htmlcov .coverage .coverage.*
+	rm -rf .venv .venv-oldest .venv-pythons .venv-bench dist build htmlcov .coverage .coverage.*
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -81,10 +94,9 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	scripts/make-venv .venv-oldest -e '.[demo]' --group test -c $<
 	@touch $@
 
-.venv-oldest-flask/dev.stamp: tests/oldest-flask.txt pyproject.toml scripts/make-venv | system-packages
-	rm -rf .venv-oldest-flask # what pip is forced to in the end, it would complain of in the next run
-	scripts/make-venv .venv-oldest-flask -e '.[flask,starlette,fastapi,testing]' --group contract -r $<
-	.venv-oldest-flask/bin/python -m pip install -q --no-deps quart-trio==0.11.0
+.venv-pythons/%/dev.stamp: pyproject.toml scripts/make-venv scripts/find-pythons | system-packages
+	PYTHON=$$($(BIN)/python scripts/find-pythons $*) && export PYTHON && \
+		scripts/make-venv $(@D) -e '.[demo]' --group test
 	@touch $@
 
 .venv-bench/dev.stamp: pyproject.toml scripts/make-venv | system-packages
@@ -92,4 +104,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest fuzz soak bench bench-micro check format build clean system-packages
+.PHONY: help demo install test test-oldest test-pythons fuzz soak bench bench-micro check format build clean system-packages

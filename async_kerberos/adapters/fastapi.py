@@ -61,7 +61,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         outcome = await authenticate_scope(scope, self.guard)
         sign_in = sign_in_of(scope)
         if isinstance(outcome, Denied):
-            await raise_denial(connection, outcome, HTTPException)
+            raise_denial(connection, outcome, HTTPException)
         if not sign_in.adds_reply:
             # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
             for name, value in outcome.headers:

@@ -31,7 +31,6 @@ from .._views import View, inspect_view, is_async, takes_user
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
-    from starlette import __version__ as starlette_version
     from starlette.applications import Starlette
     from starlette.authentication import AuthCredentials, BaseUser
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
@@ -57,10 +56,6 @@ E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
 _HANDLERS = frozenset(
     {"get", "head", "post", "put", "patch", "delete", "options", "query", "on_connect", "on_receive", "on_disconnect"}
 )
-
-
-# Up to 0.40 Starlette sends no response that an exception handler makes for a WebSocket.
-_DROPS_WEBSOCKET_RESPONSES = tuple(int(part) for part in starlette_version.split(".")[:2]) < (0, 41)
 
 
 class KerberosUser(NeverSent, BaseUser):
@@ -181,7 +176,7 @@ def _protect_async(view: View, guard: Guard) -> Callable[..., Any]:
         if isinstance(outcome, Denied):
             if _may_answer(view, connection):
                 return await _answer(connection, outcome)
-            await raise_denial(connection, outcome, HTTPException)
+            raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         if _replies_by_itself(connection):
@@ -207,7 +202,7 @@ def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
         if isinstance(outcome, Denied):
             if connection.scope["type"] != "websocket" and _may_answer(view, connection):
                 return _denial(outcome)
-            return anyio.from_thread.run(raise_denial, connection, outcome, HTTPException)
+            raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
         try:
@@ -318,7 +313,7 @@ async def _answer(connection: HTTPConnection[Any], denied: Denied) -> Response |
     return None
 
 
-async def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HTTPException]) -> NoReturn:
+def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HTTPException]) -> NoReturn:
     """Deny by an exception, which ends all that would otherwise go on for a stranger.
 
     Raises:
@@ -330,9 +325,6 @@ async def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: t
         connecting = connection.application_state is WebSocketState.CONNECTING
         if not connecting or "websocket.http.response" not in (scope.get("extensions") or {}):
             raise WebSocketException(POLICY_VIOLATION)
-        if _DROPS_WEBSOCKET_RESPONSES:  # pragma: no cover
-            # Tried with the oldest releases, in an environment where nothing is measured.
-            await send_denial(scope, connection.send, denied)
     sign_in = sign_in_of(scope)
     sign_in.challenge = denied.headers
     # Added further out, each challenge is a field of its own, as browsers need it.

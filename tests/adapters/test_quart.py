@@ -201,8 +201,7 @@ async def test_websocket(app: Quart, user: str, guards: str) -> None:
     if guards in ("blueprint", "both"):
         blueprint.before_websocket(requires_authentication(guard))
     if guards == "application":
-        # Quart 0.19 has the list, and no method of the application's for it.
-        getattr(app, "before_websocket", app.before_websocket_funcs[None].append)(requires_authentication(guard))
+        app.before_websocket(requires_authentication(guard))
     app.register_blueprint(blueprint)
 
     client: Any = app.test_client()

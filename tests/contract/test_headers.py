@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+import h11
 import pytest
 
 from async_kerberos import Reason
@@ -93,20 +95,26 @@ BROKEN: dict[str, dict[str, Broken]] = {
 kinds = pytest.mark.parametrize("kind", BROKEN)
 
 
-def _send(deployed: Running, lines: bytes, method: str, *, websocket: bool) -> Response:
+def _send(deployed: Running, lines: bytes, method: str, *, websocket: bool) -> Response | None:
+    """The answer; None where the server closed the connection without one."""
     with deployed.connect() as connection:
         path, fields = ("/ws", list(handshake().items())) if websocket else ("/hello", [])
         # A server may have refused it all, and closed the connection, while it is being sent.
         with contextlib.suppress(ConnectionError):
             connection.send_head(path, method=method, fields=fields, raw=lines)
-        return connection.read(whole=False)
+        try:
+            return connection.read(whole=False)
+        except (ConnectionError, h11.RemoteProtocolError):
+            return None
 
 
-def _own_refusals(deployment: Deployment, kind: str, *, websocket: bool) -> set[int]:
-    """The statuses by which the server refuses such a request by itself."""
+def _own_refusals(deployment: Deployment, kind: str, *, websocket: bool) -> set[int | None]:
+    """The statuses by which the server refuses such a request by itself; None where it closes the connection."""
     if websocket and kind == "non-ascii" and deployment.server.endswith("+websockets"):
-        # It takes its own decoding of the value for another one, and fails before the application hears of it.
-        return {400, 500}
+        # websockets' old implementation decodes the value to surrogates, and something fails on them before the
+        # application hears of it. 17: uvicorn, which expects Latin-1; 500. 16.1, the last for Python 3.10: websockets'
+        # own check of the value, and then the answer that would quote it; the connection is closed.
+        return {400, 500, None}
     return {400, 431}
 
 
@@ -125,17 +133,20 @@ def _check(
         caplog.clear()
         response = _send(deployed, lines, method, websocket=websocket)
         what = f"{name}, {method}: {response}"[:300]
-        decisions = [text for text in caplog.messages if text.startswith("Kerberos: ")]
+        status = None if response is None else response.status
+        # A middleware logs its set-up with its first request.
+        decisions = [text for text in caplog.messages if re.match(r"Kerberos: \d+ for ", text)]
         if decisions:
             (decision,) = decisions
             assert decision.startswith(f"Kerberos: {broken.status} for 127.0.0.1: {broken.reason.value}"), what
-            assert response.status == broken.status, what
+            assert status == broken.status, what
         else:
             own = _own_refusals(deployed.deployment, kind, websocket=websocket)
             # What gunicorn's process has decided is not in this one's log.
-            assert response.status in (own if deployed.deployment.in_process else {*own, broken.status}), what
-        assert response.challenges == (["Negotiate"] if response.status == 401 else []), what
-        assert user.encode() not in response.body, what
+            assert status in (own if deployed.deployment.in_process else {*own, broken.status}), what
+        if response is not None:
+            assert response.challenges == (["Negotiate"] if status == 401 else []), what
+            assert user.encode() not in response.body, what
         assert deployed.get("/hello").status == 401, what
 
 
