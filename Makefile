@@ -28,8 +28,10 @@ test: install ## the whole suite, then the adapters' tests with the oldest suppo
 	$(BIN)/python -m tests.fuzz.run 30
 	$(MAKE) test-oldest
 
-test-oldest: .venv-oldest/dev.stamp ## the adapters' tests with the oldest supported releases
+# Quart needs Flask 3, so Flask 2 has an environment of its own.
+test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters' tests with the oldest supported releases
 	.venv-oldest/bin/python -m pytest $(OLDEST_ARGS)
+	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) -k flask
 
 # The environments all at once, since most of their time is a compiler's. Tests on all of them, though one fails.
 test-pythons: install ## unit, realm and contract tests on every other CPython that is on this machine
@@ -74,7 +76,7 @@ build: install ## the sdist, and from it the wheel, in dist/
 	$(BIN)/python -m build
 
 clean: ## remove everything that is not in git, the environments too
-	rm -rf .venv .venv-oldest .venv-pythons .venv-bench dist build htmlcov .coverage .coverage.*
+	rm -rf .venv .venv-oldest .venv-oldest-flask .venv-pythons .venv-bench dist build htmlcov .coverage .coverage.*
 	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -92,6 +94,12 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 
 .venv-oldest/dev.stamp: tests/oldest.txt pyproject.toml scripts/make-venv | system-packages
 	scripts/make-venv .venv-oldest -e '.[demo]' --group test -c $<
+	@touch $@
+
+.venv-oldest-flask/dev.stamp: tests/oldest-flask.txt pyproject.toml scripts/make-venv | system-packages
+	rm -rf .venv-oldest-flask # what pip is forced to in the end, it would complain of in the next run
+	scripts/make-venv .venv-oldest-flask -e '.[starlette,fastapi,testing]' --group contract -r $<
+	.venv-oldest-flask/bin/python -m pip install -q --no-deps quart-trio==0.11.0
 	@touch $@
 
 .venv-pythons/%/dev.stamp: pyproject.toml scripts/make-venv scripts/find-pythons | system-packages
