@@ -400,7 +400,7 @@ def test_all_ticks_lost() -> None:
         first = asyncio.ensure_future(mailbox.wait(awaited_by_nobody(), 5))
         await asyncio.sleep(1)
         mailbox.lost = ()
-        return await asyncio.gather(first, mailbox.wait(awaited_by_nobody(), 5))
+        return [*await asyncio.gather(first, mailbox.wait(awaited_by_nobody(), 5))]
 
     with contextlib.closing(Clocked()) as loop:
         loop.set_exception_handler(_do_nothing)
