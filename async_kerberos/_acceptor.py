@@ -7,6 +7,7 @@ and takes nearly twice the time.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -49,7 +50,7 @@ class Established(NamedTuple):
     token: bytes | None
 
     def __repr__(self) -> str:
-        return f"<established: {self.identity!r}>"  # a token is nobody else's to see
+        return f"<established: {self.identity!r}>"  # a token must not get into a log
 
 
 class Continued(NamedTuple):
@@ -59,7 +60,7 @@ class Continued(NamedTuple):
     token: bytes
 
     def __repr__(self) -> str:
-        return "<continued>"  # likewise
+        return "<continued>"  # nor must this one
 
 
 class Refused(NamedTuple):
@@ -125,7 +126,6 @@ class Acceptor:
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
         self._bindings = bindings
-        self._domain: str | None = None  # that of names without a dot, once it was asked for
         # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
         self._idle: list[_Credential] = []
         # Since when names have been waiting for DNS, by call. Setting and removing an item is atomic.
@@ -216,16 +216,17 @@ class Acceptor:
         ours, theirs = hostname.lower(), host.lower()
         if theirs == ours or "." in ours or not theirs.startswith(f"{ours}."):
             return theirs == ours
-        if self._domain is None:
-            self._domain = shortname_domain().lower().strip(".")
-        return bool(self._domain) and theirs == f"{ours}.{self._domain}"
+        domain = _shortname_domain(os.environ.get("KRB5_CONFIG"))
+        return bool(domain) and theirs == f"{ours}.{domain}"
 
     def describe(self) -> str:
-        """The service principals that the keytab has keys for. Blocks.
+        """The service principals that the keytab has keys for. Blocks, and has what may block made known for later.
 
         Raises:
             AcquireError: there is no keytab, or no key of this service is in it.
         """
+        if any("." not in hostname for hostname in self._hostnames):
+            _shortname_domain(os.environ.get("KRB5_CONFIG"))  # a loop may ask later
         if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
             credential = self._acquire()
             return _with_default_realm(credential.principal or "", self._store())
@@ -257,7 +258,7 @@ class Acceptor:
         setting = without_replay_cache()
         if not setting:
             return []
-        return [f"{setting} makes every token good any number of times, for whoever has seen it. Take it away."]
+        return [f"{setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."]
 
     def _acquire(self) -> _Credential:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
@@ -350,6 +351,12 @@ def _with_default_realm(principal: str, store: _Store | None) -> str:
         return _credential_name(_acquire(name, store))
     except gss.GSSError:
         return principal
+
+
+@functools.cache
+def _shortname_domain(krb5_config: str | None) -> str:
+    """The domain of names without a dot, for as long as the process lives; asked for as an application is set up."""
+    return shortname_domain().lower().strip(".")
 
 
 def _this_host() -> str:

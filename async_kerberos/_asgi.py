@@ -6,7 +6,6 @@ find each other by two keys of the scope.
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
@@ -49,6 +48,8 @@ class SignIn:
     adds_reply = False
     # Whether the middleware that began it has seen the application's end.
     over = False
+    # Who let it in, last.
+    decider: Kerberos | None = None
     # Whether the default ``Kerberos`` has let it in.
     by_default = False
     # The challenge of a denial that an exception carries to the application's own handler.
@@ -108,24 +109,32 @@ def configure(app: object, kerberos: Kerberos) -> None:
     _configured[app] = kerberos
 
 
-def decider_of(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Kerberos:
-    """The ``Kerberos`` that decides: the guard's own, or else the nearest.
+def configured(app: object) -> Kerberos | None:
+    """The ``Kerberos`` of an application that :func:`configure` has seen; None of any other."""
+    try:
+        return _configured.get(app)
+    except TypeError:  # there is none, or one that cannot be a key, and is not ours
+        return None
+
+
+def decider_of(scope: Scope, guard: Guard, application: Kerberos | None = None) -> Kerberos | None:
+    """The ``Kerberos`` that decides: the guard's own, or else the nearest; None for the default.
 
     Args:
         scope: the scope.
         guard: the guard.
-        configured: that of the application, where the scope does not tell it.
+        application: that of the application, where the scope does not tell it.
     """
-    own = guard.kerberos or configured
+    own = guard.kerberos or application
     if own is not None:
         return own
     app = scope.get("app")
-    kerberos, carried_in = scope.get(_NEAREST, _NOBODYS)
+    nearest: tuple[Kerberos | None, object] = scope.get(_NEAREST, _NOBODYS)
+    kerberos, carried_in = nearest
     if kerberos is None or carried_in is not app:
         # Nothing within this application carries one yet: its own is nearer than what came from outside of it.
-        with contextlib.suppress(TypeError):  # there is no application, or one that cannot be a key, and is not ours
-            kerberos = _configured.get(app, kerberos)
-    return kerberos or default_kerberos()
+        return configured(app) or kerberos
+    return kerberos
 
 
 def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
@@ -154,22 +163,22 @@ class CarrierMiddleware:
         """Handle one ASGI scope."""
         if scope["type"] in ("http", "websocket"):
             if sign_in_of(scope).by_default:
-                await send_denial(scope, send, refuse_second_service(self.kerberos))
+                await send_denial(scope, send, refuse_second_service(self.kerberos, default_kerberos()))
                 return
             send = carry(scope, send, self.kerberos)
         await self.app(scope, receive, send)
 
 
-async def authenticate_scope(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Outcome:
+async def authenticate_scope(scope: Scope, guard: Guard, application: Kerberos | None = None) -> Outcome:
     """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
 
     Args:
         scope: the scope.
         guard: what guards the view, or the application.
-        configured: the application's ``Kerberos``, where the scope does not tell it.
+        application: the application's ``Kerberos``, where the scope does not tell it.
     """
     sign_in = sign_in_of(scope)
-    decider = decider_of(scope, guard, configured)
+    decider = decider_of(scope, guard, application) or default_kerberos()
     outcome = await decider.authenticate(_request(scope, sign_in.accepted), guard.cross_site)
     if isinstance(outcome, Denied):
         return _closing(scope, outcome)
@@ -177,10 +186,10 @@ async def authenticate_scope(scope: Scope, guard: Guard, configured: Kerberos | 
     return outcome
 
 
-def authenticate_scope_blocking(scope: Scope, guard: Guard, configured: Kerberos | None = None) -> Outcome:
+def authenticate_scope_blocking(scope: Scope, guard: Guard, application: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     sign_in = sign_in_of(scope)
-    decider = decider_of(scope, guard, configured)
+    decider = decider_of(scope, guard, application) or default_kerberos()
     outcome = decider.authenticate_blocking(_request(scope, sign_in.accepted), guard.cross_site)
     if isinstance(outcome, Denied):
         return _closing(scope, outcome)
@@ -200,6 +209,7 @@ def _closing(scope: Scope, denied: Denied) -> Denied:
 
 
 def _note(scope: Scope, sign_in: SignIn, accepted: Accepted, decider: Kerberos) -> None:
+    sign_in.decider = decider
     if decider is default_kerberos():
         sign_in.by_default = True
     # The first result stays: it names the one that took the step, and brings the reply.

@@ -88,8 +88,6 @@ def check_keytab(option: str, value: object) -> str | None:
 
 def check_proxies(option: str, value: object) -> tuple[Network, ...]:
     """Refuse what is no IP address and no network, and return the networks."""
-    if value == () or value == []:
-        return ()
     networks: list[Network] = []
     for proxy in _elements(value):
         try:
@@ -102,7 +100,7 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
             ) from None
         if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
             raise ConfigurationError(option, f"write {proxy!r} as an address of IPv4")
-    if not networks:
+    if not _is_collection(value):
         raise ConfigurationError(option, f"must be a sequence of addresses or networks, not {value!r}")
     return tuple(networks)
 
@@ -110,13 +108,13 @@ def check_proxies(option: str, value: object) -> tuple[Network, ...]:
 def check_origins(option: str, value: object) -> dict[Origin, str]:
     """Refuse what is no origin, and return the origins with their texts."""
     origins: dict[Origin, str] = {}
-    for text in _elements(value) if value != () else ():
+    for text in _elements(value):
         origin = parse_origin(text) if isinstance(text, str) and text.isascii() else None
         if origin is None or "*" in origin.host:
             problem = f"must be origins such as 'https://app.example.com' or 'app://desk', without a path, not {text!r}"
             raise ConfigurationError(option, problem)
         origins[origin] = str(text)
-    if not origins and value != () and value != []:
+    if not _is_collection(value):
         raise ConfigurationError(option, f"must be a sequence of origins, not {value!r}")
     return origins
 
@@ -132,7 +130,7 @@ def check_path(option: str, value: object) -> str:
 def check_challenges(option: str, value: object) -> tuple[str, ...]:
     """Refuse what cannot stand in ``WWW-Authenticate`` beside Negotiate, and return the values."""
     challenges: list[str] = []
-    for challenge in _elements(value) if value != () else ():
+    for challenge in _elements(value):
         if not isinstance(challenge, str) or not re.fullmatch(_CHALLENGE, challenge):
             raise ConfigurationError(
                 option, f"must be header values such as 'Basic realm=\"intranet\"', not {challenge!r}"
@@ -140,13 +138,15 @@ def check_challenges(option: str, value: object) -> tuple[str, ...]:
         if re.search(_NEGOTIATE, challenge):
             raise ConfigurationError(option, "Negotiate is offered already: name the other schemes alone")
         challenges.append(challenge)
-    if not challenges and value != () and value != []:
+    if not _is_collection(value):
         raise ConfigurationError(option, f"must be a sequence of header values, not {value!r}")
     return tuple(challenges)
 
 
 def _elements(value: object) -> tuple[object, ...]:
     """The elements of a collection; none of a string or of what is no collection."""
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return tuple(cast("Iterable[object]", value))
-    return ()
+    return tuple(cast("Iterable[object]", value)) if _is_collection(value) else ()
+
+
+def _is_collection(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))

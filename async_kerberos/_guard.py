@@ -33,19 +33,35 @@ class Guard:
             check_cross_site("cross_site", self.cross_site)
 
 
-def refuse_second_service(configured: Kerberos) -> Denied:
-    """The answer of a configured application to a request that the default ``Kerberos`` has checked further out.
+def refuse_second_service(configured: Kerberos, other: Kerberos) -> Denied:
+    """The answer to a request for a configured application that another ``Kerberos`` has checked, by nobody's choice.
 
     That one knows nothing of what the application demands: to go on would be to demand less.
+
+    Args:
+        configured: the application's.
+        other: the one that a middleware without options took, outside of the application.
     """
     logger().error(
-        "Kerberos: 500 for a request that %s let in, while the application has %s. Within the application a "
-        "KerberosMiddleware without options finds the application's: add it by the application's own means, or give it "
-        "kerberos=, what init_kerberos returned.",
-        _options_of(default_kerberos()),
+        "Kerberos: 500 for a request that a KerberosMiddleware let in by other settings, %s, than the application's, "
+        "%s. It has no options and stands outside of the application, where it cannot find these: add it by the "
+        "application's own means, or give it kerberos=, what init_kerberos returned.",
+        _options_of(other),
         _options_of(configured),
     )
     return Denied(500, Reason.MISCONFIGURED)
+
+
+def warn_of_other_options(own: Kerberos, configured: Kerberos) -> None:
+    """Say that a middleware with options of its own has none of the application's, if that makes a difference."""
+    ours, theirs = _options_of(own), _options_of(configured)
+    if ours != theirs:
+        logger().warning(
+            "Kerberos: a KerberosMiddleware has %s, and nothing of the application's %s. Give all options to "
+            "init_kerberos and none to the middleware, or all of them to both.",
+            ours,
+            theirs,
+        )
 
 
 def _options_of(kerberos: Kerberos) -> str:

@@ -82,13 +82,15 @@ class _Exchange(NamedTuple):
     request: AuthRequest
     token: bytes
     half_open: HalfOpen[SecurityContext] | None
+    # Whether it was made sure that no other site made the request.
+    judged: bool
 
     def step(self) -> Step:
         """The one blocking call of a request."""
         return self.acceptor.step(self.token, None if self.half_open is None else self.half_open.context)
 
     def __repr__(self) -> str:
-        return f"<exchange of {_client(self.request)}>"  # a token is nobody else's to see
+        return f"<exchange of {_client(self.request)}>"  # a token must not get into a log
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -281,10 +283,11 @@ class Kerberos(NeverSent):
         earlier = request.earlier
         if earlier is not None and earlier.authorization != request.authorization:
             earlier = None  # it says nothing of this request
-        # What this object has let in is in: a bridge to WSGI may have lost what it was judged by.
         again = earlier is not None and earlier.kerberos is self
-        if (cross_site or self.cross_site) == "refuse" and not (again and cross_site is None):
-            problem = cross_site_objection(request, self._origins, self._forwarded_hosts(request))
+        judge = (cross_site or self.cross_site) == "refuse"
+        # What this object has judged, it need not judge again: a bridge to WSGI may have lost what it was judged by.
+        if judge and not (again and earlier is not None and earlier.judged):
+            problem = cross_site_objection(request, self._origins, self._proxies)
             if problem:
                 return self._deny(request, Reason.CROSS_SITE, problem)
         if earlier is not None and again:
@@ -315,10 +318,10 @@ class Kerberos(NeverSent):
         half_open = None if peer is None else self._half_open.take(peer)
         if kind.begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
-            return _Exchange(self._acceptor, request, token, None)
+            return _Exchange(self._acceptor, request, token, None, judge)
         if half_open is None:
             return self._deny(request, Reason.HALF_OPEN_LOST, "no context waits on this connection")
-        return _Exchange(self._acceptor, request, token, half_open)
+        return _Exchange(self._acceptor, request, token, half_open, judge)
 
     def _finish(self, exchange: _Exchange, step: Step) -> Outcome:
         """All that is decided after the step."""
@@ -337,7 +340,7 @@ class Kerberos(NeverSent):
         if logger().isEnabledFor(DEBUG):
             logger().debug("Kerberos: accepted %s from %s", _one_line(step.identity.principal), _client(request))
         headers: Headers = () if not step.token else (("WWW-Authenticate", challenge(step.token)),)
-        return Accepted(step.identity, headers, self, request.authorization)
+        return Accepted(step.identity, headers, self, request.authorization, exchange.judged)
 
     def _check_earlier(self, request: AuthRequest, earlier: Accepted) -> Outcome:
         """Decide by what another object's check of this request found: a token is good for one step only."""
@@ -359,18 +362,10 @@ class Kerberos(NeverSent):
         forwarded_proto = request.fields.get("x-forwarded-proto", ())
         if not forwarded_proto:
             return "the scheme is http"
-        problem = self._proxy_objection(request)
+        problem = proxy_objection(request.peer, request.forwarded_for, self._proxies)
         if problem:
             return f"X-Forwarded-Proto {problem}"
         return "" if says_https(forwarded_proto) else "the scheme before the proxy was http"
-
-    def _forwarded_hosts(self, request: AuthRequest) -> Sequence[str]:
-        """The names under which proxies were asked, where they are believed."""
-        hosts = request.fields.get("x-forwarded-host", ())
-        return hosts if hosts and self._proxies and not self._proxy_objection(request) else ()
-
-    def _proxy_objection(self, request: AuthRequest) -> str:
-        return proxy_objection(request.peer, request.forwarded_for, self._proxies)
 
     def _trusts(self, earlier: Accepted) -> bool:
         other = earlier.kerberos

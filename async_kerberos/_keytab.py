@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-# Keys of a thousand services take a tenth of this.
-_LARGEST_FILE = 1024 * 1024
+# Keys of a thousand services take this. To look through more would hold up the process.
+_LARGEST_FILE = 256 * 1024
 _VERSION = b"\x05\x02"
 
 # A file that has not changed is read again after a second: its times may be too coarse to show a change. So a flood of
@@ -45,7 +45,7 @@ Keys = Mapping[str, Sequence[Key]]
 class _Reading(NamedTuple):
     file: tuple[int, ...]
     read: float
-    keys: Keys
+    keys: Keys | str  # or what is wrong with the file
 
 
 _readings: dict[str, _Reading] = {}
@@ -75,10 +75,16 @@ def read_keys(path: str) -> Keys:
     file = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
     reading = _readings.get(path)
     if reading is None or reading.file != file or now - reading.read > _FRESH_SECONDS:
-        reading = _Reading(file, now, _keys(_read(path)))
+        try:
+            keys: Keys | str = _keys(_read(path))
+        except BrokenKeytabError as error:
+            keys = str(error)
+        reading = _Reading(file, now, keys)
         if len(_readings) >= _MOST_FILES:
             _readings.clear()
         _readings[path] = reading
+    if isinstance(reading.keys, str):
+        raise BrokenKeytabError(reading.keys)
     return reading.keys
 
 
@@ -86,8 +92,11 @@ def _read(path: str) -> bytes:
     # Without waiting, should it be a pipe by now.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise BrokenKeytabError("it is not a regular file")
+        if found.st_size > _LARGEST_FILE:
+            raise BrokenKeytabError("it is too large to look into")
         content = os.read(descriptor, _LARGEST_FILE)
     finally:
         os.close(descriptor)

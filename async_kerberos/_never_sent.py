@@ -15,6 +15,13 @@ def resolved_signature(call: Callable[..., Any]) -> inspect.Signature:
         return inspect.signature(call)
 
 
+_NAMED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+
+
 class _Refused:
     """Metadata of an annotation, at which pydantic refuses the type."""
 
@@ -38,12 +45,20 @@ class _Signature:
     def __get__(self, instance: object, owner: type[Any]) -> inspect.Signature:
         if instance is not None:
             raise AttributeError("__signature__")  # an instance that is called has the signature of its __call__
-        signature = resolved_signature(owner.__init__)
-        _, first, *others = signature.parameters.values()
-        # What is no type yet, pydantic would look at no sooner than the first request comes.
-        known: Any = Any if isinstance(first.annotation, str) else first.annotation
-        first = first.replace(annotation=Annotated[known, _Refused(owner)])
-        return signature.replace(parameters=[first, *others], return_annotation=inspect.Signature.empty)
+        signature = resolved_signature(owner.__init__).replace(return_annotation=inspect.Signature.empty)
+        _, *parameters = signature.parameters.values()
+        refused = _Refused(owner)
+        if parameters and parameters[0].kind in _NAMED:
+            first = parameters[0]
+            # What is no type yet, pydantic would look at no sooner than the first request comes.
+            known: Any = Any if isinstance(first.annotation, str) else first.annotation
+            parameters[0] = first.replace(annotation=Annotated[known, refused])
+        else:
+            # Without a parameter, FastAPI would make one with every request, and hand it to the view.
+            never = inspect.Parameter("never_sent", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Any, refused])
+            at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+            parameters.insert(at, never)
+        return signature.replace(parameters=parameters)
 
 
 class NeverSent:

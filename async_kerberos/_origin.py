@@ -13,9 +13,11 @@ from collections.abc import Container, Sequence
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
+from ._proxies import Network
+from ._proxies import objection as proxy_objection
 from ._request import AuthRequest
 
-# RFC 9110, section 9.2.1, and the QUERY method: what must change nothing, whoever asks for it.
+# RFC 9110, section 9.2.1, and the QUERY method: a request by one of these must change nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 
 # A name of DNS has 253 characters at most (RFC 1035, section 2.3.4), and browsers write nothing else that is long.
@@ -47,13 +49,13 @@ def parse_origin(text: str) -> Origin | None:
     return Origin(scheme, *_host_and_port(match, scheme))
 
 
-def objection(request: AuthRequest, trusted: Container[Origin], forwarded_hosts: Sequence[str]) -> str:
+def objection(request: AuthRequest, trusted: Container[Origin], proxies: Sequence[Network]) -> str:
     """Why a request is taken for another site's doing.
 
     Args:
         request: the request.
         trusted: origins that may do what this site's own pages may.
-        forwarded_hosts: the values of ``X-Forwarded-Host``, if they come from a proxy that is trusted.
+        proxies: those whose ``X-Forwarded-Host`` is believed.
 
     Returns:
         The reason, for the log; empty where the request may pass.
@@ -74,11 +76,15 @@ def objection(request: AuthRequest, trusted: Container[Origin], forwarded_hosts:
         return f"Sec-Fetch-Site is {_quoted(sites)}{_from(origins)}"
     if not origins:
         return ""  # No browser: those send either field with a request that is not safe.
-    # No page can make a browser send X-Forwarded-Host to another site, unless that site has allowed it (CORS).
-    hosts = fields.get("host", ())
-    if origin is not None and (_names(hosts, origin) or _names(forwarded_hosts, origin)):
+    hosts, forwarded_hosts = fields.get("host", ()), fields.get("x-forwarded-host", ())
+    if origin is not None and _names(hosts, origin):
         return ""
-    return f"Host is {_quoted(hosts)}{_from(origins)}"
+    problem = f"Host is {_quoted(hosts)}{_from(origins)}"
+    # No page can make a browser send X-Forwarded-Host to another site, unless that site has allowed it (CORS).
+    if origin is None or not _names(forwarded_hosts, origin):
+        return problem
+    disbelief = proxy_objection(request.peer, request.forwarded_for, proxies)
+    return f"{problem}, and X-Forwarded-Host {disbelief}" if disbelief else ""
 
 
 def _from(origins: Sequence[str]) -> str:

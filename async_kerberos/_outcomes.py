@@ -96,7 +96,8 @@ _REMEDIES = {
         "Another site made a browser send this, or a sandboxed frame, or an own form under Referrer-Policy: "
         "no-referrer on plain HTTP. If the site is one of yours, name its origin in trusted_origins. If it is this "
         "very site, have the proxy pass on Host with its port, or set X-Forwarded-Host and be named in "
-        "trusted_proxies. A view that other sites may post to takes cross_site='allow'."
+        "trusted_proxies. A view that other sites may post to takes cross_site='allow', and so does a middleware "
+        "around it."
     ),
     Reason.NOT_AUTHORISED: "Nothing to do, unless this user should have access.",
     Reason.HALF_OPEN_LOST: (
@@ -188,12 +189,14 @@ class Accepted(NeverSent):
             brought it already.
         kerberos: the ``Kerberos`` that made this result.
         authorization: the values of ``Authorization`` that it was made from; it says nothing of any other request.
+        judged: whether it was made sure that no other site made a browser send the request (``cross_site``).
     """
 
     identity: Identity
     headers: Headers = field(default=(), repr=False)
     kerberos: object = field(default=None, repr=False, compare=False)
     authorization: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    judged: bool = field(default=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

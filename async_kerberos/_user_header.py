@@ -18,9 +18,11 @@ _ALIKE = re.compile(rb"[^0-9a-z]")
 # Those that say how a message is to be read, where it goes, how it came, or who sent it.
 _TAKEN = frozenset(
     b"authorization connection cookie date expect forwarded from host http2-settings keep-alive origin range referer te"
-    b" trailer transfer-encoding upgrade user-agent via".split()
+    b" trailer transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-port"
+    b" x-forwarded-prefix x-forwarded-proto x-forwarded-protocol x-forwarded-scheme x-forwarded-server"
+    b" x-forwarded-ssl".split()
 )
-_TAKEN_PREFIXES = (b"accept", b"access-control-", b"content-", b"if-", b"proxy-", b"sec-", b"x-forwarded-")
+_TAKEN_PREFIXES = (b"accept", b"access-control-", b"content-", b"if-", b"proxy-", b"sec-")
 
 # RFC 9110, section 5.5: a field value has no control characters, and no white space around it.
 _NO_VALUE = re.compile(r"[\x00-\x1f\x7f-\x9f]|^\s|\s$")

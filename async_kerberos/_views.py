@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from types import FunctionType, MethodType
-from typing import Any, TypeVar, cast
+from types import FunctionType, MethodType, UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from ._loops import loop_is_running
@@ -44,6 +44,8 @@ class View:
         # Whether only a look at the class can tell a method from a static one.
         self._unclear = in_class and not self.after_self and len(names) > 1 and names[0] != "user"
         self._methods_of: WeakKeyDictionary[type[Any], bool] = WeakKeyDictionary()
+        # Frameworks pass a request of the same class each time.
+        self._never_in: type[Any] | None = None
         taken = positional[self.after_self :]
         self.by_keyword = not taken and inspect.Parameter.VAR_POSITIONAL not in kinds
         if self.by_keyword and inspect.Parameter.VAR_KEYWORD not in kinds:
@@ -56,9 +58,7 @@ class View:
             list(own.parameters) == list(shown.parameters)
             or user.name == "user"
             or user.name in (parameter.name for parameter in taken[:1])
-            or not (
-                taken or self.by_keyword or (user.annotation not in _TEXTS and not isinstance(user.annotation, str))
-            )
+            or not (taken or self.by_keyword or not _may_be_text(user.annotation))
         ):
             parameters.remove(user)
         self.signature = shown.replace(parameters=parameters)
@@ -79,6 +79,8 @@ class View:
     def _is_method_of(self, first: Any) -> bool:
         """Whether the wrapper was reached through the first argument: an instance, or a class."""
         owner: type[Any] = first if isinstance(first, type) else type(first)
+        if owner is self._never_in:
+            return False
         found = self._methods_of.get(owner)
         if found is None:
             members = [member for base in owner.__mro__ for member in vars(base).values()]
@@ -88,6 +90,8 @@ class View:
             raise TypeError(
                 f"{_name(self.call)} may be a method or not: call its first parameter self or, of a static method, user"
             )
+        if not found:
+            self._never_in = owner
         return found
 
     def check_thread(self) -> None:
@@ -140,6 +144,17 @@ def is_async(call: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(method)
 
 
+def _may_be_text(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        return _may_be_text(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_may_be_text, get_args(annotation)))
+    of_new_type = getattr(annotation, "__supertype__", None)
+    if of_new_type is not None:
+        return _may_be_text(of_new_type)
+    return annotation in _TEXTS or isinstance(annotation, str)
+
+
 def _name(call: Callable[..., Any]) -> str:
     name: str = getattr(call, "__qualname__", repr(call))
     return name
@@ -166,10 +181,13 @@ def _is_in_class(function: FunctionType) -> bool:
 
 def _leads_to(member: Any, wrapper: object) -> bool:
     """Whether a class's member is this function as a method: itself, as a class method, or in other decorators."""
-    if isinstance(member, classmethod):
-        member = cast("Any", member).__func__
-    while isinstance(member, FunctionType):
+    while member is not None:
         if member is wrapper:
             return True
-        member = vars(member).get("__wrapped__")
+        if isinstance(member, classmethod):
+            member = cast("Any", member).__func__
+        elif isinstance(member, (functools.partial, functools.partialmethod)):
+            member = cast("Any", member).func
+        else:
+            member = getattr(member, "__dict__", {}).get("__wrapped__")
     return False

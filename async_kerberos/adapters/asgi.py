@@ -13,13 +13,14 @@ from .._asgi import (
     authenticate_scope,
     carried,
     carry,
+    configured,
     decider_of,
     send_denial,
     sign_in_of,
 )
 from .._errors import ConfigurationError, UnsupportedScopeError
-from .._guard import Guard
-from .._kerberos import Kerberos
+from .._guard import Guard, refuse_second_service, warn_of_other_options
+from .._kerberos import Kerberos, default_kerberos
 from .._never_sent import NeverSent
 from .._outcomes import Denied
 
@@ -71,8 +72,8 @@ class KerberosMiddleware(NeverSent):
             self.app = UserHeaderMiddleware(app, user_header)
         self.kerberos = kerberos
         self._guard = Guard(kerberos=kerberos, cross_site=options.get("cross_site"))
-        # On Quart it is put around asgi_app, where no scope tells the application.
-        self._configured = app.kerberos if isinstance(app, CarrierMiddleware) else None
+        self._around = app
+        self._has_options = bool(own)
         self._is_new = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,21 +82,28 @@ class KerberosMiddleware(NeverSent):
         Raises:
             UnsupportedScopeError: the scope is of a type that ASGI did not have when this was written.
         """
+        # On Quart this stands around asgi_app, where no scope tells the application.
+        application = self._around.kerberos if isinstance(self._around, CarrierMiddleware) else None
         if self._is_new:
-            self._is_new = False
-            decider_of(scope, self._guard, self._configured).log_setup_once()
+            self._log_setup(scope, application)
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
-        outcome = await authenticate_scope(scope, self._guard, self._configured)
+        outcome = await authenticate_scope(scope, self._guard, application)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
             return
-        reply_send = carry(scope, send, decider_of(scope, self._guard, self._configured))
-        self.publish(scope)
         sign_in = sign_in_of(scope)
+        decider = sign_in.decider or default_kerberos()
+        reply_send = carry(scope, send, decider)
+        if self.kerberos is None:
+            inner = configured(self._around)
+            if inner is not None and inner is not decider:
+                await send_denial(scope, reply_send, refuse_second_service(inner, decider))
+                return
+        self.publish(scope)
         token = carried.set(sign_in)
         try:
             await self.app(scope, receive, reply_send)
@@ -105,6 +113,16 @@ class KerberosMiddleware(NeverSent):
                 carried.reset(token)
             except ValueError:
                 pass  # where a loop is torn down, the coroutine may be closed in another context than it ran in
+
+    def _log_setup(self, scope: Scope, application: Kerberos | None) -> None:
+        decider = decider_of(scope, self._guard, application)
+        if decider is None and scope["type"] == "lifespan":
+            return  # a request may tell of an application
+        self._is_new = False
+        (decider or default_kerberos()).log_setup_once()
+        other = application or configured(scope.get("app"))
+        if self._has_options and other is not None and self.kerberos is not None:
+            warn_of_other_options(self.kerberos, other)
 
     def publish(self, scope: Scope) -> None:
         """Tell the framework below, in its own terms, of the identity at ``scope["kerberos"]``."""

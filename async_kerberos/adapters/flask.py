@@ -57,7 +57,7 @@ def init_kerberos(
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
-    # A method of the application's, in whose place anything may stand that is called like it.
+    # Assigned over a method, which type checkers refuse; Flask's documentation recommends it.
     anything: Any = app
     if not isinstance(anything.wsgi_app, _ReplyMiddleware):
         anything.wsgi_app = _ReplyMiddleware(anything.wsgi_app, app)
@@ -76,7 +76,8 @@ class _ReplyMiddleware:
         """Handle one WSGI request."""
         outer = _carried()
         if outer is not None and outer.by_default and outer.is_of(_authorization(environ)):
-            return _denial(refuse_second_service(self.app.extensions[_EXTENSION]))(environ, start_response)
+            denied = refuse_second_service(self.app.extensions[_EXTENSION], default_kerberos())
+            return _denial(denied)(environ, start_response)
         sign_in = _sign_in_of(environ)
         if sign_in.adds_reply:  # as another of these does further out, around a dispatcher say
             return self.wsgi_app(environ, start_response)
@@ -224,7 +225,7 @@ def _request(environ: dict[str, Any], earlier: Accepted | None) -> AuthRequest:
         secure=environ.get("wsgi.url_scheme") == "https" and not scheme_is_hearsay(environ),
         method=environ["REQUEST_METHOD"],
         # WSGI has no other sign of it: within the view, extensions take the socket from the server.
-        websocket="websocket" in environ.get("HTTP_UPGRADE", "").lower(),
+        websocket=any("websocket" in value.lower() for value in fields.get("upgrade", ())),
         fields=fields,
         earlier=earlier,
     )

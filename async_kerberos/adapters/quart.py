@@ -13,12 +13,13 @@ from .._kerberos import Kerberos
 from .._options import CrossSite, Hostname
 from .._outcomes import Accepted, Denied
 from .._outcomes import Headers as Reply
-from .._views import inspect_view, is_async
+from .._views import View, inspect_view, is_async
 
 try:
     from quart import (
         Quart,
         Response,
+        abort,
         after_this_request,
         current_app,
         g,
@@ -44,6 +45,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
+_CARRIER = "async_kerberos.carrier"
 
 
 def init_kerberos(
@@ -65,12 +67,13 @@ def init_kerberos(
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
-    # A method of the application's, in whose place anything may stand that is called like it.
+    # Assigned over a method, which type checkers refuse; Quart's documentation recommends it.
     anything: Any = app
-    if isinstance(anything.asgi_app, CarrierMiddleware):
-        anything.asgi_app.kerberos = kerberos
-    else:
-        anything.asgi_app = CarrierMiddleware(anything.asgi_app, kerberos)
+    carrier = app.extensions.get(_CARRIER)
+    if carrier is None:
+        anything.asgi_app = app.extensions[_CARRIER] = CarrierMiddleware(anything.asgi_app, kerberos)
+    else:  # something else may stand around it by now
+        carrier.kerberos = kerberos
     kerberos.log_setup()
     return kerberos
 
@@ -135,7 +138,7 @@ def requires_authentication(
     async def protected_async(*args: Any, **kwargs: Any) -> Any:
         outcome = await authenticate_scope(_scope(), guard, _configured())
         if isinstance(outcome, Denied):
-            return _denial(outcome)
+            return _denied(inspected, outcome)
         _publish(outcome)
         args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
         return await inspected.call(*args, **kwargs)
@@ -145,7 +148,7 @@ def requires_authentication(
         inspected.check_thread()
         outcome = authenticate_scope_blocking(_scope(), guard, _configured())
         if isinstance(outcome, Denied):
-            return _denial(outcome)
+            return _denied(inspected, outcome)
         _publish(outcome)
         args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
         return inspected.call(*args, **kwargs)
@@ -198,6 +201,13 @@ def _reply_on_accept(reply: Reply) -> None:
         await accept(together, subprotocol)
 
     connection.accept = accept_with_reply
+
+
+def _denied(view: View, denied: Denied) -> Response:
+    response = _denial(denied)
+    if has_websocket_context() and current_app.view_functions.get(websocket.endpoint or "") is not view.wrapper:
+        abort(response)  # what called it would go on, and talk to a stranger
+    return response
 
 
 def _denial(denied: Denied) -> Response:

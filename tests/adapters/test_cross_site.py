@@ -142,6 +142,18 @@ def test_one_view(user: str, make: Callable[..., Any]) -> None:
             assert ask(app, path, fresh(), method="POST").text == user
 
 
+def test_guards_of_one_request(user: str) -> None:
+    """What one guard allows, another does not thereby allow, in whichever order they are asked."""
+    app = FastAPI()
+    fastapi.init_kerberos(app, hostname=HOST)
+    lax, usual = fastapi.KerberosIdentity(cross_site="allow"), fastapi.KerberosIdentity()
+    for path, guards in (("/lax-first", (lax, usual)), ("/usual-first", (usual, lax)), ("/lax", (lax, lax))):
+        app.add_api_route(path, lambda: user, methods=["POST"], dependencies=[Depends(guard) for guard in guards])
+    for path, status in (("/lax-first", 403), ("/usual-first", 403), ("/lax", 200)):
+        assert ask(app, path, fresh(), method="POST", fields=FOREIGN).status == status
+        assert ask(app, path, fresh(), method="POST").status == 200
+
+
 GUARDS: Any = [
     flask.requires_authentication,
     quart.requires_authentication,

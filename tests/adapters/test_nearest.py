@@ -102,6 +102,10 @@ def test_mounts(user: str, make: Any, adapter: Any, order: str) -> None:
     assert ask(outer, "/strict/", fresh()).status == 403
     check(outer, "/plain/", user, host=SECOND)
     # Around a mount: the outer application's bare middleware is of the outer application's service.
+    # Around the mounted application object, where the outer one's would be another, laxer service: nobody gets in.
+    around = Starlette(routes=[Mount("/strict", starlette.KerberosMiddleware(strict))])
+    starlette.init_kerberos(around, hostname="*")
+    assert ask(around, "/strict/", fresh()).status == 500
     guarded = build(lambda: Starlette(routes=[Mount("/in", plain)]), starlette, order, hostname=HOST, require_tls=True)
     assert ask(guarded, "/in/", fresh()).status == 403
 
@@ -113,6 +117,19 @@ def test_middleware_of_its_own_around_a_mount(user: str) -> None:
     starlette.init_kerberos(outer, hostname="*")
     check(outer, "/in/", user, host=SECOND)
     assert ask(outer, "/in/", fresh(f"HTTP@{HOST}")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"), [({"hostname": HOST}, True), ({"hostname": HOST, "require_tls": True}, False)]
+)
+def test_middleware_with_other_options(user: str, options: Any, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A middleware with options has none of the application's: the log says so where that makes a difference."""
+    app = Starlette(routes=ROUTES)
+    starlette.init_kerberos(app, hostname=HOST, require_tls=True)
+    app.add_middleware(starlette.KerberosMiddleware, **options)
+    assert ask(app, "/").status == (401 if warned else 403)
+    own, other = f"Kerberos(hostname={HOST!r})", f"Kerberos(hostname={HOST!r}, require_tls=True)"
+    assert (f"has {own}, and nothing of the application's {other}" in caplog.text) is warned
 
 
 @pytest.fixture
@@ -138,7 +155,7 @@ def test_middleware_outside(make: Any, adapter: Any, middleware: Any, caplog: py
     answer = ask(outside, "/", fresh())
     assert (answer.status, answer.text) == (500, "Internal Server Error")
     (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "500 for a request that Kerberos() let in" in line.getMessage()
+    assert "let in by other settings, Kerberos(), than the application's" in line.getMessage()
     assert f"Kerberos(hostname={HOST!r}, require_tls=True)" in line.getMessage()
     assert "kerberos=" in line.getMessage()
     sent = anyio.run(converse, outside, fresh(), "/ws")
@@ -156,7 +173,7 @@ def test_middleware_outside_of_flask(caplog: pytest.LogCaptureFixture) -> None:
         return "open, but for the middleware"
 
     assert ask(asgi.KerberosMiddleware(WsgiToAsgi(app)), "/", fresh()).status == 500
-    assert "while the application has Kerberos(hostname='www.example.test', require_tls=True)" in caplog.text
+    assert "than the application's, Kerberos(hostname='www.example.test', require_tls=True)" in caplog.text
 
 
 @pytest.mark.usefixtures("default_serves")
@@ -216,6 +233,9 @@ def test_quart(user: str, order: str) -> None:
     answer = ask(app, "/", initiator.header)
     assert answer.status == 200
     initiator.verify(reply_token(answer.challenges))
+    # The last call counts, whatever stands around by now.
+    quart.init_kerberos(app, hostname=SECOND, require_tls=True)
+    assert ask(app, "/", fresh(f"HTTP@{SECOND}")).status == 403
 
 
 @pytest.mark.usefixtures("default_serves")
@@ -226,18 +246,22 @@ def test_middleware_outside_of_quart(caplog: pytest.LogCaptureFixture) -> None:
     anything: Any = app
     outside = asgi.KerberosMiddleware(GZipMiddleware(anything))
     assert ask(outside, "/", fresh()).status == 500
-    assert "while the application has Kerberos(hostname='www.example.test', require_tls=True)" in caplog.text
+    assert "than the application's, Kerberos(hostname='www.example.test', require_tls=True)" in caplog.text
 
 
 async def _live(app: Any) -> None:
-    async def receive() -> Any:
-        return {"type": "lifespan.startup"}
+    """Tell an application that the server starts, and leave."""
+    incoming = [{"type": "lifespan.startup"}]
+    with anyio.CancelScope() as scope:
 
-    async def send(message: Any) -> None:
-        assert message["type"] == "lifespan.startup.complete"
+        async def receive() -> Any:
+            return incoming.pop() if incoming else await anyio.sleep_forever()
 
-    with anyio.move_on_after(5):
-        await app({"type": "lifespan", "app": None, "state": {}}, receive, send)
+        async def send(message: Any) -> None:
+            assert message["type"] == "lifespan.startup.complete"
+            scope.cancel()
+
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:
@@ -255,6 +279,17 @@ def test_setup_is_logged(user: str, options: Any, caplog: pytest.LogCaptureFixtu
     line = f"Kerberos: server is HTTP/{HOST}@KRBTEST.COM"
     wait_until(lambda: line in caplog.messages, "the line is logged")
     assert caplog.messages.count(line) == 1
+
+
+def test_setup_of_an_application_that_is_not_known_yet(user: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As a server starts no scope tells Quart's application: nothing is said of a default that will never count."""
+    app: Any = make_quart()
+    app.asgi_app = asgi.KerberosMiddleware(app.asgi_app)
+    quart.init_kerberos(app, hostname=HOST)
+    caplog.clear()
+    anyio.run(_live, app.asgi_app)
+    assert ask(app, "/").status == 401
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_setup_is_logged_with_the_first_request(user: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -600,7 +600,7 @@ def test_log_setup_without_a_replay_cache(
         monkeypatch.setenv("KRB5_CONFIG", f"{tmp_path}/krb5.conf:{os.environ['KRB5_CONFIG']}")
     kerberos = Kerberos(hostname=HOST)
     kerberos.log_setup()
-    said = f"Kerberos: {setting} makes every token good any number of times, for whoever has seen it. Take it away."
+    said = f"Kerberos: {setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."
     assert caplog.messages == ([said] if setting else [])
     request = AuthRequest((fresh(),))
     accepted(kerberos.authenticate_blocking(request))

@@ -157,16 +157,17 @@ def test_allow() -> None:
 
 
 def test_earlier_result() -> None:
-    """What the same object has let in is in, unless the view itself says otherwise; another object judges anew."""
+    """What the same object has judged is not judged again: a bridge may have lost what it was judged by."""
     token = ("Negotiate YII=",)
     fields = {"origin": ["https://evil.test"], "host": [SITE]}
-    for maker, cross_site, passes in (
-        (KERBEROS, None, True),
-        (KERBEROS, "allow", True),
-        (KERBEROS, "refuse", False),
-        (Kerberos(hostname=SITE), None, False),
+    for maker, judged, cross_site, passes in (
+        (KERBEROS, True, None, True),
+        (KERBEROS, True, "refuse", True),
+        (KERBEROS, False, "allow", True),
+        (KERBEROS, False, None, False),
+        (Kerberos(hostname=SITE), True, None, False),
     ):
-        earlier = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token)
+        earlier = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token, judged)
         request = AuthRequest(token, earlier=earlier, method="POST", fields=fields)
         outcome = KERBEROS.authenticate_blocking(request, cross_site)  # type: ignore[arg-type]
         assert isinstance(outcome, Accepted) is passes
