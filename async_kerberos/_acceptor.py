@@ -155,6 +155,7 @@ class Acceptor:
             self._idle.append(credential)
 
     def _step(self, credential: _Credential, token: bytes, context: gss.SecurityContext | None) -> Step:
+        begun = time.time()
         try:
             bindings = None if self._bindings is None else _channel_bindings(self._bindings())
             accepted: Any = gss.accept_sec_context(token, credential.creds, context, bindings)
@@ -175,16 +176,16 @@ class Acceptor:
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
-            return self._refused(error, token, credential)
+            return self._refused(error, token, credential, begun)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another realm's might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
         bound = bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
 
-    def _refused(self, error: gss.GSSError, token: bytes, credential: _Credential) -> Refused:
+    def _refused(self, error: gss.GSSError, token: bytes, credential: _Credential, begun: float) -> Refused:
         message = _message(error)
         reason = reason_for(error.maj_code, message, error.token)
-        return Refused(*diagnose(reason, message, token, self._keytab, credential.principal))
+        return Refused(*diagnose(reason, message, token, self._keytab, credential.principal, begun))
 
     def _forget_calls(self) -> None:
         self._resolving = {}

@@ -25,7 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 # Frameworks type the arguments of their applications each in another way.
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-_NEAREST = "async_kerberos.nearest"
+NEAREST = "async_kerberos.nearest"
 _SIGN_IN = "async_kerberos.sign_in"
 IDENTITY = "kerberos"
 
@@ -109,6 +109,15 @@ def configure(app: object, kerberos: Kerberos) -> None:
     _configured[app] = kerberos
 
 
+def nearest_of(scope: Scope) -> tuple[Kerberos | None, object]:
+    """The ``Kerberos`` that is carried here, and the application within which it was begun to be.
+
+    Whoever carries another one puts this back: an application around a mounted one has handlers of errors.
+    """
+    nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NOBODYS)
+    return nearest
+
+
 def configured(app: object) -> Kerberos | None:
     """The ``Kerberos`` of an application that :func:`configure` has seen; None of any other."""
     try:
@@ -129,8 +138,7 @@ def decider_of(scope: Scope, guard: Guard, application: Kerberos | None = None) 
     if own is not None:
         return own
     app = scope.get("app")
-    nearest: tuple[Kerberos | None, object] = scope.get(_NEAREST, _NOBODYS)
-    kerberos, carried_in = nearest
+    kerberos, carried_in = nearest_of(scope)
     if kerberos is None or carried_in is not app:
         # Nothing within this application carries one yet: its own is nearer than what came from outside of it.
         return configured(app) or kerberos
@@ -143,7 +151,7 @@ def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
     Returns:
         The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
     """
-    scope[_NEAREST] = (kerberos, scope.get("app"))
+    scope[NEAREST] = (kerberos, scope.get("app"))
     sign_in = sign_in_of(scope)
     return send if sign_in.adds_reply else sign_in.adding_reply(send)
 
@@ -161,12 +169,18 @@ class CarrierMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope."""
-        if scope["type"] in ("http", "websocket"):
-            if sign_in_of(scope).by_default:
-                await send_denial(scope, send, refuse_second_service(self.kerberos, default_kerberos()))
-                return
-            send = carry(scope, send, self.kerberos)
-        await self.app(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        if sign_in_of(scope).by_default:
+            await send_denial(scope, send, refuse_second_service(self.kerberos, default_kerberos()))
+            return
+        before = nearest_of(scope)
+        send = carry(scope, send, self.kerberos)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            scope[NEAREST] = before
 
 
 async def authenticate_scope(scope: Scope, guard: Guard, application: Kerberos | None = None) -> Outcome:

@@ -9,6 +9,7 @@ the client's fault the server's.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 from itertools import islice
@@ -24,14 +25,22 @@ _DEFAULT_KEYTAB = "/etc/krb5.keytab"  # where the library does not tell
 # How many principals are named, and among how many of a keytab's they are chosen: a message is read by people, and made
 # for each token that is refused.
 _MOST_PRINCIPALS = 3
-_MOST_LOOKED_AT = 250
+_MOST_LOOKED_AT = 50
+
+# The time of a file's last change is that of the system's last tick.
+_CLOCK_TICK = 0.05
 
 # What configuration and files decide; a client cannot bring these about.
 _OF_THE_SERVER = (Reason.MISCONFIGURED, Reason.SERVER_FAULT, Reason.OTHER)
 
 
 def diagnose(
-    reason: Reason, message: str, token: bytes, keytab: str | None, wanted: str | None = None
+    reason: Reason,
+    message: str,
+    token: bytes,
+    keytab: str | None,
+    wanted: str | None = None,
+    begun: float = math.inf,
 ) -> tuple[Reason, str]:
     """The reason for a refused token, and what to say of it.
 
@@ -41,6 +50,7 @@ def diagnose(
         token: the token.
         keytab: the keytab's name; None for the default one.
         wanted: the service principal that the credential is for; None where it takes any key.
+        begun: when GSSAPI was asked (``time.time``).
     """
     if reason in (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY):
         return _of_key(reason, message, ticket_in(token), keytab)
@@ -51,7 +61,8 @@ def diagnose(
         return Reason.KRB5_CONF, f"{message}; {fault}"
     if reason is Reason.MISCONFIGURED:
         ticket = ticket_in(token)
-        if message == os.strerror(errno.EINVAL) and ticket is not None and _has_key(keytab, ticket):
+        is_whole = ticket is not None and _has_key(keytab, ticket) and not _has_changed(keytab, begun)
+        if message == os.strerror(errno.EINVAL) and is_whole:
             # The keytab is whole: what the library could not read is what the KDC has put into the ticket.
             return Reason.BAD_PAC, message
         return reason, f"{message}; {describe_keytab(keytab, wanted)}"
@@ -158,6 +169,15 @@ def _has_key(keytab: str | None, ticket: Ticket) -> bool:
     keys = _keys(keytab)
     known = () if keys is None else keys.get(ticket.principal, ())
     return any(key.encryption_type == ticket.encryption_type for key in known)
+
+
+def _has_changed(keytab: str | None, since: float) -> bool:
+    """Whether the file may be another one by now than GSSAPI has read."""
+    path = keytab_file(_keytab_name(keytab))
+    try:
+        return path is None or os.stat(path).st_ctime > since - _CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
+    except OSError:
+        return True
 
 
 def _keys(keytab: str | None) -> Keys | None:

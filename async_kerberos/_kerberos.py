@@ -28,7 +28,7 @@ from ._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_
 from ._log import DEBUG, ERROR, WARNING, logger
 from ._never_sent import NeverSent
 from ._options import ChannelBindings, CrossSite, Hostname
-from ._origin import Origin
+from ._origin import Origin, is_safe
 from ._origin import objection as cross_site_objection
 from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
 from ._proxies import Network, says_https
@@ -290,6 +290,8 @@ class Kerberos(NeverSent):
             problem = cross_site_objection(request, self._origins, self._proxies)
             if problem:
                 return self._deny(request, Reason.CROSS_SITE, problem)
+        # A middleware may make a POST of a GET on the way to the next check.
+        judge = judge and not is_safe(request)
         if earlier is not None and again:
             return replace(earlier, headers=())
         if self.require_tls and not request.secure:

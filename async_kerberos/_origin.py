@@ -23,6 +23,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 # A name of DNS has 253 characters at most (RFC 1035, section 2.3.4), and browsers write nothing else that is long.
 _LONGEST = 512
 _LONGEST_QUOTED = 100
+# More proxies in a row than anybody has.
+_MOST_HOSTS = 16
 
 _HOST = r"(?P<host>\[[0-9a-f:.]+\]|[^\s/?#@\\\[\]:,]+)(?::(?P<port>[0-9]{0,5}))?"
 _HOST_PATTERN = re.compile(f"(?ai){_HOST}")
@@ -49,6 +51,11 @@ def parse_origin(text: str) -> Origin | None:
     return Origin(scheme, *_host_and_port(match, scheme))
 
 
+def is_safe(request: AuthRequest) -> bool:
+    """Whether the request changes nothing. The handshake of a WebSocket is a GET, after which anything may follow."""
+    return request.method in SAFE_METHODS and not request.websocket
+
+
 def objection(request: AuthRequest, trusted: Container[Origin], proxies: Sequence[Network]) -> str:
     """Why a request is taken for another site's doing.
 
@@ -60,7 +67,7 @@ def objection(request: AuthRequest, trusted: Container[Origin], proxies: Sequenc
     Returns:
         The reason, for the log; empty where the request may pass.
     """
-    if request.method in SAFE_METHODS and not request.websocket:
+    if is_safe(request):
         return ""
     fields = request.fields
     origins = fields.get("origin", ())
@@ -76,7 +83,7 @@ def objection(request: AuthRequest, trusted: Container[Origin], proxies: Sequenc
         return f"Sec-Fetch-Site is {_quoted(sites)}{_from(origins)}"
     if not origins:
         return ""  # No browser: those send either field with a request that is not safe.
-    hosts, forwarded_hosts = fields.get("host", ()), fields.get("x-forwarded-host", ())
+    hosts, forwarded_hosts = fields.get("host", ()), _forwarded(fields.get("x-forwarded-host", ()))
     if origin is not None and _names(hosts, origin):
         return ""
     problem = f"Host is {_quoted(hosts)}{_from(origins)}"
@@ -95,13 +102,19 @@ def _quoted(values: Sequence[str]) -> str:
     return repr(values[0][:_LONGEST_QUOTED]) if values else "missing"
 
 
-def _names(values: Sequence[str], origin: Origin) -> bool:
-    """Whether ``Host``, or ``X-Forwarded-Host``, to which each proxy may add a name, has an origin's host and port."""
-    if sum(map(len, values)) > _LONGEST:
+def _names(hosts: Sequence[str], origin: Origin) -> bool:
+    """Whether one of these is the host and port of an origin."""
+    if len(hosts) > _MOST_HOSTS or sum(map(len, hosts)) > _LONGEST:
         return False
-    hosts = (host.strip(" \t") for value in values for host in value.split(","))
     matches = map(_HOST_PATTERN.fullmatch, hosts)
     return any(match is not None and _host_and_port(match, origin.scheme) == origin[1:] for match in matches)
+
+
+def _forwarded(values: Sequence[str]) -> list[str]:
+    """The names in ``X-Forwarded-Host``, to which each proxy may add one."""
+    if len(values) > _MOST_HOSTS or sum(map(len, values)) > _LONGEST:
+        return []
+    return [host.strip(" \t") for value in values for host in value.split(",")]
 
 
 def _host_and_port(match: re.Match[str], scheme: str) -> tuple[str, str]:

@@ -60,7 +60,7 @@ class UserHeaderMiddleware:
             await send_denial(scope, send, Denied(403, Reason.NOT_AUTHORISED))
             return
         # Those further out go on to see what the client sent, in a log of requests, say.
-        inner = {**scope, "headers": self._fields(scope["headers"], identity.principal)}
+        inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
         seen = dict(inner)
 
         def note() -> None:
@@ -78,7 +78,7 @@ class UserHeaderMiddleware:
         finally:
             note()
 
-    def _fields(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
+    def _headers_for(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
         # What is no name could become this one where somebody strips or upper-cases it ("ß" becomes "SS").
         kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) != self._alike]
         # Always UTF-8, whatever the name has: in Latin-1 where that suffices, two names could become the same bytes.

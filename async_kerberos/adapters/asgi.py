@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._asgi import (
+    NEAREST,
     App,
     CarrierMiddleware,
     Receive,
@@ -15,6 +16,7 @@ from .._asgi import (
     carry,
     configured,
     decider_of,
+    nearest_of,
     send_denial,
     sign_in_of,
 )
@@ -97,6 +99,7 @@ class KerberosMiddleware(NeverSent):
             return
         sign_in = sign_in_of(scope)
         decider = sign_in.decider or default_kerberos()
+        before = nearest_of(scope)
         reply_send = carry(scope, send, decider)
         if self.kerberos is None:
             inner = configured(self._around)
@@ -108,6 +111,7 @@ class KerberosMiddleware(NeverSent):
         try:
             await self.app(scope, receive, reply_send)
         finally:
+            scope[NEAREST] = before
             sign_in.over = True
             try:  # noqa: SIM105 - this costs nothing, and contextlib.suppress() a microsecond
                 carried.reset(token)

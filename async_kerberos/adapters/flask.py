@@ -158,7 +158,7 @@ def _authenticate(guard: Guard) -> Outcome:
     environ: dict[str, Any] = request.environ
     sign_in, outer = _sign_in_of(environ), _carried()
     earlier = sign_in.accepted or (None if outer is None else outer.accepted)
-    nearest = earlier.kerberos if earlier is not None and isinstance(earlier.kerberos, Kerberos) else None
+    nearest = outer.decider if outer is not None and outer.is_of(_authorization(environ)) else None
     configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
     decider = guard.kerberos or configured or nearest or default_kerberos()
     outcome = decider.authenticate_blocking(_request(environ, earlier), guard.cross_site)

@@ -14,6 +14,7 @@ from flask import Flask
 from quart import Quart, g, has_request_context
 from quart import websocket as quart_websocket
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -108,6 +109,23 @@ def test_mounts(user: str, make: Any, adapter: Any, order: str) -> None:
     assert ask(around, "/strict/", fresh()).status == 500
     guarded = build(lambda: Starlette(routes=[Mount("/in", plain)]), starlette, order, hostname=HOST, require_tls=True)
     assert ask(guarded, "/in/", fresh()).status == 403
+
+
+def test_error_handler_around_a_mount(user: str) -> None:
+    """What a mounted application's service is, it is there: a handler of errors around it has the outer one's."""
+
+    @starlette.requires_authentication
+    async def not_found(user: str, request: Request, error: Exception) -> Response:
+        return PlainTextResponse(user, 404)
+
+    async def lost(scope: Any, receive: Any, send: Any) -> None:
+        raise HTTPException(404)
+
+    around: Any = starlette.KerberosMiddleware(lost, kerberos=Kerberos(hostname=HOST))
+    outer = Starlette(routes=[Mount("/in", around)], exception_handlers={404: not_found})
+    starlette.init_kerberos(outer, hostname=HOST, require_tls=True)
+    assert ask(outer, "/nowhere", fresh()).status == 403
+    assert ask(outer, "/in/", fresh()).status == 403
 
 
 def test_middleware_of_its_own_around_a_mount(user: str) -> None:

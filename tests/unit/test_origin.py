@@ -86,6 +86,7 @@ REFUSED = Reason.CROSS_SITE
         # What is missing, or there twice.
         (post(origin=f"https://{SITE}", host=None), REFUSED),
         (post(origin=f"https://{SITE}", host=""), REFUSED),
+        (post(origin=f"https://{SITE}", host=f"inner, {SITE}"), REFUSED),
         (post(host=None), PASSES),
         (post(origin=[f"https://{SITE}", "https://evil.test"]), REFUSED),
         (post(origin=f"https://{SITE}, https://evil.test"), REFUSED),
@@ -173,6 +174,17 @@ def test_earlier_result() -> None:
         assert isinstance(outcome, Accepted) is passes
 
 
+def test_method_that_changes_on_the_way() -> None:
+    """A GET that was let in is judged again where a middleware has made a POST of it."""
+    token, fields = ("Negotiate YII=",), {"origin": ["https://evil.test"], "host": [SITE]}
+    first = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), KERBEROS, token)
+    again = KERBEROS.authenticate_blocking(AuthRequest(token, earlier=first, fields=fields))
+    assert isinstance(again, Accepted)
+    outcome = KERBEROS.authenticate_blocking(AuthRequest(token, earlier=again, method="POST", fields=fields))
+    assert isinstance(outcome, Denied)
+    assert outcome.reason is REFUSED
+
+
 PROXY = ("10.0.0.7", 40_000)
 
 
@@ -190,6 +202,8 @@ PROXY = ("10.0.0.7", 40_000)
         ({"x-forwarded-host": [SITE], "x-forwarded-for": [f"192.0.2.1, {PROXY[0]}"]}, PROXY, REFUSED),
         ({"x-forwarded-host": [SITE], "x-forwarded-for": ["192.0.2.1"]}, PROXY, PASSES),
         ({"x-forwarded-host": [SITE] * 1000}, PROXY, REFUSED),
+        ({"x-forwarded-host": ["[::], " * 1000]}, PROXY, REFUSED),
+        ({"x-forwarded-host": ["[::], " * 20 + SITE]}, PROXY, REFUSED),
         ({}, PROXY, REFUSED),
     ],
 )
