@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
@@ -148,7 +149,10 @@ def requires_authentication(
         if isinstance(outcome, Denied):
             return _denial(outcome)
         args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
-        call = current_app.ensure_sync(inspected.call) if asynchronous else inspected.call
+        call: Any = inspected.call
+        if asynchronous:
+            # Of an object that is called as a view, Flask looks for no coroutine.
+            call = current_app.ensure_sync(call if inspect.iscoroutinefunction(call) else call.__call__)
         return call(*args, **kwargs)
 
     return inspected.dress(protected)

@@ -57,6 +57,17 @@ def test_function(app: Flask, user: str) -> None:
     assert ask(app, "/own", fresh()).status == 403
 
 
+def test_object_as_a_view(app: Flask, user: str) -> None:
+    """An object that is called as a view may be async, too."""
+
+    class Greeting:
+        async def __call__(self, user: str) -> str:
+            return user
+
+    app.add_url_rule("/object", "object", requires_authentication(Greeting()))
+    check(app, "/object", user)
+
+
 def test_method_view(app: Flask, user: str) -> None:
     """Methods of a ``MethodView`` can be decorated, and all of them together by ``decorators``."""
 
