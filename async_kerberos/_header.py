@@ -73,7 +73,7 @@ def _check_other_scheme(value: str) -> None:
     if _NOT_TCHAR.search(scheme) is not None:
         raise MalformedHeaderError("Authorization does not begin with a scheme")
     if "," in rest:
-        _refuse_joined_fields(rest)
+        _refuse_joined_fields(rest.lstrip(" "))
 
 
 def _refuse_joined_fields(rest: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import gssapi.raw as gss
 import pytest
 
-from async_kerberos import AuthRequest, ConfigurationError, Denied, Kerberos, Reason, _libkrb5
+from async_kerberos import AuthRequest, ConfigurationError, Denied, Kerberos, Reason, _diagnosis, _libkrb5
 from async_kerberos._acceptor import Acceptor, Established
 from async_kerberos._diagnosis import (
     describe_keytab,
@@ -20,7 +20,7 @@ from async_kerberos._diagnosis import (
     principals_in,
     without_replay_cache,
 )
-from async_kerberos._libkrb5 import configuration_fault, settings, with_functions
+from async_kerberos._libkrb5 import configuration_fault, settings, shortname_domain, with_functions
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import Initiator, negotiate
@@ -46,6 +46,7 @@ def test_without_library(www: Service, monkeypatch: pytest.MonkeyPatch, tmp_path
     """Where the library cannot be asked, the keytab and the ticket are looked at all the same."""
     assert configuration_fault() is None
     assert settings() is None
+    assert shortname_domain() == ""
     assert without_replay_cache() == ""
     assert describe_keytab(None).startswith(f"keytab FILE:{www.keytab}: it has keys of ")
     monkeypatch.delenv("KRB5_KTNAME")
@@ -124,6 +125,14 @@ def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(gss, "set_neg_mechs")
     with pytest.raises(ConfigurationError, match="MIT's Kerberos library"):
         Kerberos()
+
+
+def test_keytab_that_has_changed(www: Service) -> None:
+    """A keytab that is another one by now, or is gone, tells nothing of the one that GSSAPI has read."""
+    changed = _diagnosis._has_changed  # pyright: ignore[reportPrivateUsage]
+    written = www.keytab.stat().st_ctime
+    assert [changed(str(www.keytab), written + seconds) for seconds in (-1, 0, 1)] == [True, True, False]
+    assert changed(str(www.keytab.parent / "gone"), written + 1)
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -98,7 +99,10 @@ class _ThreadServer(Server):
         self._ask_to_stop()
         self._thread.join(_SECONDS)
         if self._thread.is_alive():
-            raise RuntimeError("the server does not stop")
+            frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] (what it is documented for)
+            frame = frames.get(self._thread.ident or 0)
+            stack = "".join(traceback.format_stack(frame))
+            raise RuntimeError(f"the server does not stop; it is here:\n{stack}")
         if self._failure is not None:
             raise RuntimeError("the server failed") from self._failure
         if self.tasks_left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
+from typing import Annotated, Any, NewType, Optional
 
 import pytest
 
@@ -216,6 +216,41 @@ def test_methods_by_any_name(owner: type[Named]) -> None:
     assert owner.static(7) == instance.static(7) == ("alice", 7)
     assert owner.static_alone() == "alice"
     assert owner.static_unclear(number=7) == ("alice", 7)
+
+
+def test_attached_in_parts() -> None:
+    """A function that is attached to a class as a part of another is a method as well."""
+    whole = decorate(outside)
+
+    class Owner:
+        partly = functools.partialmethod(whole, number=7)
+
+    owner = Owner()
+    assert owner.partly() == (owner, "alice", 7)
+
+
+Text = NewType("Text", str)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "is_user"),
+    [
+        (Annotated[str, "who"], True),
+        (Text, True),
+        (Optional[str], True),  # noqa: UP045 - people write it, and it is of another type
+        (str | None, True),
+        (int, False),
+        (int | bytes, False),
+    ],
+)
+def test_spellings_of_text(annotation: Any, is_user: bool) -> None:
+    """Behind a decorator that passes everything on, the first parameter is the user if it can be a text."""
+
+    def behind(who: Any, number: int) -> Any: ...
+
+    behind.__annotations__["who"] = annotation
+    shown = list(inspect_view(passing_on(behind)).signature.parameters)
+    assert shown == (["number"] if is_user else ["who", "number"])
 
 
 def test_unclear_methods() -> None:
