@@ -99,6 +99,14 @@ def flips(token: bytes, until: int | None = None) -> Iterator[tuple[str, bytes]]
             changed[position] ^= 1 << bit
 
 
+def is_framed(content: bytes) -> bool:
+    """Whether this is a token of GSSAPI's; what is encrypted may begin like one."""
+    try:
+        return content[:1] == b"\x60" and not tokens.take_der(content)[2]
+    except (AssertionError, IndexError):
+        return False
+
+
 def length_octets(data: bytes, begin: int = 0) -> Iterator[int]:
     """Where the octets of all lengths are, in DER within DER."""
     end = len(data)
@@ -106,7 +114,7 @@ def length_octets(data: bytes, begin: int = 0) -> Iterator[int]:
         tag, content, rest = tokens.take_der(data[begin:])
         content_begin = end - len(rest) - len(content)
         yield from range(begin + 1, content_begin)
-        if tag & 0x20 or (tag == 0x04 and content[:1] == b"\x60"):
+        if tag & 0x20 or (tag == 0x04 and is_framed(content)):
             yield from length_octets(data[: end - len(rest)], content_begin)
         elif tag == 0x06 and rest[:2] == b"\1\0":  # a Kerberos token's TOK_ID, which is no DER
             rest = rest[2:]
