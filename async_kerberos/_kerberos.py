@@ -126,7 +126,7 @@ class Kerberos(NeverSent):
         half_open: limits for exchanges of several legs.
         workers: limits for the worker threads.
         cross_site: ``"refuse"`` answers 403 to what another site made a browser send, before any credentials are looked
-            at: a browser sends a ticket to a site that it trusts by itself, whoever's page asks for it. Requests that
+            at: a browser sends a ticket by itself to a site that it trusts, also if another's page asks. Requests that
             are safe (GET, HEAD, OPTIONS, QUERY, TRACE) pass, and those of clients other than browsers. ``"allow"``
             lets all pass.
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests

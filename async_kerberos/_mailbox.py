@@ -56,7 +56,7 @@ class Mailbox:
         # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.
         self._loop: Any = weakref.ref(loop)
         self._finished: deque[Awaited] = deque()
-        # Until when whoever posts relies on a wake-up that was sent and has not come yet.
+        # A wake-up was sent, and counts as lost after this time. Until then, no thread sends another.
         self._woken_until = _NEVER
 
     def belongs_to(self, loop: Any) -> bool:
@@ -98,7 +98,7 @@ class Mailbox:
         try:
             self._call_soon(self._loop())
         except (AttributeError, RuntimeError):
-            # The loop has ended, and whoever waited with it. (trio.RunFinishedError is a RuntimeError too.) A new box,
+            # The loop has ended, and all that waited on it. (trio.RunFinishedError is a RuntimeError too.) A new box,
             # since trio may be emptying this one for the last time.
             self._finished = deque()
 
