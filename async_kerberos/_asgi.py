@@ -15,7 +15,7 @@ from typing import Any
 from ._guard import Guard, refuse_second_service
 from ._kerberos import Kerberos, default_kerberos
 from ._outcomes import Accepted, Denied, Headers, Outcome
-from ._request import FIELDS, AuthRequest
+from ._request import FIELDS, MOST_VALUES, AuthRequest
 from ._uwsgi import scheme_is_hearsay
 
 Scope = MutableMapping[str, Any]
@@ -239,8 +239,10 @@ def _request(scope: Scope, earlier: Accepted | None) -> AuthRequest:
     for raw_name, value in headers:
         name = _FIELDS.get(raw_name.lower())
         if name is not None:
-            # Some servers let thousands of one name pass: copying what came before, each time, would take their square.
-            fields.setdefault(name, []).append(value.decode("latin-1"))
+            # Some servers let thousands of one name pass.
+            values = fields.setdefault(name, [])
+            if len(values) < MOST_VALUES:
+                values.append(value.decode("latin-1"))
     client: tuple[str, int] | None = scope.get("client")
     websocket = scope["type"] == "websocket"
     return AuthRequest(

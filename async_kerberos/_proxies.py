@@ -16,7 +16,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A dozen proxies on the way, with addresses of IPv6 and ports, take less. The time for more would be the event loop's.
 _LONGEST_FIELDS = 1000
-_MOST_ADDRESSES = 32
+_MOST_FIELDS = _MOST_ADDRESSES = 32
 _ADDRESSES = re.compile(r"[0-9A-Fa-f.:]{2,}")
 _IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"  # RFC 4291, section 2.5.5.2
 
@@ -74,7 +74,7 @@ def names(forwarded_for: Sequence[str], address: str) -> bool:
 
 
 def _is_long(values: Sequence[str]) -> bool:
-    return len(values) > _LONGEST_FIELDS or sum(map(len, values)) > _LONGEST_FIELDS
+    return len(values) > _MOST_FIELDS or sum(map(len, values)) > _LONGEST_FIELDS
 
 
 def _readings(text: str) -> tuple[bytes | None, ...]:

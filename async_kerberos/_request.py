@@ -26,6 +26,9 @@ FIELDS = frozenset(
 )
 """Every header field that is read, by its name in small letters. The adapters copy these, and no other."""
 
+MOST_VALUES = 64
+"""How many values of one field are copied: each rule takes fewer and refuses more, so the rest makes no difference."""
+
 Fields = Mapping[str, Sequence[str]]
 """The values of header fields, by names of :data:`FIELDS`; a field that did not come is not there."""
 

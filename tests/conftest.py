@@ -136,7 +136,7 @@ async def _tasks_left() -> AsyncGenerator[None, None]:  # pyright: ignore[report
 @pytest.fixture(autouse=True)
 def no_tasks_left(request: pytest.FixtureRequest) -> None:
     """Fail the asyncio test if it leaves a task behind. (trio lets none be left.)"""
-    if request.node.get_closest_marker("asyncio") is not None:
+    if "asyncio" in request.keywords:
         request.getfixturevalue("_tasks_left")
 
 

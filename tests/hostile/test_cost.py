@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from async_kerberos import Kerberos
+from async_kerberos import Denied, Kerberos, Reason
 from async_kerberos._asgi import Scope, authenticate_scope
 from async_kerberos._guard import Guard
-from async_kerberos._request import FIELDS
+from async_kerberos._request import FIELDS, MOST_VALUES
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 from ..support.grammar import is_linear
@@ -64,17 +64,21 @@ def _nobody_listens() -> Generator[None, None, None]:  # pyright: ignore[reportU
 
 
 def scope_with(name: str, values: list[str]) -> Scope:
-    fields = {field: [value] for field, value in AROUND.items()}
-    fields[name] = values
+    return scope_of({**{field: [value] for field, value in AROUND.items()}, name: values})
+
+
+def scope_of(fields: dict[str, list[str]]) -> Scope:
     headers = [(field.encode(), value.encode("latin-1")) for field, values in fields.items() for value in values]
     client = (PROXY, 40_000)
     return {"type": "http", "method": "POST", "headers": headers, "client": client, "scheme": "http"}
 
 
-def decide(scope: Scope) -> None:
+def decide(scope: Scope) -> Denied:
     decision = authenticate_scope(scope, Guard(kerberos=KERBEROS))
-    with pytest.raises(StopIteration):
+    with pytest.raises(StopIteration) as end:
         decision.send(None)  # nothing in it waits: no token gets as far as GSSAPI
+    assert isinstance(end.value.value, Denied)
+    return end.value.value
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
@@ -90,6 +94,26 @@ def test_time_grows_with_the_bytes(name: str, shape: str) -> None:
                 return scope_with(name, [beginning + piece] * count)
 
             assert is_linear(decide, scope), f"{beginning}{piece}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "others", "reason"),
+    [
+        ("authorization", "Basic YTpi", {}, Reason.MALFORMED),
+        ("host", "www.example.test", {"origin": "https://www.example.test"}, Reason.CROSS_SITE),
+        ("origin", "https://www.example.test", {"host": "www.example.test"}, Reason.CROSS_SITE),
+        ("sec-fetch-site", "same-origin", {}, Reason.CROSS_SITE),
+        ("x-forwarded-host", "www.example.test", {"origin": "https://www.example.test"}, Reason.CROSS_SITE),
+        ("x-forwarded-proto", "https", {}, Reason.NOT_TLS),
+        ("x-forwarded-for", "192.0.2.1", {}, Reason.NOT_TLS),
+        ("forwarded", "for=192.0.2.1", {}, Reason.NOT_TLS),
+    ],
+)
+def test_what_is_not_copied(name: str, value: str, others: dict[str, str], reason: Reason) -> None:
+    """Where a field comes so often that not all of its values are copied, those that are suffice to refuse it."""
+    fields = {"x-forwarded-proto": ["https"], **{other: [text] for other, text in others.items()}}
+    assert decide(scope_of({**fields, name: [value]})).reason is Reason.NO_CREDENTIALS
+    assert decide(scope_of({**fields, name: [value] * (MOST_VALUES + 1)})).reason is reason
 
 
 class Site:
