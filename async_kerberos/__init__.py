@@ -3,19 +3,22 @@
 The core: it imports no web framework. What a framework needs is in ``async_kerberos.adapters``.
 """
 
-from ._errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
-from ._half_open import HalfOpenLimits
-from ._kerberos import Kerberos
-from ._options import KerberosOptions
-from ._outcomes import Accepted, Denied, Headers, Identity, Outcome, Reason
-from ._request import AuthRequest
-from ._workers import WorkerLimits
+from ._threads.workers import WorkerLimits
+from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
+from .identity import Identity
+from .kerberos import Kerberos
+from .methods.half_open import HalfOpenLimits
+from .options import KerberosOptions
+from .outcomes import Accepted, Checked, Denied, Headers, Outcome
+from .reasons import Reason
+from .request import AuthRequest
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Accepted",
     "AuthRequest",
+    "Checked",
     "ConfigurationError",
     "Denied",
     "HalfOpenLimits",

@@ -21,7 +21,7 @@ from typing import Any
 import gssapi.raw as gss
 
 from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome
-from async_kerberos._acceptor import Acceptor, Established
+from async_kerberos._gss.acceptor import Acceptor, Established
 
 from .apps.hello import HOSTNAME
 from .figures import Round

@@ -13,11 +13,11 @@ from typing import Any
 import pyperf
 
 from async_kerberos import AuthRequest, Kerberos
-from async_kerberos._asgi import authenticate_scope
-from async_kerberos._guard import Guard
-from async_kerberos._header import challenge, parse_authorization
-from async_kerberos._tokens import classify
-from async_kerberos._workers import WorkerLimits, Workers
+from async_kerberos._web.asgi import authenticate_scope
+from async_kerberos._decision.guard import Guard
+from async_kerberos._protocol.header import challenge, parse_authorization
+from async_kerberos._protocol.tokens import classify
+from async_kerberos._threads.workers import WorkerLimits, Workers
 
 _LIMIT = 65536
 _CONCURRENT = 16

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._asgi import (
+from .._decision.guard import Guard
+from .._never_sent import NeverSent
+from .._web.asgi import App, CarrierMiddleware, Receive, Send, authenticate_scope, carry, send_denial, state_of
+from .._web.nearest import (
     NEAREST,
-    App,
-    CarrierMiddleware,
-    Receive,
+    Protection,
     Scope,
-    Send,
-    authenticate_scope,
-    carried,
-    carry,
     configured,
     decider_of,
     nearest_of,
-    send_denial,
-    sign_in_of,
+    refuse_second_service,
+    warn_of_other_options,
 )
-from .._errors import ConfigurationError, UnsupportedScopeError
-from .._guard import Guard, refuse_second_service, warn_of_other_options
-from .._kerberos import Kerberos, default_kerberos
-from .._never_sent import NeverSent
-from .._outcomes import Denied
+from .._web.state import outer_state
+from ..errors import ConfigurationError, UnsupportedScopeError
+from ..kerberos import Kerberos, default_kerberos
+from ..outcomes import Denied
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._options import AllOptions
+    from ..options import AllOptions
 
 __all__ = ["KerberosMiddleware"]
 
@@ -69,11 +65,11 @@ class KerberosMiddleware(NeverSent):
             kerberos = Kerberos(**options)
         self.app = app
         if user_header is not None:
-            from .._user_header import UserHeaderMiddleware  # for few
+            from .._web.user_header import UserHeaderMiddleware  # for few
 
             self.app = UserHeaderMiddleware(app, user_header)
         self.kerberos = kerberos
-        self._guard = Guard(kerberos=kerberos, cross_site=options.get("cross_site"))
+        self._protection = Protection(kerberos, Guard(cross_site=options.get("cross_site")))
         self._around = app
         self._has_options = bool(own)
         self._is_new = True
@@ -93,12 +89,12 @@ class KerberosMiddleware(NeverSent):
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
-        outcome = await authenticate_scope(scope, self._guard, application)
+        outcome = await authenticate_scope(scope, self._protection, application)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
             return
-        sign_in = sign_in_of(scope)
-        decider = sign_in.decider or default_kerberos()
+        state = state_of(scope)
+        decider = state.decider or default_kerberos()
         before = nearest_of(scope)
         reply_send = carry(scope, send, decider)
         if self.kerberos is None:
@@ -107,19 +103,19 @@ class KerberosMiddleware(NeverSent):
                 await send_denial(scope, reply_send, refuse_second_service(inner, decider))
                 return
         self.publish(scope)
-        token = carried.set(sign_in)
+        token = outer_state.set(state)
         try:
             await self.app(scope, receive, reply_send)
         finally:
             scope[NEAREST] = before
-            sign_in.over = True
+            state.over = True
             try:  # noqa: SIM105 - this costs nothing, and contextlib.suppress() a microsecond
-                carried.reset(token)
+                outer_state.reset(token)
             except ValueError:
                 pass  # where a loop is torn down, the coroutine may be closed in another context than it ran in
 
     def _log_setup(self, scope: Scope, application: Kerberos | None) -> None:
-        decider = decider_of(scope, self._guard, application)
+        decider = decider_of(scope, self._protection, application)
         if decider is None and scope["type"] == "lifespan":
             return  # a request may tell of an application
         self._is_new = False

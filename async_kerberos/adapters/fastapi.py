@@ -2,12 +2,14 @@
 
 # No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
 
-from .._asgi import authenticate_scope, sign_in_of
-from .._guard import Guard
-from .._kerberos import Kerberos
+from .._decision.guard import Guard
 from .._never_sent import NeverSent
-from .._options import CrossSite
-from .._outcomes import Denied, Identity
+from .._web.asgi import authenticate_scope, state_of
+from .._web.nearest import Protection
+from ..identity import Identity
+from ..kerberos import Kerberos
+from ..options import CrossSite
+from ..outcomes import Denied
 
 try:
     from fastapi import Response
@@ -46,7 +48,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         cross_site: CrossSite | None = None,
         scheme_name: str = "Kerberos",
     ) -> None:
-        self.guard = Guard(kerberos=kerberos, cross_site=cross_site)
+        self.protection = Protection(kerberos, Guard(cross_site=cross_site))
         self.scheme_name = scheme_name
         self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 
@@ -58,11 +60,10 @@ class KerberosIdentity(NeverSent, SecurityBase):
             WebSocketException: likewise, where the server can answer a handshake by closing it alone.
         """
         scope = connection.scope
-        outcome = await authenticate_scope(scope, self.guard)
-        sign_in = sign_in_of(scope)
+        outcome = await authenticate_scope(scope, self.protection)
         if isinstance(outcome, Denied):
             raise_denial(connection, outcome, HTTPException)
-        if not sign_in.adds_reply:
+        if not state_of(scope).carried:
             # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
             for name, value in outcome.headers:
                 response.headers.append(name, value)

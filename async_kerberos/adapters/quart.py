@@ -7,13 +7,14 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
-from .._asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, sign_in_of
-from .._guard import Guard
-from .._kerberos import Kerberos
-from .._options import CrossSite, Hostname
-from .._outcomes import Accepted, Denied
-from .._outcomes import Headers as Reply
-from .._views import View, inspect_view, is_async
+from .._decision.guard import Guard
+from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
+from .._web.nearest import Protection
+from .._web.views import View, inspect_view, is_async
+from ..kerberos import Kerberos
+from ..options import CrossSite, Hostname
+from ..outcomes import Accepted, Denied
+from ..outcomes import Headers as Reply
 
 try:
     from quart import (
@@ -35,8 +36,8 @@ except ImportError as error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._asgi import Scope
-    from .._options import KerberosOptions
+    from .._web.nearest import Scope
+    from ..options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
 
@@ -130,13 +131,13 @@ def requires_authentication(
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
     """
-    guard = Guard(kerberos=kerberos, cross_site=cross_site)
+    protection = Protection(kerberos, Guard(cross_site=cross_site))
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
     inspected = inspect_view(view)
 
     async def protected_async(*args: Any, **kwargs: Any) -> Any:
-        outcome = await authenticate_scope(_scope(), guard, _configured())
+        outcome = await authenticate_scope(_scope(), protection, _configured())
         if isinstance(outcome, Denied):
             return _denied(inspected, outcome)
         _publish(outcome)
@@ -146,7 +147,7 @@ def requires_authentication(
     def protected_sync(*args: Any, **kwargs: Any) -> Any:
         # Quart calls this on a thread of the loop's pool, which may wait; a hook may have called it on the loop.
         inspected.check_thread()
-        outcome = authenticate_scope_blocking(_scope(), guard, _configured())
+        outcome = authenticate_scope_blocking(_scope(), protection, _configured())
         if isinstance(outcome, Denied):
             return _denied(inspected, outcome)
         _publish(outcome)
@@ -169,7 +170,7 @@ def _configured() -> Kerberos | None:
 def _publish(accepted: Accepted) -> None:
     g.kerberos_identity = accepted.identity
     # Headers come once with each sign-in. After init_kerberos, or below a middleware, they are added further out.
-    if not accepted.headers or sign_in_of(_scope()).adds_reply:
+    if not accepted.headers or state_of(_scope()).carried:
         return
 
     async def add_reply(response: Any) -> Any:
@@ -211,6 +212,4 @@ def _denied(view: View, denied: Denied) -> Response:
 
 
 def _denial(denied: Denied) -> Response:
-    response = Response(denied.body, denied.status, content_type="text/plain; charset=utf-8")
-    response.headers.extend(denied.headers)
-    return response
+    return Response(denied.body, denied.status, Headers(denied.headers))

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protoco
 
 import anyio.from_thread
 
-from .._asgi import (
+from .._decision.guard import Guard
+from .._never_sent import NeverSent
+from .._web.asgi import (
     IDENTITY,
     POLICY_VIOLATION,
     CarrierMiddleware,
-    Scope,
+    adding_owed,
     authenticate_scope,
-    configure,
     encode_headers,
     join_headers,
     send_denial,
-    sign_in_of,
+    state_of,
 )
-from .._guard import Guard
-from .._kerberos import Kerberos
-from .._never_sent import NeverSent
-from .._options import CrossSite, Hostname
-from .._outcomes import Denied, Identity
-from .._views import View, inspect_view, is_async, takes_user
+from .._web.nearest import Protection, Scope, configure
+from .._web.views import View, inspect_view, is_async, takes_user
+from ..identity import Identity
+from ..kerberos import Kerberos
+from ..options import CrossSite, Hostname
+from ..outcomes import Denied
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
@@ -36,7 +37,7 @@ try:
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import Response
     from starlette.websockets import WebSocket, WebSocketState
 except ImportError as error:
     raise ImportError("this adapter needs Starlette: pip install 'async-kerberos[starlette]'") from error
@@ -44,7 +45,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._options import KerberosOptions
+    from ..options import KerberosOptions
 
 __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_authentication"]
 
@@ -159,20 +160,20 @@ def requires_authentication(
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
     """
-    guard = Guard(kerberos=kerberos, cross_site=cross_site)
+    protection = Protection(kerberos, Guard(cross_site=cross_site))
     if view is None:
         return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
     if isinstance(view, type):
-        return _protect_endpoint(view, guard)
+        return _protect_endpoint(view, protection)
     inspected = inspect_view(view)
     protect = _protect_async if is_async(view) else _protect_sync
-    return inspected.dress(protect(inspected, guard))
+    return inspected.dress(protect(inspected, protection))
 
 
-def _protect_async(view: View, guard: Guard) -> Callable[..., Any]:
+def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
     async def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
-        outcome = await authenticate_scope(connection.scope, guard)
+        outcome = await authenticate_scope(connection.scope, protection)
         if isinstance(outcome, Denied):
             if _may_answer(view, connection):
                 return await _answer(connection, outcome)
@@ -186,19 +187,19 @@ def _protect_async(view: View, guard: Guard) -> Callable[..., Any]:
         try:
             return _with_reply(connection, await view.call(*args, **kwargs))
         except HTTPException as error:
-            if sign_in_of(connection.scope).adds_reply:
+            if state_of(connection.scope).carried:
                 raise
             raise _with_reply_on_error(connection.scope, error) from error.__cause__
 
     return protected
 
 
-def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
+def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
     def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
         # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
         view.check_thread()
-        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, guard)
+        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, protection)
         if isinstance(outcome, Denied):
             if connection.scope["type"] != "websocket" and _may_answer(view, connection):
                 return _denial(outcome)
@@ -211,7 +212,7 @@ def _protect_sync(view: View, guard: Guard) -> Callable[..., Any]:
                 result = anyio.from_thread.run(_run, result)
             return _with_reply(connection, result)
         except HTTPException as error:
-            if sign_in_of(connection.scope).adds_reply:
+            if state_of(connection.scope).carried:
                 raise
             raise _with_reply_on_error(connection.scope, error) from error.__cause__
 
@@ -222,22 +223,22 @@ async def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return await coroutine
 
 
-def _protect_endpoint(endpoint: type[Any], guard: Guard) -> type[Any]:
+def _protect_endpoint(endpoint: type[Any], protection: Protection) -> type[Any]:
     if not issubclass(endpoint, (HTTPEndpoint, WebSocketEndpoint)):
         raise TypeError(f"{endpoint.__qualname__} is neither an HTTPEndpoint nor a WebSocketEndpoint")
     undecorated_dispatch: Callable[..., Any] = endpoint.dispatch
 
     async def dispatch(self: Any) -> None:
-        outcome = await authenticate_scope(self.scope, guard)
+        outcome = await authenticate_scope(self.scope, protection)
         if isinstance(outcome, Denied):
             await send_denial(self.scope, self.send, outcome)
             return
         _publish(self.scope)
-        sign_in = sign_in_of(self.scope)
-        if sign_in.adds_reply:
+        state = state_of(self.scope)
+        if state.carried:
             await undecorated_dispatch(self)
             return
-        self.send = sign_in.adding_reply(self.send)
+        self.send = adding_owed(state, self.send)
         try:
             await undecorated_dispatch(self)
         except HTTPException as error:
@@ -289,7 +290,7 @@ def _publish(scope: Scope) -> None:
 
 
 def _denial(denied: Denied) -> Response:
-    response = PlainTextResponse(denied.body, status_code=denied.status)
+    response = Response(denied.body, denied.status)
     response.raw_headers.extend(encode_headers(denied.headers))
     return response
 
@@ -325,11 +326,13 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
         connecting = connection.application_state is WebSocketState.CONNECTING
         if not connecting or "websocket.http.response" not in (scope.get("extensions") or {}):
             raise WebSocketException(POLICY_VIOLATION)
-    sign_in = sign_in_of(scope)
-    sign_in.challenge = denied.headers
+    # The application's handler makes the body.
+    headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
+    state = state_of(scope)
+    state.challenge = headers
     # Added further out, each challenge is a field of its own, as browsers need it.
-    added = sign_in.adds_reply and denied.status == 401 and scope["type"] == "websocket"
-    raise error(denied.status, denied.body, join_headers(() if added else denied.headers))
+    added = state.carried and denied.status == 401 and scope["type"] == "websocket"
+    raise error(denied.status, denied.body.decode(), join_headers(() if added else headers))
 
 
 def _replies_by_itself(connection: HTTPConnection[Any]) -> TypeGuard[WebSocket]:
@@ -337,25 +340,25 @@ def _replies_by_itself(connection: HTTPConnection[Any]) -> TypeGuard[WebSocket]:
     return (
         isinstance(connection, WebSocket)
         and connection.application_state is WebSocketState.CONNECTING
-        and not sign_in_of(connection.scope).adds_reply
+        and not state_of(connection.scope).carried
     )
 
 
 def _replying_websocket(websocket: WebSocket) -> WebSocket:
     """The same WebSocket, accepting with the reply: where no middleware adds it, this is the last place that can."""
-    send = sign_in_of(websocket.scope).adding_reply(websocket.send)
+    send = adding_owed(state_of(websocket.scope), websocket.send)
     return WebSocket(websocket.scope, websocket.receive, send)
 
 
 def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
     """Append the reply to what a view returned, unless something further out adds it, or it is a 401."""
-    sign_in = sign_in_of(connection.scope)
-    if not isinstance(response, Response) or sign_in.adds_reply or response.status_code == 401:
+    state = state_of(connection.scope)
+    if not isinstance(response, Response) or state.carried or response.status_code == 401:
         return response
     # A view may return one object to many users: what is appended goes to a copy.
     replying = copy.copy(response)
     replying.__dict__.pop("_headers", None)  # Starlette's view of the old list, made at first use
-    replying.raw_headers = [*response.raw_headers, *encode_headers(sign_in.take_reply())]
+    replying.raw_headers = [*response.raw_headers, *encode_headers(state.take(response.status_code))]
     return replying
 
 
@@ -366,5 +369,5 @@ def _with_reply_on_error(scope: Scope, error: HTTPException) -> HTTPException:
     # As above, a copy; by hand, for copy.copy would call the constructor, and cannot know with what.
     replying = type(error).__new__(type(error), *error.args)
     replying.__dict__.update(error.__dict__)
-    replying.headers = join_headers(sign_in_of(scope).take_reply(), onto=error.headers)
+    replying.headers = join_headers(state_of(scope).take(error.status_code), onto=error.headers)
     return replying.with_traceback(error.__traceback__)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from .. import __version__
-from .._errors import KerberosError
+from ..errors import KerberosError
 from ._demo import run_demo
 from ._screen import Screen
 from ._server import EXAMPLES, missing_modules

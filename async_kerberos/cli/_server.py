@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import KerberosError
+from ..errors import KerberosError
 
 # The demo runs the very files that readers copy from, so that each is written once and what is shown is what runs.
 # They are no modules of the package: in a checkout, an editable installation of it included, they are the top-level

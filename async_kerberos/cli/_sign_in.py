@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import gssapi.raw as gss
 
-from .._header import challenge
+from .._protocol.header import challenge
 from ._server import DemoError
 
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")

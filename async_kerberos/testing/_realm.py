@@ -22,7 +22,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import quote
 
-from async_kerberos._errors import KerberosError
+from async_kerberos.errors import KerberosError
 
 from ._keeper import Keeper
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from async_kerberos import AuthRequest, Identity, Kerberos, Outcome
-from async_kerberos._options import CrossSite
+from async_kerberos.options import CrossSite
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication

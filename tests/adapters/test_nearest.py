@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
-from async_kerberos._kerberos import default_kerberos
+from async_kerberos.kerberos import default_kerberos
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette
 
 from ..support.initiator import Initiator, fresh, reply_token

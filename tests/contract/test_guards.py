@@ -61,7 +61,7 @@ def test_tracer_on_a_loop() -> None:
     program = """
 import asyncio, threading
 import coverage
-from async_kerberos import _header
+from async_kerberos._protocol import header
 from tests.support.guards import blocking_guard
 
 measuring = coverage.Coverage(data_file=None, config_file=False, source=["async_kerberos"])

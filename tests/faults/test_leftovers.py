@@ -25,7 +25,7 @@ from quart import Quart
 from quart_trio import QuartTrio
 
 from async_kerberos import AuthRequest, Denied, HalfOpenLimits, Kerberos, Reason, WorkerLimits
-from async_kerberos._half_open import HalfOpenStore
+from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos as init_flask
 from async_kerberos.adapters.flask import requires_authentication as flask_requires

@@ -11,7 +11,7 @@ from ..support.grammar import Verdict, is_linear, judge, split_scheme
 from .harness import Script, fuzz, instrumented
 
 with instrumented(__name__):
-    from async_kerberos._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+    from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
 
 _LONGEST_MIDDLE = 16  # more would only be longer
 _UTF_8 = 0x01

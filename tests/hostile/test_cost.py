@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from async_kerberos import Denied, Kerberos, Reason
-from async_kerberos._asgi import Scope, authenticate_scope
-from async_kerberos._guard import Guard
-from async_kerberos._request import FIELDS, MOST_VALUES
+from async_kerberos._web.asgi import Scope, authenticate_scope
+from async_kerberos._decision.guard import Guard
+from async_kerberos.request import FIELDS, MOST_VALUES
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 from ..support.grammar import is_linear

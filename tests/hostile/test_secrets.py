@@ -29,8 +29,8 @@ from starlette.routing import Route
 
 import async_kerberos
 from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Reason
-from async_kerberos._acceptor import Acceptor, Continued, Established, Refused
-from async_kerberos._header import MalformedHeaderError, TokenTooLargeError, parse_authorization
+from async_kerberos._gss.acceptor import Acceptor, Continued, Established, Refused
+from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, parse_authorization
 from async_kerberos.adapters import fastapi as kerberos_fastapi
 from async_kerberos.adapters import flask as kerberos_flask
 from async_kerberos.adapters import quart as kerberos_quart

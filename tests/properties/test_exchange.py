@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from async_kerberos import Accepted, HalfOpenLimits, Outcome, Reason
-from async_kerberos._half_open import HalfOpenStore
-from async_kerberos._request import Peer
+from async_kerberos.methods.half_open import HalfOpenStore
+from async_kerberos.request import Peer
 from async_kerberos.testing import Realm
 
 from ..support.exchange import Attempt, Clients, Clock, Exchange, WaitingModel

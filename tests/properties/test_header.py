@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_kerberos._header import MalformedHeaderError, TokenTooLargeError, parse_authorization
+from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, parse_authorization
 
 from ..support.grammar import TCHARS, Verdict, is_linear, judge
 from . import SETTINGS

@@ -27,7 +27,7 @@ from async_kerberos import (
     Reason,
     WorkerLimits,
 )
-from async_kerberos._acceptor import Acceptor, AcquireError, Continued, Established, Refused
+from async_kerberos._gss.acceptor import Acceptor, AcquireError, Continued, Established, Refused
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.exchange import Clock

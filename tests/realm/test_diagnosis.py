@@ -12,15 +12,15 @@ import gssapi.raw as gss
 import pytest
 
 from async_kerberos import AuthRequest, ConfigurationError, Denied, Kerberos, Reason, _diagnosis, _libkrb5
-from async_kerberos._acceptor import Acceptor, Established
-from async_kerberos._diagnosis import (
+from async_kerberos._gss.acceptor import Acceptor, Established
+from async_kerberos._gss.diagnosis import (
     describe_keytab,
     diagnose,
     diagnose_credential,
     principals_in,
     without_replay_cache,
 )
-from async_kerberos._libkrb5 import configuration_fault, settings, shortname_domain, with_functions
+from async_kerberos._gss.libkrb5 import configuration_fault, settings, shortname_domain, with_functions
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import Initiator, negotiate
@@ -82,14 +82,14 @@ def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has run out of something, no file is to blame."""
     assert diagnose_credential(os.strerror(errno.EMFILE), None, None, None)[0] is Reason.SERVER_FAULT
     fault = _libkrb5.ConfigurationFault(errno.EMFILE, "/etc/krb5.conf", "Too many open files")
-    monkeypatch.setattr("async_kerberos._diagnosis.configuration_fault", lambda: fault)
+    monkeypatch.setattr("async_kerberos._gss.diagnosis.configuration_fault", lambda: fault)
     assert diagnose(Reason.SERVER_FAULT, "so", b"", None) == (Reason.SERVER_FAULT, "so")
 
 
 def test_configuration_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of a file that may not be read the owner and the mode are told."""
     fault = _libkrb5.ConfigurationFault(errno.EACCES, str(tmp_path), "Permission denied")
-    monkeypatch.setattr("async_kerberos._diagnosis.configuration_fault", lambda: fault)
+    monkeypatch.setattr("async_kerberos._gss.diagnosis.configuration_fault", lambda: fault)
     reason, detail = diagnose(Reason.OTHER, "so", b"", None)
     assert reason is Reason.KRB5_CONF
     assert detail.startswith(f"so; {tmp_path}: ")
@@ -107,7 +107,7 @@ def test_slow_dns(
     www: Service, signed_in: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Names that take long are warned of, once for each credential; after a fork nobody waits for them."""
-    monkeypatch.setattr("async_kerberos._acceptor._SLOW_DNS_SECONDS", 0.0)
+    monkeypatch.setattr("async_kerberos._gss.acceptor._SLOW_DNS_SECONDS", 0.0)
     acceptor = Acceptor("HTTP", ["www.example.test"], None)
     for _ in range(2):
         assert isinstance(acceptor.step(Initiator().step()), Established)
@@ -165,7 +165,7 @@ def test_nameless_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_i
     def refuse(path: str) -> None:
         raise error
 
-    monkeypatch.setattr("async_kerberos._diagnosis.read_keys", refuse)
+    monkeypatch.setattr("async_kerberos._gss.diagnosis.read_keys", refuse)
     assert f"keytab: uid 12345678 may not read it; {keytab} belongs to " in describe_keytab(str(keytab))
     # Where the file cannot be looked at, it is the folder that may not be entered.
     assert f"may not read it; {tmp_path} belongs to " in describe_keytab(str(tmp_path / "none"))

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-import async_kerberos._kerberos as kerberos_module
+import async_kerberos.kerberos as kerberos_module
 from async_kerberos import Accepted, AuthRequest, Denied, Kerberos
 
 from ..support.initiator import fresh

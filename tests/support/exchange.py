@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 import gssapi.raw as gss
 
 from async_kerberos import Accepted, AuthRequest, Denied, HalfOpenLimits, Kerberos, Outcome, Reason
-from async_kerberos._half_open import HalfOpenStore
-from async_kerberos._request import Peer
+from async_kerberos.methods.half_open import HalfOpenStore
+from async_kerberos.request import Peer
 from async_kerberos.testing import Realm, User
 
 from .grammar import Verdict, judge

@@ -11,7 +11,7 @@ import pytest
 from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType] (no types)
 
 from async_kerberos import Accepted, ConfigurationError, Identity, Kerberos, KerberosError, UnsupportedScopeError
-from async_kerberos._asgi import CarrierMiddleware, Message, Receive, Scope, Send, sign_in_of
+from async_kerberos._web.asgi import CarrierMiddleware, Message, Receive, Scope, Send, sign_in_of
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from async_kerberos import ConfigurationError, Kerberos
-from async_kerberos._certificate import ServerEndPoint, UndefinedBindingError, end_point_binding
+from async_kerberos._gss.bindings import ServerEndPoint, UndefinedBindingError, end_point_binding
 
 from ..support.certificates import ec_key, ed25519_key, make_certificate, rsa_key
 

@@ -4,7 +4,7 @@ import gc
 import weakref
 
 from async_kerberos import WorkerLimits, _fork
-from async_kerberos._workers import Workers
+from async_kerberos._threads.workers import Workers
 
 
 class Owner:

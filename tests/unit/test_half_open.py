@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from async_kerberos import ConfigurationError, HalfOpenLimits
-from async_kerberos._half_open import HalfOpenStore
-from async_kerberos._request import Peer
+from async_kerberos.methods.half_open import HalfOpenStore
+from async_kerberos.request import Peer
 
 from ..support.forks import fork_and_run
 from ..support.waiting import wait_until

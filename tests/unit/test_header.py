@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_kerberos._header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
 
 LIMIT = 64
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from async_kerberos import _keytab
-from async_kerberos._keytab import BrokenKeytabError, Key, keytab_file, read_keys
+from async_kerberos._gss import keytab
+from async_kerberos._gss.keytab import BrokenKeytabError, Key, keytab_file, read_keys
 
 WWW = "HTTP/www.example.test@KRBTEST.COM"
 

@@ -20,9 +20,9 @@ import pytest
 import trio
 
 from async_kerberos import WorkerLimits, _mailbox
-from async_kerberos._loops import loop_is_running, running_asyncio_loop
-from async_kerberos._mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
-from async_kerberos._workers import Workers
+from async_kerberos._threads.loops import loop_is_running, running_asyncio_loop
+from async_kerberos._threads.mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
+from async_kerberos._threads.workers import Workers
 
 from ..support.clocked import Clocked
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from async_kerberos import ConfigurationError, HalfOpenLimits, Kerberos, KerberosError, KerberosOptions, WorkerLimits
-from async_kerberos._options import AllOptions
+from async_kerberos.options import AllOptions
 
 
 @pytest.mark.parametrize(

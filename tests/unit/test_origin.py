@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
-from async_kerberos._origin import parse_origin
+from async_kerberos._decision.origin import parse_origin
 
 SITE = "www.example.test"
 APP = "https://app.example.test"

@@ -11,7 +11,7 @@ import pytest
 from gssapi.raw import SecurityContext
 
 from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
-from async_kerberos._acceptor import Continued, Established
+from async_kerberos._gss.acceptor import Continued, Established
 
 
 @pytest.mark.parametrize(

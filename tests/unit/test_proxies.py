@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from async_kerberos import AuthRequest, Denied, Kerberos, Reason
-from async_kerberos._proxies import is_trusted, names, says_https
+from async_kerberos._protocol.forwarded import is_trusted, names, says_https
 
 PROXIES = ("10.0.0.7", "192.168.0.0/16", "2001:db8::/32")
 

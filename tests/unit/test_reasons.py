@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_kerberos import Reason
-from async_kerberos._reasons import krb_error_code, reason_for
+from async_kerberos._gss.refusals import krb_error_code, reason_for
 
 FAILURE = 13 << 16  # GSS_S_FAILURE
 

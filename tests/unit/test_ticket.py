@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_kerberos._ticket import Ticket, encryption_type_name, ticket_in
+from async_kerberos._protocol.ticket import Ticket, encryption_type_name, ticket_in
 
 from ..support.initiator import KRB5, SPNEGO
 from ..support.tokens import MS_KRB5, der, neg_token_init, neg_token_resp, wrap, wrap_ap_req

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import gssapi.raw as gss
 import pytest
 
-from async_kerberos._tokens import ForbiddenMechanismError, Kind, MalformedTokenError, classify
+from async_kerberos._protocol.tokens import ForbiddenMechanismError, Kind, MalformedTokenError, classify
 
 from ..support.initiator import KRB5, NTLM, SPNEGO
 from ..support.tokens import der, neg_token_init, neg_token_resp, oid, wrap

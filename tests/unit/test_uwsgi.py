@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from async_kerberos._uwsgi import peer_port, scheme_is_hearsay
+from async_kerberos._web.uwsgi import peer_port, scheme_is_hearsay
 
 UWSGI = {"uwsgi.version": b"2.0.30"}
 

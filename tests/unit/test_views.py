@@ -8,7 +8,7 @@ from typing import Annotated, Any, NewType, Optional
 
 import pytest
 
-from async_kerberos._views import inspect_view, is_async, takes_user
+from async_kerberos._web.views import inspect_view, is_async, takes_user
 
 
 def view(user: str) -> str:

@@ -18,10 +18,10 @@ import pytest
 import trio
 import trio.testing
 
-import async_kerberos._workers as workers_module
+import async_kerberos._threads.workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
-from async_kerberos._mailbox import Mailboxes
-from async_kerberos._workers import Workers, without_blocking_a_loop
+from async_kerberos._threads.mailbox import Mailboxes
+from async_kerberos._threads.workers import Workers, without_blocking_a_loop
 
 from ..support.clocked import Clocked
 from ..support.forks import fork_and_run

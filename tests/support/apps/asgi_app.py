@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from async_kerberos._kerberos import default_kerberos
+from async_kerberos.kerberos import default_kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 from . import OWN_CHALLENGE, Options, given, pieces

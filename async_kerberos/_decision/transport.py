@@ -1,0 +1,81 @@
+"""Over what a request came: TLS or not, by which proxies, and whether the ticket was made for this connection."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from .._checks import check_flag, elements
+from .._protocol.forwarded import Network, disbelief, says_https
+from ..errors import ConfigurationError
+from ..identity import Identity
+from ..reasons import Reason, Refusal
+from ..request import AuthRequest
+
+
+class Transport:
+    """The stage that refuses what did not come over TLS, and tickets that were made for another TLS connection.
+
+    A server that ends TLS itself knows. Behind a proxy that does, ``X-Forwarded-Proto`` says so.
+
+    Args:
+        require_tls: the option of this name.
+        trusted: the option ``trusted_proxies``.
+        channel_bindings: the option of this name.
+
+    Attributes:
+        proxies: the networks of ``trusted``.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+
+    def __init__(self, require_tls: object, trusted: object, channel_bindings: object) -> None:
+        check_flag("require_tls", require_tls)
+        self._require_tls = require_tls
+        self.proxies = _check_proxies("trusted_proxies", trusted)
+        self._require_bindings = channel_bindings == "require"
+
+    def check(self, request: AuthRequest) -> None:
+        """Refuse what did not come over TLS.
+
+        Raises:
+            Refusal: NOT_TLS.
+        """
+        if self._require_tls and not request.secure:
+            problem = self.objection(request)
+            if problem:
+                raise Refusal(Reason.NOT_TLS, problem)
+
+    def check_bindings(self, identity: Identity) -> None:
+        """Refuse a ticket of which nobody knows for which connection it was made.
+
+        Raises:
+            Refusal: BAD_BINDINGS.
+        """
+        if self._require_bindings and not identity.channel_bound:
+            raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
+
+    def objection(self, request: AuthRequest) -> str:
+        """Why no proxy is believed that a request came over TLS, for the log; empty where one is."""
+        forwarded_proto = request.fields.get("x-forwarded-proto", ())
+        if not forwarded_proto:
+            return "the scheme is http"
+        problem = disbelief(request.peer, request.forwarded_for, self.proxies)
+        if problem:
+            return f"X-Forwarded-Proto {problem}"
+        return "" if says_https(forwarded_proto) else "the scheme before the proxy was http"
+
+
+def _check_proxies(option: str, value: object) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for proxy in elements(option, value, "addresses or networks"):
+        try:
+            if not isinstance(proxy, str):
+                raise ValueError
+            networks.append(ipaddress.ip_network(proxy))
+        except ValueError:
+            problem = f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {proxy!r}"
+            raise ConfigurationError(option, problem) from None
+        if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
+            raise ConfigurationError(option, f"write {proxy!r} as an address of IPv4")
+    return tuple(networks)

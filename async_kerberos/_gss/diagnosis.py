@@ -1,0 +1,248 @@
+"""What to tell the operator of a refusal: the reason, and which file is to blame.
+
+GSSAPI reports one cause in several ways, by the kind of client and by the process's language, and often names no file.
+So after a refusal, and never before one, we look at the keytab, at ``krb5.conf``, and at what stands in the ticket.
+What stands in a ticket is the client's word. It may choose among reasons that are the client's fault; it can never make
+the client's fault the server's.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import stat
+from itertools import islice
+
+from .._protocol.principals import split_realm
+from .._protocol.ticket import Ticket, encryption_type_name, ticket_in
+from ..reasons import Reason
+from .keytab import BrokenKeytabError, Keys, keytab_file, read_keys
+from .libkrb5 import configuration_fault, settings
+from .refusals import EXHAUSTED
+
+_DEFAULT_KEYTAB = "/etc/krb5.keytab"  # where the library does not tell
+
+# How many principals are named, and among how many of a keytab's they are chosen: a message is read by people, and made
+# for each token that is refused.
+_MOST_PRINCIPALS = 3
+_MOST_LOOKED_AT = 50
+
+# The time of a file's last change is that of the system's last tick.
+_CLOCK_TICK = 0.05
+
+# What configuration and files decide; a client cannot bring these about.
+_OF_THE_SERVER = (Reason.MISCONFIGURED, Reason.SERVER_FAULT, Reason.OTHER)
+
+
+def diagnose(
+    reason: Reason,
+    message: str,
+    token: bytes,
+    keytab: str | None,
+    wanted: str | None = None,
+    begun: float = math.inf,
+) -> tuple[Reason, str]:
+    """The reason for a refused token, and what to say of it.
+
+    Args:
+        reason: what GSSAPI's codes and texts come to.
+        message: GSSAPI's message.
+        token: the token.
+        keytab: the keytab's name; None for the default one.
+        wanted: the service principal that the credential is for; None where it takes any key.
+        begun: when GSSAPI was asked (``time.time``).
+    """
+    if reason in (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY):
+        return _of_key(reason, message, ticket_in(token), keytab)
+    if reason not in _OF_THE_SERVER:
+        return reason, message
+    fault = _of_configuration()
+    if fault:
+        return Reason.KRB5_CONF, f"{message}; {fault}"
+    if reason is Reason.MISCONFIGURED:
+        ticket = ticket_in(token)
+        is_whole = ticket is not None and _has_key(keytab, ticket) and not _has_changed(keytab, begun)
+        if message == os.strerror(errno.EINVAL) and is_whole:
+            # The keytab is whole: what the library could not read is what the KDC has put into the ticket.
+            return Reason.BAD_PAC, message
+        return reason, f"{message}; {describe_keytab(keytab, wanted)}"
+    if reason is Reason.OTHER:
+        ticket = ticket_in(token)
+        found = settings()
+        if ticket is not None and found is not None and ticket.session_type not in found.encryption_types:
+            name = encryption_type_name(ticket.session_type)
+            return Reason.FORBIDDEN_ENCRYPTION, f"{message}; the session key is of the type {name}"
+    return reason, message
+
+
+def diagnose_credential(message: str, keytab: str | None, asked: str | None, wanted: str | None) -> tuple[Reason, str]:
+    """The reason why no credential can be had, and what to say of it.
+
+    Args:
+        message: GSSAPI's message.
+        keytab: the keytab's name; None for the default one.
+        asked: the service and the host name that were asked for, ``HTTP/www``; None for any.
+        wanted: the principal that the library made of them.
+    """
+    # Of the replay cache there may be a name that is none (KRB5RCACHENAME).
+    if message.startswith(("Replay cache", *map(os.strerror, EXHAUSTED))):
+        return Reason.SERVER_FAULT, message
+    fault = _of_configuration()
+    if fault:
+        return Reason.KRB5_CONF, f"{message}; {fault}"
+    return Reason.MISCONFIGURED, f"{message}; {describe_keytab(keytab, wanted, asked)}"
+
+
+def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | None = None) -> str:
+    """The keytab's name, and what is wrong with it, or which principals it has.
+
+    Args:
+        keytab: the keytab's name; None for the default one.
+        wanted: the service principal that is missing in it, if that is known.
+        asked: what the library has made that principal of.
+    """
+    name = _keytab_name(keytab)
+    path = keytab_file(name)
+    if path is None:
+        return f"keytab {name}"
+    try:
+        keys = read_keys(path)
+    except BrokenKeytabError as error:
+        return f"keytab {name}: {error}"
+    except OSError as error:
+        return f"keytab {name}: {_why_unreadable(path, error)}"
+    said = [f"keytab {name}: {_some(keys, wanted, asked)}"]
+    if wanted:
+        service, realm = split_realm(wanted)
+        for other in islice(keys, _MOST_LOOKED_AT):
+            name, its = split_realm(other)
+            if name != service and name.lower() == service.lower() and realm in ("", its):
+                said.append(f"{other} differs from {service} in case alone")
+        if asked and service.lower() != asked.lower().removesuffix("."):
+            said.append(f"DNS, or the search domain in resolv.conf, made {service} of {asked}")
+    return "; ".join(said)
+
+
+def principals_in(keytab: str | None) -> list[str] | None:
+    """The principals that a keytab has keys of; None where it is no file that this process can read."""
+    keys = _keys(keytab)
+    return None if keys is None else list(keys)
+
+
+def without_replay_cache() -> str:
+    """The setting by which a token is good any number of times; empty where there is none."""
+    # In the library's order. The older variable has the kind of cache alone.
+    for variable, none in (("KRB5RCACHENAME", "none:"), ("KRB5RCACHETYPE", "none")):
+        value = os.environ.get(variable)
+        if value is not None:
+            return f"{variable}={value}" if value.startswith(none) else ""
+    found = settings()
+    if found is None or not found.replay_cache.startswith("none:"):
+        return ""
+    return f"default_rcache_name = {found.replay_cache} in krb5.conf"
+
+
+def _of_key(reason: Reason, message: str, ticket: Ticket | None, keytab: str | None) -> tuple[Reason, str]:
+    """Why no key opens the ticket, by what the keytab has; what it may have had meanwhile changes nothing."""
+    keys = _keys(keytab)
+    if ticket is None or keys is None:
+        return reason, message
+    known = keys.get(ticket.principal, ())
+    if not known:
+        return reason, f"{message}; {describe_keytab(keytab, ticket.principal)}"
+    found = settings()
+    if found is not None and ticket.encryption_type not in found.encryption_types:
+        name = encryption_type_name(ticket.encryption_type)
+        return Reason.FORBIDDEN_ENCRYPTION, f"{message}; the ticket is encrypted with {name}"
+    # A version of 0 stands for any, on either side.
+    of_version = [key for key in known if ticket.version in (0, key.version) or key.version == 0]
+    if not of_version:
+        versions = sorted({key.version for key in known})
+        return Reason.KEY_VERSION, f"{message}; the keytab holds kvno {', '.join(map(str, versions))}"
+    if all(key.encryption_type != ticket.encryption_type for key in of_version):
+        names = ", ".join(dict.fromkeys(encryption_type_name(key.encryption_type) for key in of_version))
+        return Reason.KEY_TYPE, f"{message}; the keytab holds {names}"
+    return reason, message
+
+
+def _has_key(keytab: str | None, ticket: Ticket) -> bool:
+    keys = _keys(keytab)
+    known = () if keys is None else keys.get(ticket.principal, ())
+    return any(key.encryption_type == ticket.encryption_type for key in known)
+
+
+def _has_changed(keytab: str | None, since: float) -> bool:
+    """Whether the file may be another one by now than GSSAPI has read."""
+    path = keytab_file(_keytab_name(keytab))
+    try:
+        return path is None or os.stat(path).st_ctime > since - _CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
+    except OSError:
+        return True
+
+
+def _keys(keytab: str | None) -> Keys | None:
+    path = keytab_file(_keytab_name(keytab))
+    try:
+        return None if path is None else read_keys(path)
+    except (OSError, BrokenKeytabError):
+        return None
+
+
+def _keytab_name(keytab: str | None) -> str:
+    if keytab is not None:
+        return keytab
+    found = settings()
+    return os.environ.get("KRB5_KTNAME") or _DEFAULT_KEYTAB if found is None else found.keytab
+
+
+def _of_configuration() -> str:
+    """What is wrong with ``krb5.conf``; empty where nothing is."""
+    fault = configuration_fault()
+    if fault is None or fault.code in EXHAUSTED:
+        return ""
+    if fault.code == errno.EACCES:
+        return f"{fault.path}: {_why_unreadable(fault.path, PermissionError(fault.code, fault.problem))}"
+    return f"{fault.path}: {fault.problem}"
+
+
+def _why_unreadable(path: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist"
+    if not isinstance(error, PermissionError):
+        return error.strerror or str(error)
+    # The first, on the way up, that can be looked at: the file itself, or the folder that may not be entered.
+    path = os.path.abspath(path)  # noqa: PTH100 (nothing here needs pathlib)
+    while True:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError:
+            path = os.path.dirname(path)  # noqa: PTH120
+        else:
+            rights = f"{path} belongs to {_user(found.st_uid)} and has the mode {stat.S_IMODE(found.st_mode):04o}"
+            return f"{_user(os.geteuid())} may not read it; {rights}"
+
+
+def _user(number: int) -> str:
+    import pwd  # few need it
+
+    try:
+        return f"{pwd.getpwuid(number).pw_name} (uid {number})"
+    except KeyError:
+        return f"uid {number}"
+
+
+def _some(keys: Keys, wanted: str | None, asked: str | None) -> str:
+    """A few of the principals in a keytab, those first that are like the one that is missing."""
+    if not keys:
+        return "there is no key in it"
+    like = {name.lower() for name in (wanted and split_realm(wanted)[0], asked) if name}
+    kinds = {name.partition("/")[0] for name in like}
+
+    def distance(principal: str) -> int:
+        name = split_realm(principal)[0].lower()
+        return 0 if name in like else 1 if name.partition("/")[0] in kinds else 2
+
+    few = sorted(islice(keys, _MOST_LOOKED_AT), key=distance)[:_MOST_PRINCIPALS]
+    more = f" and {len(keys) - len(few)} more" if len(keys) > len(few) else ""
+    return f"it has keys of {', '.join(few)}{more}"

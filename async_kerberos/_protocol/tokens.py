@@ -1,0 +1,96 @@
+"""What a token is, by its bytes: pure functions. What is let through here, GSSAPI has to see, and nothing else.
+
+A first token of SPNEGO is taken only in the form that RFC 4178 gives it, since what parses it is a library in C: MIT
+krb5 1.20.1 reads beyond its memory where the list of mechanisms has empty ones in it, which can end the process, and
+takes seconds for a list that is very long.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .der import DERError, content_of
+
+_NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
+
+_FRAMED = 0x60  # RFC 2743, section 3.1: an object identifier, and the mechanism's own token
+_AP_REQ = 0x6E  # RFC 4120, section 5.5.1, without a frame
+_AP_REP = 0x6F  # RFC 4120, section 5.5.2, likewise
+_NEG_TOKEN_RESP = 0xA1  # RFC 4178, section 4.2.2
+_OBJECT_IDENTIFIER = 0x06
+
+_SPNEGO = b"\x2b\x06\x01\x05\x05\x02"  # RFC 4178, section 3.1
+_KERBEROS = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # RFC 4121, section 4
+
+# RFC 4178, section 4.2.1: NegotiationToken's negTokenInit [0], a SEQUENCE, whose mechTypes [0] are a SEQUENCE.
+_DOWN_TO_MECH_TYPES = (0xA0, 0x30, 0xA0, 0x30)
+# Windows names four: Kerberos by two identifiers, NegoEx and NTLM.
+_MOST_MECHANISMS = 16
+
+
+class MalformedTokenError(ValueError):
+    """The bytes are no token of a mechanism that there is. The text says why, and quotes nothing of them."""
+
+
+class ForbiddenMechanismError(ValueError):
+    """The token is of another mechanism than SPNEGO and Kerberos."""
+
+
+class Kind(NamedTuple):
+    """What kind of token it is.
+
+    Attributes:
+        begins: whether it opens a new exchange; otherwise it can only be a later leg of one.
+        spnego: whether SPNEGO is around whatever mechanism's token this is.
+    """
+
+    begins: bool
+    spnego: bool
+
+
+_FIRST_SPNEGO = Kind(begins=True, spnego=True)
+_FIRST_KERBEROS = Kind(begins=True, spnego=False)
+
+
+def classify(token: bytes) -> Kind:
+    """Find out what kind of token this is.
+
+    Args:
+        token: not empty.
+
+    Raises:
+        ForbiddenMechanismError: it is of another mechanism than SPNEGO and Kerberos; NTLM, for one, which browsers send
+            when they could get no ticket.
+        MalformedTokenError: it is none of either.
+    """
+    if token.startswith(_NTLM_SIGNATURE):
+        raise ForbiddenMechanismError("an NTLM token")
+    first = token[0]
+    if first == _FRAMED:
+        try:
+            return _FIRST_SPNEGO if _is_spnego(token) else _FIRST_KERBEROS
+        except DERError as error:
+            raise MalformedTokenError(f"not a token of SPNEGO or Kerberos: {error}") from None
+    if first in (_AP_REQ, _AP_REP, _NEG_TOKEN_RESP):
+        return Kind(begins=first == _AP_REQ, spnego=first == _NEG_TOKEN_RESP)
+    raise MalformedTokenError("not a GSSAPI token")
+
+
+def _is_spnego(token: bytes) -> bool:
+    at, end = content_of(token, 0, len(token), _FRAMED)
+    if end != len(token):
+        raise DERError("something follows")
+    begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)
+    mechanism = token[begin:at]
+    if mechanism == _KERBEROS:
+        return False
+    if mechanism != _SPNEGO:
+        raise ForbiddenMechanismError("neither SPNEGO nor Kerberos")
+    at, end = content_of(token, at, end, *_DOWN_TO_MECH_TYPES)
+    count = 0
+    while at < end:
+        begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)
+        count += 1
+        if begin == at or count > _MOST_MECHANISMS:
+            raise DERError("a list of mechanisms that nobody sends")
+    return True

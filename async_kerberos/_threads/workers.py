@@ -1,0 +1,284 @@
+"""The thread boundary: blocking calls made on a few worker threads, awaited on any event loop.
+
+Nothing here ever makes an event loop wait. Jobs go to the workers through one queue, which a busy worker drains
+without being woken again; how results go back is in ``_mailbox``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from .._checks import check_count, check_seconds
+from .._never_sent import NeverSent
+from ..errors import Overloaded, TimedOut
+from .fork import renew_after_fork
+from .loops import loop_is_running
+from .mailbox import Awaited, Mailbox, Mailboxes
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+T = TypeVar("T")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # pragma: no cover - macOS and others without affinities
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLimits(NeverSent):
+    """How many threads make the blocking calls, and how long a request may wait for them.
+
+    Attributes:
+        threads: worker threads; None for one a core. Accepting a token is a computation, so more only contend.
+        queue: calls that may wait for a worker. A worker makes several thousand a second, so 1,024 wait a fraction
+            of a second when all goes well; beyond that, a client is better told to come again.
+        seconds: how long a request waits, in the queue and for the call, before it is answered without a result.
+        replacements: threads that may be started for others which are stuck: for those whose call has taken more than
+            half of ``seconds`` when some request is given up. A call that hangs in the operating system cannot be
+            ended, and holds its thread for as long. Where sixteen hang, the cause does not go away by one more.
+
+    Raises:
+        ConfigurationError: a number is too small, or not a number.
+    """
+
+    threads: int | None = None
+    queue: int = 1024
+    seconds: float = 10.0
+    replacements: int = 16
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            check_count("workers.threads", self.threads)
+        check_count("workers.queue", self.queue)
+        check_seconds("workers.seconds", self.seconds)
+        check_count("workers.replacements", self.replacements, least=0)
+
+
+class _Job(Awaited, Generic[T]):
+    """One call, and what came of it, for as long as somebody waits for it."""
+
+    __slots__ = ("abandoned", "call", "error", "mailbox", "result")
+
+    def __init__(self, call: Callable[[], T], mailbox: Mailbox) -> None:
+        self.waiter = None
+        self.call = call
+        self.mailbox = mailbox
+        self.abandoned = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def make_call(self) -> None:
+        """Note what comes of the call."""
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+
+    def post(self, *, more_follow: bool) -> None:
+        """Have the one who waits go on."""
+        if self.abandoned:
+            self.result = self.error = None
+        else:
+            self.mailbox.post(self, more_follow=more_follow)
+
+    def abandon(self) -> None:
+        """Drop whatever has come of it, or will: a thread, or the mailbox of a loop that ends, may keep the job."""
+        self.abandoned = True
+        self.waiter = self.result = self.error = None
+
+
+class _Pool:
+    """The threads of one process, from the first call to a close or a fork."""
+
+    def __init__(self, size: int, replacements: int = 0) -> None:
+        from queue import SimpleQueue  # takes longer than this module
+
+        self.size = size
+        # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
+        self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        # Jobs that no worker has taken yet. Whoever removes a job from here, worker or waiter, has it to itself.
+        self.waiting: set[_Job[Any]] = set()
+        # When the calls that are being made were begun. A worker that finds its own job gone from here, when it comes
+        # back, has been replaced meanwhile.
+        self._begun: dict[_Job[Any], float] = {}
+        self.closed = False
+        # Numbers of the workers that are not started yet; likewise taken by whoever pops them.
+        self._to_start = list(range(size, 0, -1))
+        self._replacements = list(range(size + replacements, size, -1))
+
+    def put(self, job: _Job[Any]) -> bool:
+        """Take a job in, unless the pool is closed."""
+        if self._to_start:
+            self._start_worker()
+        try:
+            self.waiting.add(job)
+            if not self.closed:
+                self.queue.put(job)
+                return True
+        except BaseException:  # a signal's handler may raise here, and nobody would ever take the job from there
+            self.waiting.discard(job)
+            raise
+        self.waiting.discard(job)
+        return False
+
+    def _start_worker(self) -> None:
+        try:
+            self._start_thread(self._to_start)
+        except RuntimeError as error:  # the system has no thread to give
+            if len(self._to_start) == self.size:
+                raise Overloaded(str(error)) from error
+
+    def _start_thread(self, numbers: list[int], instead_of: _Job[Any] | None = None) -> bool:
+        """Start a thread that has one of the numbers, unless all have been taken."""
+        try:
+            number = numbers.pop()
+        except IndexError:
+            return False
+        name = f"async-kerberos-{number}"
+        try:
+            threading.Thread(target=self._serve, args=[number, instead_of], name=name, daemon=True).start()
+        except BaseException:  # a signal's handler may raise here too: better a thread too many than none
+            numbers.append(number)
+            raise
+        return True
+
+    def replace_stuck(self, seconds: float) -> int:
+        """Start a worker instead of each whose call has taken so long, as far as replacements are left.
+
+        Returns:
+            How many were started.
+        """
+        started = 0
+        limit = time.monotonic() - seconds
+        for job, begun in self._begun.copy().items():
+            if begun > limit:
+                continue
+            try:
+                if not self._start_thread(self._replacements, job):
+                    break
+            except RuntimeError:  # the system has no thread to give
+                break
+            started += 1
+        return started
+
+    def close(self) -> None:
+        self.closed = True
+        for _ in range(self.size):
+            self.queue.put(None)
+
+    def _serve(self, number: int, instead_of: _Job[Any] | None = None) -> None:
+        if instead_of is not None and self._begun.pop(instead_of, None) is None:
+            # It has come back meanwhile, or has been replaced already.
+            self._replacements.append(number)
+            return
+        del instead_of
+        while True:
+            job = self.queue.get()
+            if job is None:
+                if not self.waiting:
+                    return
+                # A job that came in as the pool was closed is still behind.
+                self.queue.put(None)
+            else:
+                try:
+                    self.waiting.remove(job)
+                except KeyError:
+                    pass  # withdrawn
+                else:
+                    self._begun[job] = time.monotonic()
+                    job.make_call()
+                    job.post(more_follow=bool(self.waiting))
+                    if self._begun.pop(job, None) is None:
+                        self._replacements.append(number)
+                        return
+            del job  # what a call returned must not live on while this thread waits for the next
+
+
+class Workers:
+    """A bounded pool of daemon threads for blocking calls.
+
+    Threads start at first use, one with each call until there are enough. One pool serves any number of event loops,
+    on asyncio and on trio.
+    """
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self._limits = limits
+        self._size = limits.threads or _cores()
+        self._forget_threads()
+        renew_after_fork(self, Workers._forget_threads)
+
+    def _new_pool(self) -> _Pool:
+        return _Pool(self._size, self._limits.replacements)
+
+    def _forget_threads(self) -> None:
+        self._pool = self._new_pool()
+        self._mailboxes = Mailboxes()
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a blocking call on a worker, and wait for it without blocking the loop.
+
+        If the caller is cancelled or the deadline passes, a call that has not begun is never made, and the result of
+        one that has is dropped.
+
+        Args:
+            call: what to call, without arguments.
+
+        Returns:
+            What the call returned; what it raised is raised here.
+
+        Raises:
+            Overloaded: the queue is full.
+            TimedOut: the deadline passed.
+        """
+        job = _Job(call, self._mailboxes.current())
+        pool = self._submit(job)
+        try:
+            if await job.mailbox.wait(job, self._limits.seconds):
+                if job.error is not None:
+                    raise job.error
+                return cast("T", job.result)
+        finally:
+            pool.waiting.discard(job)
+            job.abandon()
+        raise TimedOut(f"no result after {self._limits.seconds:g} seconds{self._replace_stuck(pool)}")
+
+    def _submit(self, job: _Job[Any]) -> _Pool:
+        while True:
+            pool = self._pool
+            # A job that was withdrawn stays in the queue as a shell until a worker meets it; shells are bounded too.
+            if len(pool.waiting) >= self._limits.queue or pool.queue.qsize() >= 2 * self._limits.queue:
+                waiting = f"{len(pool.waiting)} calls wait for {self._size} workers"
+                raise Overloaded(waiting + self._replace_stuck(pool))
+            if pool.put(job):
+                return pool
+
+    def _replace_stuck(self, pool: _Pool) -> str:
+        """Replace the workers that are stuck, and return what there is to say of it."""
+        # A request is given up after the whole time, some of which its call may have waited in the queue.
+        started = pool.replace_stuck(self._limits.seconds / 2)
+        return f"; stuck workers replaced: {started}" if started else ""
+
+    def close(self) -> None:
+        """Have the threads end when they have made the calls that wait. The next call starts new ones."""
+        pool, self._pool = self._pool, self._new_pool()
+        pool.close()
+
+
+def without_blocking_a_loop(call: Callable[[], None]) -> None:
+    """Make a call that blocks: here and now, or on a thread of its own if an event loop runs on this thread.
+
+    For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
+    about to fork.
+    """
+    if loop_is_running():
+        threading.Thread(target=call, name="async-kerberos-setup", daemon=True).start()
+    else:
+        call()

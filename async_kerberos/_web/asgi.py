@@ -1,0 +1,191 @@
+"""Between an ASGI scope and the decision: what the adapters of ASGI frameworks have in common.
+
+One request may be checked at several places: a middleware, a mounted application's, a decorator, a dependency. They
+find each other by two keys of the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any
+
+from ..kerberos import Kerberos, default_kerberos
+from ..outcomes import Checked, Denied, Headers, Outcome
+from ..request import FIELDS, MOST_VALUES, AuthRequest
+from .nearest import NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
+from .state import STATE, RequestState
+from .uwsgi import scheme_is_hearsay
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+# Frameworks type the arguments of their applications each in another way.
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+IDENTITY = "kerberos"
+
+_RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+# Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
+_FIELDS = {b":authority": "host", **{name.encode(): name for name in FIELDS}}
+POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+
+
+def state_of(scope: Scope) -> RequestState:
+    """The request's state; begun here if it was not yet."""
+    state = scope.get(STATE)
+    if not isinstance(state, RequestState):
+        state = scope[STATE] = RequestState()
+    return state
+
+
+def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
+    """Make ``kerberos`` the nearest one for all that handles the scope further down.
+
+    Returns:
+        The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
+    """
+    scope[NEAREST] = (kerberos, scope.get("app"))
+    state = state_of(scope)
+    return send if state.carried else adding_owed(state, send)
+
+
+def adding_owed(state: RequestState, send: Send) -> Send:
+    """Wrap ``send`` so that the response, whatever it turns out to be, carries what is owed."""
+    state.carried = True
+
+    async def send_with_owed(message: Message) -> None:
+        if message["type"] in _RESPONSE_STARTS:
+            challenged = bool(state.challenge) and _has_challenge(message)
+            added = state.take(message.get("status"), challenged=challenged)
+            if added:
+                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
+        await send(message)
+
+    return send_with_owed
+
+
+def _has_challenge(message: Message) -> bool:
+    return any(name.lower() == b"www-authenticate" for name, _ in message.get("headers", ()))
+
+
+class CarrierMiddleware:
+    """Enforces nothing: carries an application's ``Kerberos``, and adds the reply where the response starts.
+
+    That is the only place that sees every response: what a view returns, streams or raises, what handlers of
+    exceptions make of it, and what hooks put in its place.
+    """
+
+    def __init__(self, app: App, kerberos: Kerberos) -> None:
+        self.app = app
+        self.kerberos = kerberos
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI scope."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        if state_of(scope).by_default:
+            await send_denial(scope, send, refuse_second_service(self.kerberos, default_kerberos()))
+            return
+        before = nearest_of(scope)
+        send = carry(scope, send, self.kerberos)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            scope[NEAREST] = before
+
+
+async def authenticate_scope(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
+    """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
+
+    Args:
+        scope: the scope.
+        protection: what the view, or the application, demands.
+        application: the application's ``Kerberos``, where the scope does not tell it.
+    """
+    state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
+    outcome = await decider.authenticate(_request(scope, state.checked), protection.guard)
+    return _noted(scope, state, decider, outcome)
+
+
+def authenticate_scope_blocking(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
+    """As :func:`authenticate_scope`, on a thread that may wait."""
+    state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
+    outcome = decider.authenticate_blocking(_request(scope, state.checked), protection.guard)
+    return _noted(scope, state, decider, outcome)
+
+
+def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Denied):
+        return _closing(scope, outcome)
+    state.note(outcome, decider, by_default=decider is default_kerberos())
+    scope[IDENTITY] = outcome.identity
+    return outcome
+
+
+def _closing(scope: Scope, denied: Denied) -> Denied:
+    """Say that the connection ends, where it is the handshake of a WebSocket that is denied.
+
+    Servers close it then, and some do not say so (RFC 9112, section 9.6, wants it): over TLS, Chromium sends its ticket
+    on the same connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
+    """
+    if scope["type"] != "websocket" or scope.get("http_version", "1.1") != "1.1":
+        return denied
+    return replace(denied, headers=(*denied.headers, ("Connection", "close")))
+
+
+def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    fields: dict[str, list[str]] = {}
+    for raw_name, value in headers:
+        name = _FIELDS.get(raw_name.lower())
+        if name is not None:
+            # Some servers let thousands of one name pass.
+            values = fields.setdefault(name, [])
+            if len(values) < MOST_VALUES:
+                values.append(value.decode("latin-1"))
+    client: tuple[str, int] | None = scope.get("client")
+    websocket = scope["type"] == "websocket"
+    return AuthRequest(
+        fields,
+        peer=None if client is None or not client[0] else (client[0], client[1] or 0),
+        # A WebSocket's second leg comes on a new connection; the streams of one HTTP/2 connection are not one exchange.
+        exclusive=not websocket and scope.get("http_version", "1.1") in ("1.0", "1.1"),
+        # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
+        secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
+        method=scope.get("method", "GET"),
+        websocket=websocket,
+        earlier=earlier,
+    )
+
+
+async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
+    """Answer a request that may not pass, before its body is read or its handshake accepted."""
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+            return
+        prefix = "websocket."
+    headers = [*encode_headers(denied.headers), (b"content-length", str(len(denied.body)).encode())]
+    await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False})
+
+
+def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them: bytes, the names in small letters."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+
+
+def join_headers(headers: Headers, *, onto: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Headers as a mapping, for exceptions that carry one: a list in one field says the same (RFC 9110, 5.3).
+
+    Args:
+        headers: the headers.
+        onto: headers that stay before them.
+    """
+    joined = dict(onto or {})
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

@@ -1,0 +1,125 @@
+"""Which ``Kerberos`` decides on a request: a place's own, or the nearest that an application was configured with."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import MutableMapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .._checks import check_type
+from .._decision.answers import plain_denial
+from .._decision.guard import NO_GUARD, Guard
+from ..kerberos import Kerberos, default_kerberos
+from ..outcomes import Denied
+from ..reasons import Reason
+
+Scope = MutableMapping[str, Any]
+
+NEAREST = "async_kerberos.nearest"
+
+_logger = logging.getLogger("async_kerberos")
+
+_NOBODYS: tuple[Kerberos | None, object] = (None, None)
+_configured: weakref.WeakKeyDictionary[object, Kerberos] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a decorator, a middleware or a dependency was given.
+
+    Attributes:
+        kerberos: the service; None for the nearest.
+        guard: what is different for this place.
+
+    Raises:
+        ConfigurationError: ``kerberos`` is none.
+    """
+
+    kerberos: Kerberos | None = None
+    guard: Guard = NO_GUARD
+
+    def __post_init__(self) -> None:
+        if self.kerberos is not None:
+            check_type("kerberos", self.kerberos, Kerberos)
+
+
+def configure(app: object, kerberos: Kerberos) -> None:
+    """Make ``kerberos`` that of an application which stands in its scopes as ``scope["app"]``."""
+    _configured[app] = kerberos
+
+
+def nearest_of(scope: Scope) -> tuple[Kerberos | None, object]:
+    """The ``Kerberos`` that is carried here, and the application within which it was begun to be.
+
+    Whoever carries another one puts this back: an application around a mounted one has handlers of errors.
+    """
+    nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NOBODYS)
+    return nearest
+
+
+def configured(app: object) -> Kerberos | None:
+    """The ``Kerberos`` of an application that :func:`configure` has seen; None of any other."""
+    try:
+        return _configured.get(app)
+    except TypeError:  # there is none, or one that cannot be a key, and is not ours
+        return None
+
+
+def decider_of(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Kerberos | None:
+    """The ``Kerberos`` that decides: the guard's own, or else the nearest; None for the default.
+
+    Args:
+        scope: the scope.
+        protection: what the place demands.
+        application: that of the application, where the scope does not tell it.
+    """
+    own = protection.kerberos or application
+    if own is not None:
+        return own
+    app = scope.get("app")
+    kerberos, carried_in = nearest_of(scope)
+    if kerberos is None or carried_in is not app:
+        # Nothing within this application carries one yet: its own is nearer than what came from outside of it.
+        return configured(app) or kerberos
+    return kerberos
+
+
+def refuse_second_service(configured: Kerberos, other: Kerberos) -> Denied:
+    """The answer to a request for a configured application that another ``Kerberos`` has checked, by nobody's choice.
+
+    That one knows nothing of what the application demands: to go on would be to demand less.
+
+    Args:
+        configured: the application's.
+        other: the one that a middleware without options took, outside of the application.
+    """
+    _logger.error(
+        "Kerberos: 500 for a request that a KerberosMiddleware let in by other settings, %s, than the application's, "
+        "%s. It has no options and stands outside of the application, where it cannot find these: add it by the "
+        "application's own means, or give it kerberos=, what init_kerberos returned.",
+        _options_of(other),
+        _options_of(configured),
+    )
+    return plain_denial(500, Reason.MISCONFIGURED)
+
+
+def warn_of_other_options(own: Kerberos, configured: Kerberos) -> None:
+    """Say that a middleware with options of its own has none of the application's, if that makes a difference."""
+    ours, theirs = _options_of(own), _options_of(configured)
+    if ours != theirs:
+        _logger.warning(
+            "Kerberos: a KerberosMiddleware has %s, and nothing of the application's %s. Give all options to "
+            "init_kerberos and none to the middleware, or all of them to both.",
+            ours,
+            theirs,
+        )
+
+
+def _options_of(kerberos: Kerberos) -> str:
+    """The options that differ from the defaults."""
+    default = default_kerberos()
+    given = [option.name for option in fields(Kerberos) if option.init]
+    differing = [name for name in given if getattr(kerberos, name) != getattr(default, name)]
+    return f"Kerberos({', '.join(f'{name}={getattr(kerberos, name)!r}' for name in differing)})"

@@ -1,0 +1,95 @@
+"""The header that names the user to an application that trusts one: no client's word in it, in any spelling."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from .._decision.answers import plain_denial
+from ..errors import ConfigurationError
+from ..identity import Identity
+from ..reasons import Reason
+from .asgi import IDENTITY, App, Message, Receive, Send, send_denial
+from .nearest import Scope
+
+_logger = logging.getLogger("async_kerberos")
+
+# RFC 9110, section 5.1: field-name = token
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME_IN_BYTES = re.compile(_NAME.encode())
+# Gateways make a variable of a name: "-" becomes "_", in some of them whatever is neither a letter nor a digit.
+_ALIKE = re.compile(rb"[^0-9a-z]")
+
+# Those that say how a message is to be read, where it goes, how it came, or who sent it.
+_TAKEN = frozenset(
+    b"authorization connection cookie date expect forwarded from host http2-settings keep-alive origin range referer te"
+    b" trailer transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-port"
+    b" x-forwarded-prefix x-forwarded-proto x-forwarded-protocol x-forwarded-scheme x-forwarded-server"
+    b" x-forwarded-ssl".split()
+)
+_TAKEN_PREFIXES = (b"accept", b"access-control-", b"content-", b"if-", b"proxy-", b"sec-")
+
+# RFC 9110, section 5.5: a field value has no control characters, and no white space around it.
+_NO_VALUE = re.compile(r"[\x00-\x1f\x7f-\x9f]|^\s|\s$")
+
+
+class UserHeaderMiddleware:
+    """Below the middleware that authenticates: names the user to the application, in a header.
+
+    Args:
+        app: the application.
+        name: the header's name, the option ``user_header``.
+
+    Raises:
+        ConfigurationError: a header cannot have this name, or has another meaning.
+    """
+
+    def __init__(self, app: App, name: object) -> None:
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+            raise ConfigurationError("user_header", f"must be the name of a header such as 'Remote-User', not {name!r}")
+        self.app = app
+        self._name = name.lower().encode()
+        self._alike = _alike(self._name)
+        if self._alike in _TAKEN or self._alike.startswith(_TAKEN_PREFIXES):
+            problem = f"{name!r} has another meaning: take a name that stands for the user alone, such as 'Remote-User'"
+            raise ConfigurationError("user_header", problem)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI scope; of the lifespan, or of a request that has been let in."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        identity: Identity = scope[IDENTITY]
+        if _NO_VALUE.search(identity.principal):
+            _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", identity.principal)
+            await send_denial(scope, send, plain_denial(403, Reason.NOT_AUTHORISED))
+            return
+        # Those further out go on to see what the client sent, in a log of requests, say.
+        inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
+        seen = dict(inner)
+
+        def note() -> None:
+            """Copy what has been changed in the inner scope: frameworks note the route there, which others read."""
+            changed = {key: value for key, value in inner.items() if key not in seen or seen[key] is not value}
+            seen.update(changed)
+            scope.update((key, value) for key, value in changed.items() if key != "headers")
+
+        async def noting_send(message: Message) -> None:
+            note()
+            await send(message)
+
+        try:
+            await self.app(inner, receive, noting_send)
+        finally:
+            note()
+
+    def _headers_for(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
+        # What is no name could become this one where somebody strips or upper-cases it ("ß" becomes "SS").
+        kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) != self._alike]
+        # Always UTF-8, whatever the name has: in Latin-1 where that suffices, two names could become the same bytes.
+        return [*kept, (self._name, user.encode())]
+
+
+def _alike(name: bytes) -> bytes:
+    """What all spellings of a name have in common."""
+    return _ALIKE.sub(b"-", name.lower())

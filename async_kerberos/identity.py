@@ -1,0 +1,44 @@
+"""Who somebody is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._never_sent import NeverSent
+from ._protocol.principals import split_realm
+
+
+@dataclass(frozen=True)
+class Identity(NeverSent):
+    """A user who has proved, by a Kerberos ticket, who they are.
+
+    Attributes:
+        principal: the client principal in its text form (RFC 1964, section 2.1.1), such as ``alice@EXAMPLE.COM``.
+            ``/``, ``@`` and ``\\`` within a component come escaped by a backslash.
+        service_principal: the principal that the ticket was made for, such as ``HTTP/www.example.com@EXAMPLE.COM``.
+            Without a realm where the credential alone had settled it.
+        channel_bound: whether the ticket was presented on the TLS connection that it was made for: the client's
+            channel bindings (RFC 5929) are those of the configured certificate.
+    """
+
+    principal: str
+    service_principal: str = ""
+    channel_bound: bool = False
+
+    def __str__(self) -> str:
+        return self.principal
+
+    @property
+    def name(self) -> str:
+        """The principal without its realm: ``alice``, or ``alice/admin``."""
+        return split_realm(self.principal)[0]
+
+    @property
+    def realm(self) -> str:
+        """The realm: ``EXAMPLE.COM``; empty where the principal has none."""
+        return split_realm(self.principal)[1]
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the KDC vouches for somebody without saying whom (RFC 8062, section 3); never let in."""
+        return f"{self.principal}@".startswith("WELLKNOWN/ANONYMOUS@")

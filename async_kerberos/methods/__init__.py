@@ -1,0 +1,1 @@
+"""Who somebody is: one way to sign in a file, and what it keeps."""

@@ -1,0 +1,127 @@
+"""Negotiate: a token, a step of a security context, and a reply (RFC 4559)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._checks import check_count, check_flag
+from .._gss.steps import Continued, Refused, Step, Steps
+from .._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
+from .._protocol.tokens import ForbiddenMechanismError, Kind, MalformedTokenError, classify
+from .._threads.waits import Waits
+from ..errors import WorkersError
+from ..outcomes import Headers, SignedIn
+from ..reasons import Reason, Refusal
+from ..request import AuthRequest
+from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
+
+if TYPE_CHECKING:
+    from gssapi.raw import SecurityContext
+
+
+class _Leg(NamedTuple):
+    """A token that is worth a step, and the half-open context that it continues."""
+
+    steps: Steps
+    token: bytes
+    half_open: HalfOpen[SecurityContext] | None
+
+    def step(self) -> Step:
+        """The one blocking call of a request."""
+        return self.steps.step(self.token, None if self.half_open is None else self.half_open.context)
+
+    def __repr__(self) -> str:
+        return "<leg of an exchange>"  # a token must not get into a log
+
+
+class Tickets:
+    """Signs in by a Kerberos ticket.
+
+    Args:
+        steps: makes the steps.
+        max_token_size: the option of this name.
+        raw_kerberos: likewise.
+        limits: the option ``half_open``.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+
+    def __init__(self, steps: Steps, max_token_size: int, raw_kerberos: bool, limits: HalfOpenLimits) -> None:
+        check_count("max_token_size", max_token_size)
+        check_flag("raw_kerberos", raw_kerberos)
+        self._steps = steps
+        self._max_token_size = max_token_size
+        self._raw_kerberos = raw_kerberos
+        self._half_open: HalfOpenStore[SecurityContext] = HalfOpenStore(limits)
+
+    async def sign_in(self, request: AuthRequest, waits: Waits) -> SignedIn | None:
+        """Take one leg of an exchange.
+
+        Args:
+            request: the request.
+            waits: how the step is waited for.
+
+        Returns:
+            Who it is; None where the request has no credentials for Negotiate.
+
+        Raises:
+            Refusal: the token is refused, another leg is needed, or the server cannot tell.
+        """
+        token = self._token(request)
+        if token is None:
+            return None
+        kind = self._kind(token)
+        leg = _Leg(self._steps, token, self._waiting(request, kind))
+        try:
+            step = await waits.compute(leg.step)
+        except WorkersError as error:
+            # Where one waits for DNS all do: no worker has a credential yet.
+            raise Refusal(Reason.DNS if self._steps.waits_for_dns else error.reason, str(error)) from None
+        if isinstance(step, Refused):
+            raise Refusal(step.reason, step.detail)
+        if isinstance(step, Continued):
+            self._keep(request, leg, step)
+            raise Refusal(Reason.CONTINUE, token=step.token)
+        headers: Headers = (("WWW-Authenticate", challenge(step.token)),) if step.token else ()
+        return SignedIn(step.identity, headers, kind.spnego)
+
+    def clear(self) -> None:
+        """Drop the exchanges that wait for another leg."""
+        self._half_open.clear()
+
+    def _token(self, request: AuthRequest) -> bytes | None:
+        try:
+            return parse_authorization(request.fields.get("authorization", ()), self._max_token_size)
+        except MalformedHeaderError as error:
+            raise Refusal(Reason.MALFORMED_HEADER, str(error)) from None
+        except TokenTooLargeError as error:
+            raise Refusal(Reason.TOO_LARGE, str(error)) from None
+
+    def _kind(self, token: bytes) -> Kind:
+        try:
+            kind = classify(token)
+        except ForbiddenMechanismError as error:
+            raise Refusal(Reason.WRONG_MECHANISM, str(error)) from None
+        except MalformedTokenError as error:
+            raise Refusal(Reason.MALFORMED, str(error)) from None
+        if not kind.spnego and not self._raw_kerberos:
+            raise Refusal(Reason.WRONG_MECHANISM, "not SPNEGO, and raw_kerberos is off")
+        return kind
+
+    def _waiting(self, request: AuthRequest, kind: Kind) -> HalfOpen[SecurityContext] | None:
+        """The context that a token continues; None where it begins an exchange."""
+        peer = request.connection
+        half_open = None if peer is None else self._half_open.take(peer)
+        if kind.begins:
+            # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
+            return None
+        if half_open is None:
+            raise Refusal(Reason.HALF_OPEN_LOST, "no context waits on this connection")
+        return half_open
+
+    def _keep(self, request: AuthRequest, leg: _Leg, step: Continued) -> None:
+        peer = request.connection
+        if peer is None:
+            raise Refusal(Reason.HALF_OPEN_LOST, "the request has no connection of its own")
+        self._half_open.put(peer, step.context, None if leg.half_open is None else leg.half_open.deadline)

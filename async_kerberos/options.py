@@ -1,0 +1,85 @@
+"""The options of :class:`~async_kerberos.Kerberos` as types, for annotations of ``**options``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Literal, TypedDict, cast
+
+from ._checks import elements
+from ._protocol.principals import ANY_HOST
+from ._threads.workers import WorkerLimits
+from .errors import ConfigurationError
+from .methods.half_open import HalfOpenLimits
+
+# Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), the asterisk and the colon.
+_HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
+_SERVICE = _HOSTNAME
+
+Hostname = str | Sequence[str] | None
+"""One host name, several, ``"*"`` for any, or None for this host's."""
+
+ChannelBindings = Literal["off", "allow", "require"]
+"""Whether a ticket must have been presented on the TLS connection that it was made for."""
+
+CrossSite = Literal["refuse", "allow"]
+"""What becomes of a request that another site made a browser send."""
+
+
+class KerberosOptions(TypedDict, total=False):
+    """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
+
+    keytab: str | os.PathLike[str] | None
+    max_token_size: int
+    failure_status: int
+    other_challenges: Sequence[str]
+    raw_kerberos: bool
+    require_tls: bool
+    trusted_proxies: Sequence[str]
+    channel_bindings: ChannelBindings
+    certificate: str | os.PathLike[str] | None
+    half_open: HalfOpenLimits
+    workers: WorkerLimits
+    cross_site: CrossSite
+    trusted_origins: Sequence[str]
+
+
+class AllOptions(KerberosOptions, total=False):
+    """The options of :class:`Kerberos`, for annotations of ``**options``."""
+
+    service: str
+    hostname: Hostname
+
+
+def check_service(option: str, value: object) -> None:
+    """Refuse what cannot be the first component of a service principal."""
+    if not isinstance(value, str) or not re.fullmatch(_SERVICE, value):
+        raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not {value!r}")
+
+
+def check_hostnames(option: str, value: object) -> tuple[str, ...]:
+    """Refuse what is no host name, and return the host names; none of them means this host's."""
+    if value is None:
+        return ()
+    names = (value,) if isinstance(value, str) else elements(option, value, "host names")
+    if not names:
+        raise ConfigurationError(option, f"must be a host name, several, '*' or None, not {value!r}")
+    hostnames: list[str] = []
+    for name in names:
+        if not isinstance(name, str) or not (name == ANY_HOST or re.fullmatch(_HOSTNAME, name)):
+            raise ConfigurationError(option, f"must be host names as in a URL, without port, '/' or '@', not {name!r}")
+        hostnames.append(name)
+    if ANY_HOST in hostnames and len(hostnames) > 1:
+        raise ConfigurationError(option, "'*' takes every host name: name no other beside it")
+    return tuple(hostnames)
+
+
+def check_keytab(option: str, value: object) -> str | None:
+    """Refuse what cannot name a keytab, and return it as text."""
+    if value is None:
+        return None
+    path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or path.endswith(":") or "\0" in path:
+        raise ConfigurationError(option, f"must be a path, 'TYPE:name' or None, not {value!r}")
+    return path

@@ -1,0 +1,63 @@
+"""What the log says, of requests and of the set-up."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from .._gss.steps import AcquireError, Steps
+from ..identity import Identity
+from ..outcomes import Denied
+from ..reasons import Reason
+from ..request import AuthRequest
+
+_logger = logging.getLogger("async_kerberos")
+
+# A message of GSSAPI's that names a file and two principals takes less.
+_LONGEST_DETAIL = 600
+
+
+def log_denied(denied: Denied, request: AuthRequest, detail: str) -> None:
+    """Say why a request was denied, and what to do."""
+    reason = denied.reason
+    if _logger.isEnabledFor(reason.level):
+        text = f"{reason.value} ({one_line(detail)})" if detail else reason.value
+        _logger.log(reason.level, "Kerberos: %d for %s: %s. %s", denied.status, client_of(request), text, reason.remedy)
+
+
+def log_signed_in(identity: Identity, request: AuthRequest) -> None:
+    """Say who has signed in; for debugging."""
+    if _logger.isEnabledFor(logging.DEBUG):
+        _logger.debug("Kerberos: accepted %s from %s", one_line(identity.principal), client_of(request))
+
+
+def log_setup(steps: Steps, *, names_keytab: bool) -> None:
+    """Say which service principal the server has, or what is wrong with the keytab. Blocks.
+
+    Args:
+        steps: the acceptor.
+        names_keytab: whether the option ``keytab`` is there.
+    """
+    try:
+        principal = steps.describe()
+    except AcquireError as error:
+        problem = one_line(str(error))
+        if error.reason is Reason.MISCONFIGURED and not names_keytab and "KRB5_KTNAME" not in os.environ:
+            problem = f"set KRB5_KTNAME to your keytab file ({problem})"
+        _logger.warning("Kerberos: %s. %s", problem, error.reason.remedy)
+    else:
+        _logger.info("Kerberos: server is %s", principal)
+    for warning in steps.warnings():
+        _logger.warning("Kerberos: %s", warning)
+
+
+def client_of(request: AuthRequest) -> str:
+    """The client, as far as it is known."""
+    return "a client" if request.peer is None else one_line(request.peer[0])
+
+
+def one_line(text: str) -> str:
+    """Make sure that nothing a client can influence breaks a log line or a terminal, or takes long."""
+    if len(text) > _LONGEST_DETAIL:
+        text = f"{text[:_LONGEST_DETAIL]}…"
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
