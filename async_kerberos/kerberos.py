@@ -68,6 +68,7 @@ class Kerberos(NeverSent):
             lets all pass.
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
             like this site's own.
+        rules: by what this service judges a ticket; not an option.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -88,6 +89,7 @@ class Kerberos(NeverSent):
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     cross_site: CrossSite = "refuse"
     trusted_origins: Sequence[str] = ()
+    rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
     _tickets: Tickets = field(init=False, repr=False)
@@ -105,15 +107,16 @@ class Kerberos(NeverSent):
         origin = CrossSiteRule(self.cross_site, self.trusted_origins, transport.proxies)
         answers = Answers(self.failure_status, self.other_challenges)
         tickets = Tickets(acceptor, self.max_token_size, self.raw_kerberos, self.half_open)
-        reuse = Reuse(_rules_of(self), acceptor.serves)
+        rules = _rules_of(self)
         self._settle(
+            rules=rules,
             trusted_proxies=tuple(map(str, transport.proxies)),
             trusted_origins=origin.trusted_origins,
             other_challenges=answers.other_challenges,
             _acceptor=acceptor,
             _workers=(workers := Workers(self.workers)),
             _tickets=tickets,
-            _decision=Decision(transport, origin, reuse, tickets, answers),
+            _decision=Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, answers),
             _on_loop=OnLoop(workers),
         )
 

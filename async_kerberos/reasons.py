@@ -37,7 +37,7 @@ class Reason(enum.Enum):
         WARNING,
         "Look at the client, or at a proxy that rewrites the Authorization header.",
     )
-    MALFORMED = "malformed", None, WARNING, "Look at the client, or at a proxy that rewrites the Authorization header."
+    MALFORMED = "malformed", None, WARNING, "Look at the client: what it sends is no token of SPNEGO or Kerberos."
     TOO_LARGE = (
         "token too large",
         431,

@@ -21,7 +21,8 @@ from typing import Any
 import gssapi.raw as gss
 
 from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome
-from async_kerberos._gss.acceptor import Acceptor, Established
+from async_kerberos._gss.acceptor import Acceptor
+from async_kerberos._gss.steps import Established
 
 from .apps.hello import HOSTNAME
 from .figures import Round
@@ -117,7 +118,7 @@ def async_door(*, inline: bool) -> Callable[[Sequence[bytes]], None]:
 
 
 def _request(token: bytes) -> AuthRequest:
-    return AuthRequest((f"Negotiate {base64.b64encode(token).decode()}",), _PEER)
+    return AuthRequest({"authorization": [f"Negotiate {base64.b64encode(token).decode()}"]}, peer=_PEER)
 
 
 def _check(outcome: Outcome) -> None:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import time
 from typing import Any
 
 import pyperf
 
 from async_kerberos import AuthRequest, Kerberos
-from async_kerberos._web.asgi import authenticate_scope
-from async_kerberos._decision.guard import Guard
 from async_kerberos._protocol.header import challenge, parse_authorization
 from async_kerberos._protocol.tokens import classify
 from async_kerberos._threads.workers import WorkerLimits, Workers
+from async_kerberos._web.asgi import authenticate_scope
+from async_kerberos._web.nearest import Protection
 
 _LIMIT = 65536
 _CONCURRENT = 16
@@ -60,7 +61,7 @@ def main() -> None:
     token = _first_token()
     authorization = (f"Negotiate {base64.b64encode(token).decode()}",)
     kerberos = Kerberos(hostname="www.example.test")
-    request = AuthRequest(peer=("192.0.2.1", 50000), fields={"host": ["www.example.test"]})
+    request = AuthRequest({"host": ["www.example.test"]}, peer=("192.0.2.1", 50000))
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
@@ -71,9 +72,10 @@ def main() -> None:
     runner.bench_func("parse_authorization", parse_authorization, authorization, _LIMIT)
     runner.bench_func("classify", classify, token)
     runner.bench_func("challenge", challenge, bytes(180))
-    runner.bench_func("AuthRequest", AuthRequest, authorization, ("192.0.2.1", 50000))
+    fields = {"authorization": authorization}
+    runner.bench_func("AuthRequest", functools.partial(AuthRequest, fields, peer=("192.0.2.1", 50000)))
     runner.bench_func("authenticate_blocking, no token", kerberos.authenticate_blocking, request)
-    runner.bench_async_func("authenticate_scope, no token", authenticate_scope, scope, Guard(kerberos=kerberos))
+    runner.bench_async_func("authenticate_scope, no token", authenticate_scope, scope, Protection(kerberos))
     runner.bench_time_func("Workers.run, 16 at a time", _run_workers, inner_loops=_CONCURRENT)
 
 

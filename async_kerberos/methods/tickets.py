@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gssapi.raw import SecurityContext
 
 
-class _Leg(NamedTuple):
+class Leg(NamedTuple):
     """A token that is worth a step, and the half-open context that it continues."""
 
     steps: Steps
@@ -72,7 +72,7 @@ class Tickets:
         if token is None:
             return None
         kind = self._kind(token)
-        leg = _Leg(self._steps, token, self._waiting(request, kind))
+        leg = Leg(self._steps, token, self._waiting(request, kind))
         try:
             step = await waits.compute(leg.step)
         except WorkersError as error:
@@ -120,7 +120,7 @@ class Tickets:
             raise Refusal(Reason.HALF_OPEN_LOST, "no context waits on this connection")
         return half_open
 
-    def _keep(self, request: AuthRequest, leg: _Leg, step: Continued) -> None:
+    def _keep(self, request: AuthRequest, leg: Leg, step: Continued) -> None:
         peer = request.connection
         if peer is None:
             raise Refusal(Reason.HALF_OPEN_LOST, "the request has no connection of its own")

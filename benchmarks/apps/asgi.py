@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from async_kerberos import AuthRequest, Identity, Kerberos, Outcome
-from async_kerberos.options import CrossSite
+from async_kerberos._decision.guard import NO_GUARD, Guard
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
@@ -23,9 +23,9 @@ from .hello import HELLO, HOSTNAME, Probed, hello, starlette
 class Inline(Kerberos):
     """Makes the same decision on the event loop, which waits for it."""
 
-    async def authenticate(self, request: AuthRequest, cross_site: CrossSite | None = None) -> Outcome:
+    async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
         """Decide, blocking."""
-        return self.authenticate_blocking(request, cross_site)
+        return self.authenticate_blocking(request, guard)
 
 
 def unprotected() -> Any:

@@ -22,8 +22,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
-from async_kerberos.kerberos import default_kerberos
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette
+from async_kerberos.kerberos import default_kerberos
 
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.waiting import wait_until

@@ -15,8 +15,9 @@ import pytest
 from blockbuster import BlockingError
 
 import async_kerberos
-from async_kerberos import AuthRequest, Kerberos
+from async_kerberos import Kerberos
 
+from ..support.asking import auth_request
 from ..support.guards import GssSpy, ProcessGuard, ThreadGuard
 from ..support.initiator import fresh
 
@@ -27,10 +28,10 @@ _ROOT = Path(__file__).parents[2]
 def test_gssapi_on_a_loop(user: str, gss_spy: GssSpy, backend: str) -> None:
     """A step on a thread with a running loop is noticed, and one on a worker is not."""
     kerberos = Kerberos(hostname="www.example.test")
-    request = AuthRequest((fresh(),))
+    request = auth_request((fresh(),))
 
     async def blocking() -> None:
-        kerberos.authenticate_blocking(AuthRequest((fresh(),)))
+        kerberos.authenticate_blocking(auth_request((fresh(),)))
 
     async def not_blocking() -> None:
         await kerberos.authenticate(request)
@@ -101,6 +102,7 @@ def test_child_hears_signals_in_the_background() -> None:
     program = """
 import signal, subprocess
 from tests.support.signals import heard_by_children
+from ..support.asking import auth_request
 
 ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
 with heard_by_children():

@@ -15,9 +15,10 @@ import anyio
 import httpx
 import pytest
 
-from async_kerberos import AuthRequest, Denied, Kerberos
+from async_kerberos import Denied, Kerberos
 from async_kerberos.testing import Realm, User
 
+from ..support.asking import auth_request
 from ..support.initiator import fresh
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,7 @@ def test_production() -> None:
     """The settings for production hold together, and refuse plain HTTP."""
     (source,) = [block for block in blocks("python") if "require_tls" in block]
     kerberos = run(source).kerberos
-    for request, status in ((AuthRequest(), 403), (AuthRequest(secure=True), 401)):
+    for request, status in ((auth_request(), 403), (auth_request(secure=True), 401)):
         outcome = kerberos.authenticate_blocking(request)
         assert isinstance(outcome, Denied)
         assert outcome.status == status

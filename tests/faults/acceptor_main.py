@@ -16,6 +16,8 @@ import anyio
 
 from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome, WorkerLimits
 
+from ..support.asking import auth_request
+
 
 def decide(kerberos: Kerberos, request: AuthRequest, door: str) -> Outcome:
     """Decide by one of the doors: ``blocking``, or the name of the event loop that the other one is used on."""
@@ -55,14 +57,14 @@ def main(hostname: str, keytab: str, uid: int | None, seconds: float) -> None:
     # What is imported late may be out of the other user's reach.
     importlib.import_module("ctypes")
     for door in ("blocking", "asyncio", "trio"):
-        decide(kerberos, AuthRequest(), door)
+        decide(kerberos, auth_request(), door)
     if uid is not None:
         become(uid)
     print("ready", flush=True)
     for line in sys.stdin:
         asked: dict[str, Any] = json.loads(line)
         peer = asked["peer"]
-        request = AuthRequest((asked["authorization"],), None if peer is None else (peer[0], peer[1]))
+        request = auth_request((asked["authorization"],), None if peer is None else (peer[0], peer[1]))
         log.messages.clear()
         outcome = decide(kerberos, request, asked["door"])
         answer = {

@@ -22,9 +22,10 @@ from typing import IO, Any, cast
 
 import pytest
 
-from async_kerberos import AuthRequest, Denied, Kerberos, Reason
+from async_kerberos import Denied, Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
+from ..support.asking import auth_request
 from ..support.http import SECONDS
 from ..support.initiator import fresh
 from ..support.servers import ROOT
@@ -81,7 +82,7 @@ def target_of(service: Service) -> str:
 
 def ask(kerberos: Kerberos, authorization: str, door: str = "blocking") -> Answer:
     """What comes of one request."""
-    outcome = decide(kerberos, AuthRequest((authorization,)), door)
+    outcome = decide(kerberos, auth_request((authorization,)), door)
     return outcome.reason if isinstance(outcome, Denied) else None
 
 

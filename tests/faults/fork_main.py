@@ -7,14 +7,15 @@ import os
 import sys
 import threading
 
-from async_kerberos import AuthRequest, Denied, Kerberos
+from async_kerberos import Denied, Kerberos
 
+from ..support.asking import auth_request
 from ..support.initiator import fresh
 from .acceptor_main import decide
 
 
 def _ask(kerberos: Kerberos, door: str) -> str | None:
-    outcome = decide(kerberos, AuthRequest((fresh(f"HTTP@{kerberos.hostname}"),)), door)
+    outcome = decide(kerberos, auth_request((fresh(f"HTTP@{kerberos.hostname}"),)), door)
     return outcome.reason.name if isinstance(outcome, Denied) else None
 
 

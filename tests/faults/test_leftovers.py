@@ -24,16 +24,17 @@ from flask import Flask
 from quart import Quart
 from quart_trio import QuartTrio
 
-from async_kerberos import AuthRequest, Denied, HalfOpenLimits, Kerberos, Reason, WorkerLimits
-from async_kerberos.methods.half_open import HalfOpenStore
+from async_kerberos import Denied, HalfOpenLimits, Kerberos, Reason, WorkerLimits
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos as init_flask
 from async_kerberos.adapters.flask import requires_authentication as flask_requires
 from async_kerberos.adapters.quart import init_kerberos as init_quart
 from async_kerberos.adapters.quart import requires_authentication as quart_requires
+from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.testing import Service, User
 
 from ..support.apps import asgi_app
+from ..support.asking import auth_request
 from ..support.http import Connection
 from ..support.initiator import MUTUAL, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug
@@ -189,11 +190,11 @@ def test_many_requests(
             assert ask(kerberos, "Negotiate ???", door) is Reason.MALFORMED
             for second in (b"", b"\xa1\x03\x30\x01\x00"):
                 peer = ("192.0.2.11", next(ports))
-                begun = decide(kerberos, AuthRequest((negotiate(token(TWO_LEGS)),), peer), door)
+                begun = decide(kerberos, auth_request((negotiate(token(TWO_LEGS)),), peer), door)
                 assert isinstance(begun, Denied)
                 assert begun.reason is Reason.CONTINUE
                 if second:
-                    assert isinstance(decide(kerberos, AuthRequest((negotiate(second),), peer), door), Denied)
+                    assert isinstance(decide(kerberos, auth_request((negotiate(second),), peer), door), Denied)
         for backend in ("asyncio", "trio"):
             anyio.run(give_up, kerberos, [negotiate(token(TWO_LEGS)) for _ in range(4)], backend=backend)
 
@@ -216,7 +217,7 @@ async def give_up(kerberos: Kerberos, authorizations: list[str]) -> None:
     """Cancel requests at different moments: before they are begun, in the queue, in the step, behind it."""
     for number, authorization in enumerate(authorizations):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(kerberos.authenticate, AuthRequest((authorization,), ("192.0.2.12", 1 + number)))
+            tasks.start_soon(kerberos.authenticate, auth_request((authorization,), ("192.0.2.12", 1 + number)))
             await anyio.sleep(0.0001 * number)
             tasks.cancel_scope.cancel()
 
@@ -240,7 +241,7 @@ def test_step_that_ends_too_late(
     kerberos = make_kerberos(hostname=host_of(service), keytab=service.keytab, workers=limits)
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)) is None
     peer = ("192.0.2.13", 40_000)
-    request = AuthRequest((fresh(target_of(service), flags=flags, ccache=users[0].ccache),), peer)
+    request = auth_request((fresh(target_of(service), flags=flags, ccache=users[0].ccache),), peer)
     caplog.clear()
     before = ledger.accepts, ledger.made
 
@@ -255,7 +256,7 @@ def test_step_that_ends_too_late(
         # The loop goes on, and has the result delivered to it.
         held.release()
         await anyio.to_thread.run_sync(wait_until, lambda: ledger.accepts > before[0], "the step has ended")
-        assert isinstance(await kerberos.authenticate(AuthRequest((negotiate(b"\x60\0"),))), Denied)
+        assert isinstance(await kerberos.authenticate(auth_request((negotiate(b"\x60\0"),))), Denied)
 
     with Held(service.keytab) as held:
         anyio.run(too_late, backend=backend)
@@ -267,7 +268,7 @@ def test_step_that_ends_too_late(
     assert [message for message in logged if "timed out" not in message] == []
     assert len(logged) == (1 if end == "deadline" else 0)
     # With its request there, the same is stored or logged.
-    again = AuthRequest((fresh(target_of(service), flags=flags, ccache=users[0].ccache),), peer)
+    again = auth_request((fresh(target_of(service), flags=flags, ccache=users[0].ccache),), peer)
     decide(kerberos, again, backend)
     assert waiting(kerberos) == (1 if flags == TWO_LEGS else 0)
     assert ("accepted" in caplog.messages[-1]) == (flags == MUTUAL)
@@ -284,7 +285,7 @@ def test_loop_that_ends_before_the_delivery(
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache), "asyncio") is None
     loop = asyncio.new_event_loop()
     with Held(service.keytab) as held:
-        asking = loop.create_task(kerberos.authenticate(AuthRequest((two_legs,), ("192.0.2.14", 40_000))))
+        asking = loop.create_task(kerberos.authenticate(auth_request((two_legs,), ("192.0.2.14", 40_000))))
         loop.run_until_complete(asyncio.sleep(0))
         held.wait_for_readers()
         asking.cancel()

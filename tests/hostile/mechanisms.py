@@ -12,9 +12,10 @@ from typing import Any
 
 import gssapi.raw as gss
 
-from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome, Reason
+from async_kerberos import Accepted, Kerberos, Outcome, Reason
 
 from ..support import tokens
+from ..support.asking import auth_request
 from ..support.initiator import KRB5, NTLM, ONE_WAY, SPNEGO, Initiator, negotiate
 from ..support.tokens import IAKERB, MS_KRB5, NEGOEX, NTLMSSP, neg_token_init, wrap
 from .trial import HOST, PEER, reply_of
@@ -95,7 +96,7 @@ def send_forbidden(kerberos: Kerberos) -> dict[str, tuple[str, str]]:
     """
 
     def send(token: bytes) -> str:
-        return told(kerberos.authenticate_blocking(AuthRequest((negotiate(token),), PEER)))
+        return told(kerberos.authenticate_blocking(auth_request((negotiate(token),), PEER)))
 
     results: dict[str, tuple[str, str]] = {}
     for name, (token, reason) in forbidden().items():
@@ -111,7 +112,7 @@ def send_forbidden(kerberos: Kerberos) -> dict[str, tuple[str, str]]:
 def send_tickets(kerberos: Kerberos) -> list[str]:
     """Sign in with a ticket, by SPNEGO and without."""
     headers = [Initiator(mech=mech).header for mech in (SPNEGO, KRB5)]
-    return [told(kerberos.authenticate_blocking(AuthRequest((header,), PEER))) for header in headers]
+    return [told(kerberos.authenticate_blocking(auth_request((header,), PEER))) for header in headers]
 
 
 def exchange_ntlm(accept: Callable[[bytes], tuple[str, bytes | None]]) -> list[str]:
@@ -160,7 +161,7 @@ class _Ours:
         self._kerberos = kerberos
 
     def accept(self, token: bytes) -> tuple[str, bytes | None]:
-        outcome = self._kerberos.authenticate_blocking(AuthRequest((negotiate(token),), PEER))
+        outcome = self._kerberos.authenticate_blocking(auth_request((negotiate(token),), PEER))
         continues = not isinstance(outcome, Accepted) and outcome.reason is Reason.CONTINUE
         return told(outcome), reply_of(outcome) if continues else None
 

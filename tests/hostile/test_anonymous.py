@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from async_kerberos import Accepted, AuthRequest, Identity, Kerberos, Reason
+from async_kerberos import Accepted, Identity, Kerberos, Reason
 from async_kerberos.testing import Realm
 
+from ..support.asking import PLAIN, auth_request
 from ..support.certificates import rsa_key
 from ..support.initiator import KRB5, MUTUAL, SPNEGO, TWO_LEGS, Initiator, negotiate
 from ..support.tokens import neg_token_init, neg_token_resp
@@ -116,8 +117,8 @@ def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: py
     kerberos = Kerberos(hostname=hostname, failure_status=failure_status)
     for mech in (SPNEGO, KRB5):
         token = Initiator(mech=mech, ccache=anonymous).step()
-        outcome = denied(kerberos.authenticate_blocking(AuthRequest((negotiate(token),), PEER)))
-        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.NOT_AUTHORISED, ())
+        outcome = denied(kerberos.authenticate_blocking(auth_request((negotiate(token),), PEER)))
+        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.NOT_AUTHORISED, PLAIN)
     assert caplog.text.count("not authorised (an anonymous ticket") == 2
 
 
@@ -126,7 +127,7 @@ def test_refused_in_two_legs(anonymous: Path) -> None:
     kerberos = Kerberos(hostname=HOST)
 
     def send(token: bytes) -> Any:
-        return denied(kerberos.authenticate_blocking(AuthRequest((negotiate(token),), PEER)))
+        return denied(kerberos.authenticate_blocking(auth_request((negotiate(token),), PEER)))
 
     assert send(neg_token_init([KRB5])).reason is Reason.CONTINUE
     assert send(neg_token_resp(Initiator(mech=KRB5, ccache=anonymous).step())).reason is Reason.NOT_AUTHORISED
@@ -142,7 +143,7 @@ async def test_refused_on_a_loop(anonymous: Path) -> None:
     """The door of an event loop does not let it in either."""
     kerberos = Kerberos(hostname=HOST)
     header = negotiate(Initiator(flags=MUTUAL, ccache=anonymous).step())
-    outcome = denied(await kerberos.authenticate(AuthRequest((header,), PEER)))
+    outcome = denied(await kerberos.authenticate(auth_request((header,), PEER)))
     assert (outcome.status, outcome.reason) == (403, Reason.NOT_AUTHORISED)
     kerberos.close()
 
@@ -160,6 +161,6 @@ def test_of_a_similar_name(realm: Realm, name: str) -> None:
     user = realm.user(name)
     with realm.environ():
         header = Initiator(ccache=user.ccache).header
-        outcome = Kerberos(hostname=HOST).authenticate_blocking(AuthRequest((header,), PEER))
+        outcome = Kerberos(hostname=HOST).authenticate_blocking(auth_request((header,), PEER))
     assert isinstance(outcome, Accepted)
     assert outcome.identity.principal == user.principal

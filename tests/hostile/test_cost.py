@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from async_kerberos import Denied, Kerberos, Reason
-from async_kerberos._web.asgi import Scope, authenticate_scope
-from async_kerberos._decision.guard import Guard
-from async_kerberos.request import FIELDS, MOST_VALUES
+from async_kerberos._web.asgi import authenticate_scope
+from async_kerberos._web.nearest import Protection, Scope
 from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.request import FIELDS, MOST_VALUES
 
 from ..support.grammar import is_linear
 from ..support.http import SECONDS
@@ -74,7 +74,7 @@ def scope_of(fields: dict[str, list[str]]) -> Scope:
 
 
 def decide(scope: Scope) -> Denied:
-    decision = authenticate_scope(scope, Guard(kerberos=KERBEROS))
+    decision = authenticate_scope(scope, Protection(KERBEROS))
     with pytest.raises(StopIteration) as end:
         decision.send(None)  # nothing in it waits: no token gets as far as GSSAPI
     assert isinstance(end.value.value, Denied)
@@ -99,7 +99,7 @@ def test_time_grows_with_the_bytes(name: str, shape: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "others", "reason"),
     [
-        ("authorization", "Basic YTpi", {}, Reason.MALFORMED),
+        ("authorization", "Basic YTpi", {}, Reason.MALFORMED_HEADER),
         ("host", "www.example.test", {"origin": "https://www.example.test"}, Reason.CROSS_SITE),
         ("origin", "https://www.example.test", {"host": "www.example.test"}, Reason.CROSS_SITE),
         ("sec-fetch-site", "same-origin", {}, Reason.CROSS_SITE),

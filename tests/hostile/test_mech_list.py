@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys
 from async_kerberos import AuthRequest, Kerberos
-outcome = asyncio.run(Kerberos(hostname="www.example.test").authenticate(AuthRequest((sys.stdin.read(),))))
+from ..support.asking import auth_request
+outcome = asyncio.run(Kerberos(hostname="www.example.test").authenticate(auth_request((sys.stdin.read(),))))
 print(outcome.status, outcome.reason.name)
 """
 

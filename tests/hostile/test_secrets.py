@@ -29,15 +29,18 @@ from starlette.routing import Route
 
 import async_kerberos
 from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Reason
-from async_kerberos._gss.acceptor import Acceptor, Continued, Established, Refused
+from async_kerberos._gss.acceptor import Acceptor
+from async_kerberos._gss.steps import Continued, Established, Refused
 from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, parse_authorization
 from async_kerberos.adapters import fastapi as kerberos_fastapi
 from async_kerberos.adapters import flask as kerberos_flask
 from async_kerberos.adapters import quart as kerberos_quart
 from async_kerberos.adapters import starlette as kerberos_starlette
 from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.methods.tickets import Leg
 from async_kerberos.testing import Realm, RealmError, Service, User
 
+from ..support.asking import auth_request
 from ..support.http import get
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate
 from ..support.secrets import Secrets, SecretsGuard, ccache_keys, keytab_keys
@@ -265,7 +268,7 @@ def test_tokens_are_forgotten() -> None:
 def exchange(**options: Any) -> tuple[Kerberos, AuthRequest, Any]:
     """A service, a request with a real token, and the outcome."""
     kerberos = Kerberos(hostname=HOST)
-    request = AuthRequest((fresh(TARGET, **options),), PEER)
+    request = auth_request((fresh(TARGET, **options),), PEER)
     return kerberos, request, kerberos.authenticate_blocking(request)
 
 
@@ -273,12 +276,9 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
     """No value, public or internal, shows the secrets that it holds when it is printed."""
     kerberos, request, accepted = exchange()
     assert isinstance(accepted, Accepted)
-    half_open, unfinished, denied = exchange(flags=TWO_LEGS)
+    half_open, _, denied = exchange(flags=TWO_LEGS)
     assert isinstance(denied, Denied)
     assert denied.reason is Reason.CONTINUE
-    another = dataclasses.replace(unfinished, authorization=(fresh(TARGET),))
-    begin = half_open._begin  # pyright: ignore[reportPrivateUsage] (where else does an _Exchange come from?)
-    begun = begin(another, "refuse")
     acceptor = Acceptor("HTTP", (HOST,), None)
     established = acceptor.step(Initiator(TARGET).step())
     continued = acceptor.step(Initiator(TARGET, flags=TWO_LEGS).step())
@@ -286,8 +286,9 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
     assert isinstance(established, Established)
     assert isinstance(continued, Continued)
     assert isinstance(refused, Refused)
-    holders: list[Any] = [request, accepted, denied, begun, established, continued, mallory]
-    later = dataclasses.replace(request, earlier=accepted)
+    leg = Leg(acceptor, Initiator(TARGET).step(), None)
+    holders: list[Any] = [request, accepted, denied, leg, established, continued, mallory]
+    later = dataclasses.replace(request, earlier=accepted.checked)
     others: list[Any] = [later, accepted.identity, kerberos, half_open, refused, service, realm, acceptor]
     for value in (*holders, *others):
         for text in (repr(value), str(value), f"{value}", repr([value])):
@@ -308,7 +309,7 @@ def classes_of_the_package() -> Iterator[type]:
                     yield value
 
 
-_SECRET = re.compile(r"token$|authorization|cookie|password|^headers$|(^|_)key$|secret")
+_SECRET = re.compile(r"token$|authorization|cookie|password|^headers$|^fields$|(^|_)key$|secret")
 
 
 def test_no_field_with_a_secret_is_shown() -> None:
@@ -320,7 +321,7 @@ def test_no_field_with_a_secret_is_shown() -> None:
                 if _SECRET.search(field.name) or "bytes" in str(field.type):
                     seen.add(f"{kind.__name__}.{field.name}")
                     assert not field.repr, f"{kind.__qualname__}.{field.name}"
-    assert {"AuthRequest.authorization", "Accepted.headers", "User.password"} <= seen
+    assert {"Checked.authorization", "Accepted.headers", "User.password"} <= seen
 
 
 def test_no_tuple_shows_a_secret() -> None:
@@ -332,7 +333,7 @@ def test_no_tuple_shows_a_secret() -> None:
         secret = [name for name in fields if _SECRET.search(name)]
         if secret:
             seen.update(f"{kind.__name__}.{name}" for name in secret)
-            values = {name: AuthRequest() if name == "request" else f"value of {name}" for name in fields}
+            values = {name: auth_request() if name == "request" else f"value of {name}" for name in fields}
             assert not any(f"value of {name}" in repr(make(**values)) for name in secret), kind.__qualname__
     assert {"_Exchange.token", "Established.token", "Continued.token"} <= seen
 

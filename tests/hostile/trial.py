@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Outcome, Reason
+from async_kerberos import Accepted, Denied, Identity, Kerberos, Outcome, Reason
 
+from ..support.asking import PLAIN, auth_request
 from ..support.initiator import negotiate
 
 HOST = "www.example.test"
@@ -38,7 +39,7 @@ class Trial:
 
     def send(self, token: bytes, what: str, peer: tuple[str, int] | None = PEER) -> Outcome:
         """Send it through the blocking door."""
-        request = AuthRequest((negotiate(token),), peer)
+        request = auth_request((negotiate(token),), peer)
         for _ in range(2):  # a hang comes again; a moment in which the machine was busy elsewhere does not
             begun = time.monotonic()
             try:
@@ -52,7 +53,7 @@ class Trial:
     async def send_async(self, token: bytes, what: str, peer: tuple[str, int] | None = PEER) -> Outcome:
         """Send it through the door of an event loop."""
         try:
-            outcome = await self.kerberos.authenticate(AuthRequest((negotiate(token),), peer))
+            outcome = await self.kerberos.authenticate(auth_request((negotiate(token),), peer))
         except Exception as error:
             raise AssertionError(f"{what}: {error!r}") from error
         return self.check(outcome, token, what)
@@ -69,7 +70,7 @@ class Trial:
         if outcome.reason is Reason.CONTINUE:
             assert reply_of(outcome), what  # a challenge without a token would have the client begin anew, for ever
         else:
-            assert outcome.headers == (), f"{what}: {outcome}"
+            assert outcome.headers == PLAIN, f"{what}: {outcome}"
         self.reasons[outcome.reason] += 1
         return outcome
 

@@ -18,7 +18,6 @@ import pytest
 
 from async_kerberos import (
     Accepted,
-    AuthRequest,
     Denied,
     HalfOpenLimits,
     Identity,
@@ -27,9 +26,11 @@ from async_kerberos import (
     Reason,
     WorkerLimits,
 )
-from async_kerberos._gss.acceptor import Acceptor, AcquireError, Continued, Established, Refused
+from async_kerberos._gss.acceptor import Acceptor
+from async_kerberos._gss.steps import AcquireError, Continued, Established, Refused
 from async_kerberos.testing import Realm, Service, User
 
+from ..support.asking import PLAIN, auth_request
 from ..support.exchange import Clock
 from ..support.initiator import fresh
 from ..support.tokens import neg_token_init, neg_token_resp, take_response_token
@@ -93,7 +94,7 @@ def kerberos() -> Iterator[Kerberos]:
 def test_accepted(alice: User, mech: gss.OID) -> None:
     """A ticket gets its owner in, by SPNEGO and by plain Kerberos, and the reply proves the server to the client."""
     initiator = Initiator(mech=mech)
-    outcome = accepted(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(initiator.step()))))
+    outcome = accepted(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(initiator.step()))))
     assert outcome.identity.principal == alice.principal
     assert outcome.identity.service_principal == f"HTTP/{HOST}"
     initiator.step(reply_of(outcome))
@@ -104,7 +105,7 @@ def test_accepted(alice: User, mech: gss.OID) -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_async_door(anyio_backend: str, kerberos: Kerberos, alice: User) -> None:
     """The async door lets the same users in, on asyncio and on trio; its call is made on a worker."""
-    outcome = accepted(await kerberos.authenticate(AuthRequest(negotiate(Initiator().step()))))
+    outcome = accepted(await kerberos.authenticate(auth_request(negotiate(Initiator().step()))))
     assert outcome.identity.principal == alice.principal
 
 
@@ -117,9 +118,9 @@ async def test_stuck_worker(anyio_backend: str, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     kerberos = Kerberos(hostname=HOST, keytab=pipe, workers=WorkerLimits(threads=1, queue=1, seconds=0.2))
     try:
-        outcome = denied(await kerberos.authenticate(AuthRequest(negotiate(Initiator().step()))))
+        outcome = denied(await kerberos.authenticate(auth_request(negotiate(Initiator().step()))))
         assert (outcome.status, outcome.reason) == (503, Reason.TIMED_OUT)
-        assert outcome.headers == (("Retry-After", "1"),)
+        assert outcome.headers == (("Retry-After", "1"), *PLAIN)
     finally:
         kerberos.close()
         release_readers(pipe, set(threading.enumerate()) - before)
@@ -137,24 +138,24 @@ def test_client_that_wants_no_mutual_authentication(alice: User) -> None:
     kerberos = Kerberos(hostname=HOST)
     for mech in (SPNEGO, KRB5):
         token = Initiator(mech=mech, flags=(gss.RequirementFlag.integrity,)).step()
-        outcome = accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(token))))
+        outcome = accepted(kerberos.authenticate_blocking(auth_request(negotiate(token))))
         assert outcome.identity == Identity(alice.principal, f"HTTP/{HOST}")
 
 
 def test_replay(caplog: pytest.LogCaptureFixture) -> None:
     """A token is good once, whichever object it was used with."""
     authorization = negotiate(Initiator().step())
-    accepted(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(authorization, PEER)))
+    accepted(Kerberos(hostname=HOST).authenticate_blocking(auth_request(authorization, PEER)))
     for kerberos in (Kerberos(hostname=HOST), Kerberos(hostname="*")):
-        outcome = denied(kerberos.authenticate_blocking(AuthRequest(authorization, PEER)))
-        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.REPLAY, ())
+        outcome = denied(kerberos.authenticate_blocking(auth_request(authorization, PEER)))
+        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.REPLAY, PLAIN)
     assert "Kerberos: 403 for 192.0.2.7: replay (Request is a replay). " + Reason.REPLAY.remedy in caplog.text
 
 
 def test_one_winner() -> None:
     """Of eight threads with the same token, one gets in."""
     kerberos = Kerberos(hostname=HOST)
-    request = AuthRequest(negotiate(Initiator().step()))
+    request = auth_request(negotiate(Initiator().step()))
     outcomes: list[Outcome] = []
     barrier = threading.Barrier(8)
 
@@ -196,7 +197,7 @@ def others(realm: Realm, www: Service) -> list[Service]:
 )
 def test_only_this_service(hostname: str | list[str], target: str, principal: str | None) -> None:
     """A ticket is good for the host names asked for and for no other service, though the keytab has its key."""
-    outcome = Kerberos(hostname=hostname).authenticate_blocking(AuthRequest(negotiate(Initiator(target).step())))
+    outcome = Kerberos(hostname=hostname).authenticate_blocking(auth_request(negotiate(Initiator(target).step())))
     if principal is not None:
         assert accepted(outcome).identity.service_principal == principal
     else:
@@ -215,12 +216,12 @@ def test_name_without_a_dot(
         config.write_text(f'[libdefaults]\nqualify_shortname = "{domain}"\n')
         monkeypatch.setenv("KRB5_CONFIG", f"{config}:{realm.env['KRB5_CONFIG']}")
     outer = Kerberos(hostname=hostname)
-    request = AuthRequest(negotiate(Initiator("HTTP@b.acceptor.test").step()))
+    request = auth_request(negotiate(Initiator("HTTP@b.acceptor.test").step()))
     outcome = outer.authenticate_blocking(request)
     passes = domain in ("acceptor.test", "Acceptor.TEST")
     if hostname == "*":
         for inner in (Kerberos(hostname="b"), Kerberos(hostname=["c", "b"])):
-            again = inner.authenticate_blocking(AuthRequest(request.authorization, earlier=accepted(outcome)))
+            again = inner.authenticate_blocking(auth_request(request.authorization, earlier=accepted(outcome)))
             assert isinstance(again, Accepted) is passes
     else:
         assert isinstance(outcome, Accepted) is passes
@@ -231,8 +232,8 @@ def test_name_without_a_dot(
 def test_another_service_name() -> None:
     """The service may have another name than HTTP."""
     kerberos = Kerberos(service="imap", hostname="*")
-    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator(f"imap@{HOST}").step()))))
-    assert denied(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step())))).status == 403
+    accepted(kerberos.authenticate_blocking(auth_request(negotiate(Initiator(f"imap@{HOST}").step()))))
+    assert denied(kerberos.authenticate_blocking(auth_request(negotiate(Initiator().step())))).status == 403
 
 
 def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -240,16 +241,16 @@ def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     service = realm.service("HTTP/here.example.test", keytab=tmp_path / "here.keytab")
     kerberos = Kerberos(keytab=service.keytab)
     monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
-    outcome = kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@here.example.test").step())))
+    outcome = kerberos.authenticate_blocking(auth_request(negotiate(Initiator("HTTP@here.example.test").step())))
     assert accepted(outcome).identity.service_principal == "HTTP/here.example.test"
 
 
 def test_two_legs(kerberos: Kerberos, alice: User) -> None:
     """An exchange of two legs completes on its connection, and the client is sure of the server."""
     initiator = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), PEER)))
     assert (first.status, first.reason) == (401, Reason.CONTINUE)
-    second = kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER))
+    second = kerberos.authenticate_blocking(auth_request(negotiate(initiator.step(reply_of(first))), PEER))
     assert accepted(second).identity.principal == alice.principal
     initiator.step(reply_of(second))
     assert initiator.complete
@@ -259,31 +260,31 @@ def test_two_legs(kerberos: Kerberos, alice: User) -> None:
 def test_continuation_elsewhere(kerberos: Kerberos, first_peer: tuple[str, int] | None) -> None:
     """A leg is known by its connection alone: from another one, or from none of its own, the exchange is lost."""
     initiator = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), first_peer)))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), first_peer)))
     if first_peer is None or not first_peer[1]:
-        assert (first.status, first.reason, first.headers) == (403, Reason.HALF_OPEN_LOST, ())
+        assert (first.status, first.reason, first.headers) == (403, Reason.HALF_OPEN_LOST, PLAIN)
         return
     token = initiator.step(reply_of(first))
     peer = (PEER[0], PEER[1] + 2)
-    second = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), peer)))
-    assert (second.status, second.reason, second.headers) == (403, Reason.HALF_OPEN_LOST, ())
+    second = denied(kerberos.authenticate_blocking(auth_request(negotiate(token), peer)))
+    assert (second.status, second.reason, second.headers) == (403, Reason.HALF_OPEN_LOST, PLAIN)
 
 
 def test_fresh_start_on_a_spoilt_connection(kerberos: Kerberos) -> None:
     """A half-open context that somebody left on a connection does not spoil the next user's token, and is gone."""
     left = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(left.step()), PEER)))
-    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step()), PEER)))
-    late = kerberos.authenticate_blocking(AuthRequest(negotiate(left.step(reply_of(first))), PEER))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(left.step()), PEER)))
+    accepted(kerberos.authenticate_blocking(auth_request(negotiate(Initiator().step()), PEER)))
+    late = kerberos.authenticate_blocking(auth_request(negotiate(left.step(reply_of(first))), PEER))
     assert denied(late).reason is Reason.HALF_OPEN_LOST
 
 
 def test_request_without_a_token_keeps_the_exchange(kerberos: Kerberos) -> None:
     """A request without credentials in between, for a picture say, does not end the exchange."""
     initiator = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
-    assert denied(kerberos.authenticate_blocking(AuthRequest((), PEER))).reason is Reason.NO_CREDENTIALS
-    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER)))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), PEER)))
+    assert denied(kerberos.authenticate_blocking(auth_request((), PEER))).reason is Reason.NO_CREDENTIALS
+    accepted(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step(reply_of(first))), PEER)))
 
 
 @pytest.mark.parametrize(("between", "reason"), [(14.0, None), (16.0, Reason.HALF_OPEN_LOST)])
@@ -295,11 +296,11 @@ def test_deadline_of_the_exchange(realm: Realm, alice: User, between: float, rea
     initiator = Initiator(mech=KRB5, flags=DCE)
     # Without a token of Kerberos in it, the first leg only begins an exchange, which then has two more.
     for token in (neg_token_init([KRB5]), neg_token_resp(initiator.step())):
-        outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER)))
+        outcome = denied(kerberos.authenticate_blocking(auth_request(negotiate(token), PEER)))
         assert (outcome.status, outcome.reason) == (401, Reason.CONTINUE)
         clock.now += between
     token = neg_token_resp(initiator.step(take_response_token(reply_of(outcome))))
-    last = kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER))
+    last = kerberos.authenticate_blocking(auth_request(negotiate(token), PEER))
     if reason is None:
         assert accepted(last).identity.principal == alice.principal
     else:
@@ -312,12 +313,12 @@ def test_half_open_limits(realm: Realm) -> None:
     kerberos = Kerberos(hostname=HOST, half_open=HalfOpenLimits(total=1))
     initiators = [Initiator(flags=DCE), Initiator(flags=DCE)]
     firsts = [
-        denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), (f"192.0.2.{number}", 1))))
+        denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), (f"192.0.2.{number}", 1))))
         for number, initiator in enumerate(initiators)
     ]
     tokens = [initiator.step(reply_of(first)) for initiator, first in zip(initiators, firsts, strict=True)]
     outcomes = [
-        kerberos.authenticate_blocking(AuthRequest(negotiate(token), (f"192.0.2.{number}", 1)))
+        kerberos.authenticate_blocking(auth_request(negotiate(token), (f"192.0.2.{number}", 1)))
         for number, token in enumerate(tokens)
     ]
     assert denied(outcomes[0]).reason is Reason.HALF_OPEN_LOST
@@ -328,18 +329,18 @@ def test_half_open_limits(realm: Realm) -> None:
 def test_hopeless_token_keeps_the_exchange(kerberos: Kerberos, token: bytes) -> None:
     """A token that cannot belong to the exchange does not end it."""
     initiator = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
-    denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token), PEER)))
-    accepted(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER)))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), PEER)))
+    denied(kerberos.authenticate_blocking(auth_request(negotiate(token), PEER)))
+    accepted(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step(reply_of(first))), PEER)))
 
 
 def test_spoilt_continuation(kerberos: Kerberos) -> None:
     """A second leg that is garbage is refused, and ends the exchange."""
     initiator = Initiator(flags=DCE)
-    first = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step()), PEER)))
-    garbage = kerberos.authenticate_blocking(AuthRequest(negotiate(b"\xa1\x03\x30\x01\x00"), PEER))
+    first = denied(kerberos.authenticate_blocking(auth_request(negotiate(initiator.step()), PEER)))
+    garbage = kerberos.authenticate_blocking(auth_request(negotiate(b"\xa1\x03\x30\x01\x00"), PEER))
     assert (denied(garbage).status, denied(garbage).headers) == (403, ())
-    late = kerberos.authenticate_blocking(AuthRequest(negotiate(initiator.step(reply_of(first))), PEER))
+    late = kerberos.authenticate_blocking(auth_request(negotiate(initiator.step(reply_of(first))), PEER))
     assert denied(late).reason is Reason.HALF_OPEN_LOST
 
 
@@ -366,13 +367,13 @@ def test_nothing_is_kept() -> None:
 )
 def test_garbage(token: bytes) -> None:
     """What GSSAPI takes for garbage is 403 without a challenge, never an error of the server's."""
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(token))))
-    assert (outcome.status, outcome.headers) == (403, ())
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(token))))
+    assert (outcome.status, outcome.headers) == (403, PLAIN)
 
 
 def test_truncated() -> None:
     """A token cut short is refused as malformed: by 403, for the header was well-formed."""
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()[:100]))))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(Initiator().step()[:100]))))
     assert (outcome.status, outcome.reason) == (403, Reason.MALFORMED)
 
 
@@ -383,7 +384,7 @@ def test_ticket_that_quotes_an_error(text: bytes) -> None:
     assert token.count(b"www.example.test") == 1
     forged = bytearray(token.replace(b"www.example.test", text))
     forged[forged.index(text) + 100] ^= 1  # in the ticket's encrypted part
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(bytes(forged)))))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(bytes(forged)))))
     assert outcome.status == 403
     assert outcome.reason in (Reason.UNKNOWN_KEY, Reason.WRONG_SERVICE)
 
@@ -398,8 +399,8 @@ def test_ntlm_inside_spnego() -> None:
 
     init = tlv(0x30, tlv(0xA0, tlv(0x30, ntlm_oid)) + tlv(0xA2, tlv(0x04, message)))
     token = tlv(0x60, bytes.fromhex("06062b0601050502") + tlv(0xA0, init))
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(token))))
-    assert (outcome.status, outcome.headers) == (403, ())
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(token))))
+    assert (outcome.status, outcome.headers) == (403, PLAIN)
 
 
 def test_old_key(realm: Realm, tmp_path: Path) -> None:
@@ -409,7 +410,7 @@ def test_old_key(realm: Realm, tmp_path: Path) -> None:
     token = Initiator("HTTP@rekeyed.example.test").step()
     service.keytab.unlink()
     realm.rekey(service)
-    outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(token))))
+    outcome = denied(kerberos.authenticate_blocking(auth_request(negotiate(token))))
     assert (outcome.status, outcome.reason) == (403, Reason.KEY_VERSION)
 
 
@@ -421,7 +422,7 @@ def test_wrong_key(realm: Realm, tmp_path: Path) -> None:
         other.keytab.replace(one.keytab)
     kerberos = Kerberos(hostname="otherkey.example.test", keytab=one.keytab)
     outcome = denied(
-        kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@otherkey.example.test").step())))
+        kerberos.authenticate_blocking(auth_request(negotiate(Initiator("HTTP@otherkey.example.test").step())))
     )
     assert (outcome.status, outcome.reason) == (403, Reason.UNKNOWN_KEY)
 
@@ -431,10 +432,10 @@ def test_no_keytab(hostname: str, tmp_path: Path, caplog: pytest.LogCaptureFixtu
     """Without a keytab the answer is 500 and the log says which file; once it is there, users get in."""
     keytab = tmp_path / "late.keytab"
     kerberos = Kerberos(hostname=hostname, keytab=keytab)
-    request = AuthRequest(negotiate(Initiator().step()), PEER)
+    request = auth_request(negotiate(Initiator().step()), PEER)
     outcome = denied(kerberos.authenticate_blocking(request))
-    assert (outcome.status, outcome.reason, outcome.headers) == (500, Reason.MISCONFIGURED, ())
-    assert outcome.body == "Internal Server Error"
+    assert (outcome.status, outcome.reason, outcome.headers) == (500, Reason.MISCONFIGURED, PLAIN)
+    assert outcome.body == b"Internal Server Error"
     assert str(keytab) in caplog.text
     assert caplog.records[-1].levelname == "ERROR"
     keytab.write_bytes(Path(os.environ["KRB5_KTNAME"].removeprefix("FILE:")).read_bytes())
@@ -444,7 +445,7 @@ def test_no_keytab(hostname: str, tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_no_such_principal() -> None:
     """A keytab without the service principal is the server's own fault: 500."""
     kerberos = Kerberos(hostname="nowhere.example.test")
-    outcome = denied(kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    outcome = denied(kerberos.authenticate_blocking(auth_request(negotiate(Initiator().step()))))
     assert (outcome.status, outcome.reason) == (500, Reason.MISCONFIGURED)
 
 
@@ -454,7 +455,7 @@ def test_keytab_taken_away_and_put_back(realm: Realm, tmp_path: Path) -> None:
     kerberos = Kerberos(hostname="gone.example.test", keytab=service.keytab)
 
     def attempt() -> Outcome:
-        return kerberos.authenticate_blocking(AuthRequest(negotiate(Initiator("HTTP@gone.example.test").step())))
+        return kerberos.authenticate_blocking(auth_request(negotiate(Initiator("HTTP@gone.example.test").step())))
 
     accepted(attempt())
     hidden = service.keytab.rename(tmp_path / "hidden")
@@ -470,7 +471,7 @@ def test_keytab_taken_away_and_put_back(realm: Realm, tmp_path: Path) -> None:
 def test_replay_cache_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Where no replay cache can be written nobody gets in: 500, and the log says what to mend."""
     monkeypatch.setenv("KRB5RCACHEDIR", str(tmp_path / "missing"))
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(Initiator().step()))))
     assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
     assert "KRB5RCACHEDIR" in caplog.text
 
@@ -478,7 +479,7 @@ def test_replay_cache_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capl
 def test_replay_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay cache on a full disk likewise."""
     monkeypatch.setenv("KRB5RCACHENAME", "file2:/dev/full")
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(Initiator().step()))))
     assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
 
 
@@ -486,7 +487,7 @@ def test_replay_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_replay_cache_misnamed(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A name that is no replay cache's is not blamed on the keytab."""
     monkeypatch.setenv("KRB5RCACHENAME", name)
-    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(AuthRequest(negotiate(Initiator().step()))))
+    outcome = denied(Kerberos(hostname=HOST).authenticate_blocking(auth_request(negotiate(Initiator().step()))))
     assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)
     assert "KRB5RCACHENAME" in caplog.text
 
@@ -550,7 +551,7 @@ def test_log_setup_of_a_name_that_is_not_in_small_letters(
     (record,) = caplog.records
     assert record.levelname == "INFO"
     assert f"server is {service.principal};" in record.getMessage()
-    accepted(kerberos.authenticate_blocking(AuthRequest((fresh(service.principal),))))
+    accepted(kerberos.authenticate_blocking(auth_request((fresh(service.principal),))))
 
 
 def test_log_setup_by_a_keytab_in_memory(caplog: pytest.LogCaptureFixture) -> None:
@@ -602,7 +603,7 @@ def test_log_setup_without_a_replay_cache(
     kerberos.log_setup()
     said = f"Kerberos: {setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."
     assert caplog.messages == ([said] if setting else [])
-    request = AuthRequest((fresh(),))
+    request = auth_request((fresh(),))
     accepted(kerberos.authenticate_blocking(request))
     again = kerberos.authenticate_blocking(request)
     assert isinstance(again, Accepted) if setting else denied(again).reason is Reason.REPLAY

@@ -11,8 +11,9 @@ from pathlib import Path
 import gssapi.raw as gss
 import pytest
 
-from async_kerberos import AuthRequest, ConfigurationError, Denied, Kerberos, Reason, _diagnosis, _libkrb5
-from async_kerberos._gss.acceptor import Acceptor, Established
+from async_kerberos import ConfigurationError, Denied, Kerberos, Reason
+from async_kerberos._gss import diagnosis, libkrb5
+from async_kerberos._gss.acceptor import Acceptor
 from async_kerberos._gss.diagnosis import (
     describe_keytab,
     diagnose,
@@ -21,8 +22,10 @@ from async_kerberos._gss.diagnosis import (
     without_replay_cache,
 )
 from async_kerberos._gss.libkrb5 import configuration_fault, settings, shortname_domain, with_functions
+from async_kerberos._gss.steps import Established
 from async_kerberos.testing import Service, User
 
+from ..support.asking import auth_request
 from ..support.initiator import Initiator, negotiate
 from ..support.waiting import free_credentials
 
@@ -32,8 +35,8 @@ KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process in which libkrb5 cannot be asked."""
-    monkeypatch.setattr(_libkrb5, "_library", lambda: None)
-    monkeypatch.setattr(_libkrb5, "_last", None)
+    monkeypatch.setattr(libkrb5, "_library", lambda: None)
+    monkeypatch.setattr(libkrb5, "_last", None)
 
 
 def test_another_library() -> None:
@@ -81,14 +84,14 @@ def test_entry_that_is_broken(signed_in: User, www: Service) -> None:
 def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has run out of something, no file is to blame."""
     assert diagnose_credential(os.strerror(errno.EMFILE), None, None, None)[0] is Reason.SERVER_FAULT
-    fault = _libkrb5.ConfigurationFault(errno.EMFILE, "/etc/krb5.conf", "Too many open files")
+    fault = libkrb5.ConfigurationFault(errno.EMFILE, "/etc/krb5.conf", "Too many open files")
     monkeypatch.setattr("async_kerberos._gss.diagnosis.configuration_fault", lambda: fault)
     assert diagnose(Reason.SERVER_FAULT, "so", b"", None) == (Reason.SERVER_FAULT, "so")
 
 
 def test_configuration_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of a file that may not be read the owner and the mode are told."""
-    fault = _libkrb5.ConfigurationFault(errno.EACCES, str(tmp_path), "Permission denied")
+    fault = libkrb5.ConfigurationFault(errno.EACCES, str(tmp_path), "Permission denied")
     monkeypatch.setattr("async_kerberos._gss.diagnosis.configuration_fault", lambda: fault)
     reason, detail = diagnose(Reason.OTHER, "so", b"", None)
     assert reason is Reason.KRB5_CONF
@@ -129,7 +132,7 @@ def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keytab_that_has_changed(www: Service) -> None:
     """A keytab that is another one by now, or is gone, tells nothing of the one that GSSAPI has read."""
-    changed = _diagnosis._has_changed  # pyright: ignore[reportPrivateUsage]
+    changed = diagnosis._has_changed  # pyright: ignore[reportPrivateUsage]
     written = www.keytab.stat().st_ctime
     assert [changed(str(www.keytab), written + seconds) for seconds in (-1, 0, 1)] == [True, True, False]
     assert changed(str(www.keytab.parent / "gone"), written + 1)
@@ -186,7 +189,7 @@ def test_bogus_type_in_a_ticket(signed_in: User) -> None:
     """A type of encryption that there is not is refused, and called what it is."""
     token = Initiator().step()
     at = token.index(b"\xa0\x03\x02\x01\x12\xa1\x03\x02\x01") + 4
-    request = AuthRequest((negotiate(token[:at] + b"\x63" + token[at + 1 :]),))
+    request = auth_request((negotiate(token[:at] + b"\x63" + token[at + 1 :]),))
     outcome = Kerberos(hostname="www.example.test").authenticate_blocking(request)
     assert isinstance(outcome, Denied)
     assert (outcome.status, outcome.reason) == (403, Reason.FORBIDDEN_ENCRYPTION)

@@ -7,8 +7,9 @@ import logging
 import pytest
 
 import async_kerberos.kerberos as kerberos_module
-from async_kerberos import Accepted, AuthRequest, Denied, Kerberos
+from async_kerberos import Accepted, Denied, Kerberos
 
+from ..support.asking import auth_request
 from ..support.initiator import fresh
 
 HOST = "www.example.test"
@@ -29,8 +30,8 @@ def test_nothing_is_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kerberos_module, "_log_denial", fail)
     kerberos = Kerberos(hostname=HOST)
     peer = ("192.0.2.1", 50000)
-    assert isinstance(kerberos.authenticate_blocking(AuthRequest((fresh(f"HTTP@{HOST}"),), peer)), Accepted)
+    assert isinstance(kerberos.authenticate_blocking(auth_request((fresh(f"HTTP@{HOST}"),), peer)), Accepted)
     for values, status in (((), 401), (("Negotiate !",), 400)):
-        outcome = kerberos.authenticate_blocking(AuthRequest(values, peer))
+        outcome = kerberos.authenticate_blocking(auth_request(values, peer))
         assert isinstance(outcome, Denied)
         assert outcome.status == status

@@ -12,9 +12,10 @@ from pathlib import Path
 import gssapi.raw as gss
 import pytest
 
-from async_kerberos import Accepted, AuthRequest, Denied, Kerberos, Reason
+from async_kerberos import Accepted, Denied, Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
+from ..support.asking import auth_request
 from ..support.crossing import Crossing
 from ..support.deployments import add_service_of_type
 from ..support.forge import break_pac, edit_ticket
@@ -30,10 +31,11 @@ from async_kerberos import Accepted, AuthRequest, Kerberos
 locale.setlocale(locale.LC_ALL, "")
 kerberos = Kerberos(hostname="*")
 for authorization in sys.stdin.read().splitlines():
-    outcome = kerberos.authenticate_blocking(AuthRequest((authorization,)))
+    outcome = kerberos.authenticate_blocking(auth_request((authorization,)))
     print(getattr(outcome, "reason", None) and outcome.reason.name)
-print(Kerberos(keytab="/no/such/keytab").authenticate_blocking(AuthRequest((authorization,))).reason.name)
+print(Kerberos(keytab="/no/such/keytab").authenticate_blocking(auth_request((authorization,))).reason.name)
 import gssapi.raw as gss
+from ..support.asking import auth_request
 try:
     gss.accept_sec_context(b"garbage")
 except gss.GSSError as error:
@@ -46,7 +48,7 @@ def test_key_version(realm: Realm, signed_in: User, caplog: pytest.LogCaptureFix
     service = realm.service("HTTP/versions.realm.test")
     realm.rekey(service)
     realm.rekey(service, update_keytab=False)
-    outcome = Kerberos(hostname="*").authenticate_blocking(AuthRequest((fresh("HTTP@versions.realm.test"),)))
+    outcome = Kerberos(hostname="*").authenticate_blocking(auth_request((fresh("HTTP@versions.realm.test"),)))
     assert isinstance(outcome, Denied)
     assert (outcome.status, outcome.reason) == (403, Reason.KEY_VERSION)
     assert "kvno 3 not found in keytab" in caplog.text
@@ -80,7 +82,7 @@ def test_every_kind_of_client(signed_in: User, tmp_path: Path, mech: gss.OID, fl
     """The reason is the same whether or not the client asks for mutual authentication, with SPNEGO and without."""
 
     def reason(target: str, hostname: str = "*", ccache: Path | None = None, times: int = 1) -> Reason | None:
-        request = AuthRequest((fresh(target, mech=mech, flags=flags, ccache=ccache),))
+        request = auth_request((fresh(target, mech=mech, flags=flags, ccache=ccache),))
         outcomes = [Kerberos(hostname=hostname).authenticate_blocking(request) for _ in range(times)]
         return outcomes[-1].reason if isinstance(outcomes[-1], Denied) else None
 
@@ -108,7 +110,7 @@ BY_KIND = pytest.mark.parametrize(
 
 
 def denied(kerberos: Kerberos, authorization: str) -> Denied:
-    outcome = kerberos.authenticate_blocking(AuthRequest((authorization,)))
+    outcome = kerberos.authenticate_blocking(auth_request((authorization,)))
     assert isinstance(outcome, Denied), outcome
     return outcome
 
@@ -143,7 +145,7 @@ def test_forbidden_encryption(
     host = f"{name}.realm.test"
     kerberos = Kerberos(hostname=host if hostname == "one" else "*")
     assert isinstance(
-        kerberos.authenticate_blocking(AuthRequest((fresh(f"HTTP@{host}", mech=mech, flags=flags),))), Accepted
+        kerberos.authenticate_blocking(auth_request((fresh(f"HTTP@{host}", mech=mech, flags=flags),))), Accepted
     )
     authorization = fresh(f"HTTP@{host}", mech=mech, flags=flags)
     strict = tmp_path / "krb5.conf"
@@ -191,7 +193,7 @@ def test_crossing_trusted(
     trusting = tmp_path / "krb5.conf"
     trusting.write_text("[capaths]\n\tONE.TEST = {\n\t\tTHREE.TEST = TWO.TEST\n\t}\n")
     monkeypatch.setenv("KRB5_CONFIG", f"{trusting}:{os.environ['KRB5_CONFIG']}")
-    request = AuthRequest((crossing.fresh(mech=mech, flags=flags),))
+    request = auth_request((crossing.fresh(mech=mech, flags=flags),))
     outcome = Kerberos(hostname="crossing.realm.test").authenticate_blocking(request)
     assert isinstance(outcome, Accepted)
     assert outcome.identity.principal == "alice@ONE.TEST"
@@ -205,7 +207,7 @@ def test_broken_pac(signed_in: User, www: Service, mech: gss.OID, flags: int, he
     kerberos = Kerberos(hostname="www.example.test")
     # Made anew with the contents that it had, it is good.
     same = negotiate(edit_ticket(Initiator(mech=mech, flags=flags).step(), www, lambda contents: contents))
-    assert isinstance(kerberos.authenticate_blocking(AuthRequest((same,))), Accepted)
+    assert isinstance(kerberos.authenticate_blocking(auth_request((same,))), Accepted)
     broken = negotiate(edit_ticket(token, www, lambda contents: break_pac(contents, header)))
     outcome = denied(kerberos, broken)
     assert (outcome.status, outcome.reason) == (403, Reason.BAD_PAC)

@@ -15,10 +15,12 @@ from typing import Any, Generic, TypeVar
 import gssapi.raw as gss
 
 from async_kerberos import Accepted, AuthRequest, Denied, HalfOpenLimits, Kerberos, Outcome, Reason
+from async_kerberos._decision.answers import plain_denial
 from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.request import Peer
 from async_kerberos.testing import Realm, User
 
+from .asking import PLAIN, auth_request
 from .grammar import Verdict, judge
 from .initiator import MUTUAL, SPNEGO, TWO_LEGS, Initiator, reply_token
 
@@ -234,13 +236,14 @@ class Exchange:
             earlier: that.
             facts: more of it.
         """
-        request = AuthRequest(tuple(authorization), peer, earlier, **facts)
+        request = auth_request(tuple(authorization), peer, earlier, **facts)
         self._log.lines.clear()
         if self._loop is None:
             outcome = self.kerberos.authenticate_blocking(request)
         else:
             outcome = self._loop.run_until_complete(self.kerberos.authenticate(request))
-        if earlier is not None and earlier.authorization == request.authorization:
+        if request.earlier is not None and request.earlier.authorization == request.authorization:
+            assert earlier is not None
             assert isinstance(outcome, Accepted)
             assert (outcome.identity, outcome.headers) == (earlier.identity, ())
             return outcome
@@ -255,17 +258,17 @@ class Exchange:
 
     def _check(self, request: AuthRequest, outcome: Outcome) -> None:
         verdicts = judge(request.authorization, self.kerberos.max_token_size)
-        errors = {Verdict.MALFORMED: (400, Reason.MALFORMED), Verdict.TOO_LARGE: (431, Reason.TOO_LARGE)}
+        errors = {Verdict.MALFORMED: (400, Reason.MALFORMED_HEADER), Verdict.TOO_LARGE: (431, Reason.TOO_LARGE)}
         (token,) = verdicts if len(verdicts) == 1 else (Verdict.MALFORMED,)
         if isinstance(token, Verdict):
             allowed = [errors[verdict] for verdict in verdicts if isinstance(verdict, Verdict)]
             assert isinstance(outcome, Denied)
             assert (outcome.status, outcome.reason) in allowed
-            assert outcome.headers == ()
+            assert outcome.headers == PLAIN
         elif token is None:
             challenges = ("Negotiate", *self.kerberos.other_challenges)
             headers = tuple(("WWW-Authenticate", value) for value in challenges)
-            assert outcome == Denied(401, Reason.NO_CREDENTIALS, headers)
+            assert outcome == plain_denial(401, Reason.NO_CREDENTIALS, headers)
         elif token.startswith(b"NTLMSSP\0"):
             self._check_refused(outcome, [Reason.WRONG_MECHANISM])
         elif token[0] in (0x60, 0x6E):
@@ -340,7 +343,8 @@ class Exchange:
         assert owners, f"{outcome.identity} has proved nothing"
         service, _, _ = outcome.identity.service_principal.partition("@")
         assert service == f"HTTP/{self.clients.host}"
-        assert outcome.kerberos is self.kerberos
+        assert outcome.checked is not None
+        assert outcome.checked.by is self.kerberos.rules
         assert len(outcome.headers) <= 1
         for name, value in outcome.headers:
             assert name == "WWW-Authenticate"
@@ -357,7 +361,8 @@ class Exchange:
         assert isinstance(outcome, Denied)
         assert (outcome.status, outcome.reason) == (401, Reason.CONTINUE)
         # Without a reply, a client has nothing to go on with.
-        ((name, value),) = outcome.headers
+        ((name, value), *others) = outcome.headers
+        assert tuple(others) == PLAIN
         assert name == "WWW-Authenticate"
         reply = reply_token([value])
         assert reply
@@ -371,9 +376,9 @@ class Exchange:
         challenges = self.kerberos.other_challenges
         if challenges or self.kerberos.failure_status == 401:
             headers = tuple(("WWW-Authenticate", value) for value in challenges or ("Negotiate",))
-            assert (outcome.status, outcome.headers) == (401, headers)
+            assert (outcome.status, outcome.headers) == (401, (*headers, *PLAIN))
         else:
-            assert (outcome.status, outcome.headers) == (403, ())
+            assert (outcome.status, outcome.headers) == (403, PLAIN)
 
     def _check_log(self, request: AuthRequest) -> None:
         assert len(self._log.lines) == 1
@@ -404,7 +409,7 @@ class Exchange:
 
 
 def _connection(request: AuthRequest) -> Peer | None:
-    shared = not request.own_connection or request.forwarded_for
+    shared = not request.exclusive or request.forwarded_for
     return None if request.peer is None or not request.peer[1] or shared else request.peer
 
 

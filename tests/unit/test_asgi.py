@@ -10,9 +10,12 @@ from typing import Any, cast
 import pytest
 from asgiref.compatibility import guarantee_single_callable  # pyright: ignore[reportUnknownVariableType] (no types)
 
-from async_kerberos import Accepted, ConfigurationError, Identity, Kerberos, KerberosError, UnsupportedScopeError
-from async_kerberos._web.asgi import CarrierMiddleware, Message, Receive, Scope, Send, sign_in_of
+from async_kerberos import ConfigurationError, Identity, Kerberos, KerberosError, UnsupportedScopeError
+from async_kerberos._web.asgi import CarrierMiddleware, Message, Receive, Send, state_of
+from async_kerberos._web.nearest import Scope
 from async_kerberos.adapters.asgi import KerberosMiddleware
+
+from ..support.asking import found
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +155,7 @@ def test_closed_in_another_context() -> None:
         "headers": [(b"authorization", authorization[0].encode())],
         "client": None,
     }
-    sign_in_of(scope).accepted = Accepted(Identity("alice@EXAMPLE.TEST"), (), kerberos, authorization)
+    state_of(scope).checked = found(Identity("alice@EXAMPLE.TEST"), (), kerberos, authorization).checked
     seen: list[object] = []
 
     class Waiting:
@@ -170,4 +173,4 @@ def test_closed_in_another_context() -> None:
     contextvars.copy_context().run(request.send, None)
     request.close()
     assert seen == [Identity("alice@EXAMPLE.TEST")]
-    assert sign_in_of(scope).over
+    assert state_of(scope).over

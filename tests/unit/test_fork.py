@@ -3,7 +3,8 @@
 import gc
 import weakref
 
-from async_kerberos import WorkerLimits, _fork
+from async_kerberos import WorkerLimits
+from async_kerberos._threads import fork as fork_module
 from async_kerberos._threads.workers import Workers
 
 
@@ -19,13 +20,13 @@ def test_renewed() -> None:
     owner, gone = Owner(), Owner()
     workers = Workers(WorkerLimits(threads=1))
     pool = getattr(workers, "_pool")  # noqa: B009 - private looks that no type checker minds, here and below
-    _fork.renew_after_fork(owner, Owner.renew)
-    _fork.renew_after_fork(gone, Owner.renew)
+    fork_module.renew_after_fork(owner, Owner.renew)
+    fork_module.renew_after_fork(gone, Owner.renew)
     reference = weakref.ref(gone)
     del gone
     gc.collect()
     assert reference() is None
     # What os.register_at_fork calls in the child: workers and stores of this process, forgotten, are made anew.
-    getattr(_fork, "_after_fork")()  # noqa: B009
+    getattr(fork_module, "_after_fork")()  # noqa: B009
     assert owner.renewals == 1
     assert getattr(workers, "_pool") is not pool  # noqa: B009

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from async_kerberos._gss import keytab
+from async_kerberos._gss import keytab as keytab_module
 from async_kerberos._gss.keytab import BrokenKeytabError, Key, keytab_file, read_keys
 
 WWW = "HTTP/www.example.test@KRBTEST.COM"
@@ -99,13 +99,13 @@ def test_what_follows_the_end(tmp_path: Path) -> None:
 def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of tokens that are refused has a keytab read once a second; one that has changed is read at once."""
     read: list[str] = []
-    original = _keytab._read  # pyright: ignore[reportPrivateUsage]
+    original = keytab_module._read  # pyright: ignore[reportPrivateUsage]
 
     def note(path: str) -> bytes:
         read.append(path)
         return original(path)
 
-    monkeypatch.setattr(_keytab, "_read", note)
+    monkeypatch.setattr(keytab_module, "_read", note)
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     keytab = tmp_path / "http.keytab"
@@ -123,7 +123,7 @@ def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         other = tmp_path / str(number)
         other.write_bytes(b"\x05\x02")
         read_keys(str(other))
-    assert len(_keytab._readings) <= 16  # pyright: ignore[reportPrivateUsage]
+    assert len(keytab_module._readings) <= 16  # pyright: ignore[reportPrivateUsage]
 
 
 @settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

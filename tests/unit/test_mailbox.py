@@ -19,7 +19,8 @@ import anyio
 import pytest
 import trio
 
-from async_kerberos import WorkerLimits, _mailbox
+from async_kerberos import WorkerLimits
+from async_kerberos._threads import mailbox as mailbox_module
 from async_kerberos._threads.loops import loop_is_running, running_asyncio_loop
 from async_kerberos._threads.mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
 from async_kerberos._threads.workers import Workers
@@ -275,7 +276,7 @@ class Interruption:
             sys.settrace(before)
 
     def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
-        if frame.f_code.co_filename != _mailbox.__file__ or self.raised is not None:
+        if frame.f_code.co_filename != mailbox_module.__file__ or self.raised is not None:
             return None
         frame.f_trace_lines = False
         frame.f_trace_opcodes = "opcode" in self._places

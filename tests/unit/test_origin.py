@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
-from async_kerberos._decision.origin import parse_origin
+from async_kerberos._decision.answers import plain_denial
+from async_kerberos._decision.guard import Guard
+from async_kerberos._protocol.origins import parse_origin
+
+from ..support.asking import auth_request, found
 
 SITE = "www.example.test"
 APP = "https://app.example.test"
@@ -26,7 +30,7 @@ def post(
     fields = {
         name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if value is not None
     }
-    return AuthRequest(method=method, websocket=websocket, fields=fields)
+    return auth_request(method=method, websocket=websocket, fields=fields)
 
 
 def reason(request: AuthRequest, kerberos: Kerberos = KERBEROS) -> Reason:
@@ -133,8 +137,8 @@ def test_before_any_token(
 ) -> None:
     """The answer is 403 without a challenge that would draw a ticket out; the log tells the origin and the remedy."""
     kerberos = Kerberos(hostname=SITE, **options)  # type: ignore[arg-type]
-    request = AuthRequest(authorization, method="POST", fields={"origin": ["https://evil\n.test"], "host": [SITE]})
-    assert kerberos.authenticate_blocking(request) == Denied(403, Reason.CROSS_SITE)
+    request = auth_request(authorization, method="POST", fields={"origin": ["https://evil\n.test"], "host": [SITE]})
+    assert kerberos.authenticate_blocking(request) == plain_denial(403, Reason.CROSS_SITE)
     (line,) = caplog.messages
     assert "403 for a client: cross-site request (Host is 'www.example.test', and Origin 'https://evil" in line
     assert "trusted_origins" in line
@@ -152,7 +156,7 @@ def test_allow() -> None:
         (lax, "refuse", REFUSED),
         (lax, None, PASSES),
     ):
-        outcome = kerberos.authenticate_blocking(foreign, cross_site)  # type: ignore[arg-type]
+        outcome = kerberos.authenticate_blocking(foreign, Guard(cross_site=cross_site))  # type: ignore[arg-type]
         assert isinstance(outcome, Denied)
         assert outcome.reason is expected
 
@@ -168,19 +172,19 @@ def test_earlier_result() -> None:
         (KERBEROS, False, None, False),
         (Kerberos(hostname=SITE), True, None, False),
     ):
-        earlier = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token, judged)
-        request = AuthRequest(token, earlier=earlier, method="POST", fields=fields)
-        outcome = KERBEROS.authenticate_blocking(request, cross_site)  # type: ignore[arg-type]
+        earlier = found(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token, judged=judged)
+        request = auth_request(token, earlier=earlier, method="POST", fields=fields)
+        outcome = KERBEROS.authenticate_blocking(request, Guard(cross_site=cross_site))  # type: ignore[arg-type]
         assert isinstance(outcome, Accepted) is passes
 
 
 def test_method_that_changes_on_the_way() -> None:
     """A GET that was let in is judged again where a middleware has made a POST of it."""
     token, fields = ("Negotiate YII=",), {"origin": ["https://evil.test"], "host": [SITE]}
-    first = Accepted(Identity("alice@X", f"HTTP/{SITE}@X"), (), KERBEROS, token)
-    again = KERBEROS.authenticate_blocking(AuthRequest(token, earlier=first, fields=fields))
+    first = found(Identity("alice@X", f"HTTP/{SITE}@X"), (), KERBEROS, token)
+    again = KERBEROS.authenticate_blocking(auth_request(token, earlier=first, fields=fields))
     assert isinstance(again, Accepted)
-    outcome = KERBEROS.authenticate_blocking(AuthRequest(token, earlier=again, method="POST", fields=fields))
+    outcome = KERBEROS.authenticate_blocking(auth_request(token, earlier=again, method="POST", fields=fields))
     assert isinstance(outcome, Denied)
     assert outcome.reason is REFUSED
 
@@ -210,11 +214,11 @@ PROXY = ("10.0.0.7", 40_000)
 def test_forwarded_host(fields: dict[str, list[str]], peer: tuple[str, int] | None, expected: Reason) -> None:
     """The name that a proxy was asked by counts beside ``Host``, if the operator trusts the proxy; TLS or not."""
     kerberos = Kerberos(hostname=SITE, trusted_proxies=[PROXY[0]])
-    request = AuthRequest(
+    request = auth_request(
         peer=peer, method="POST", fields={"host": ["backend:8000"], "origin": [f"https://{SITE}"], **fields}
     )
     assert reason(request, kerberos) is expected
-    without = AuthRequest(peer=peer, method="POST", fields={"host": ["backend:8000"], "x-forwarded-host": [SITE]})
+    without = auth_request(peer=peer, method="POST", fields={"host": ["backend:8000"], "x-forwarded-host": [SITE]})
     assert reason(without, kerberos) is PASSES
     assert reason(request, Kerberos(hostname=SITE)) is REFUSED
 

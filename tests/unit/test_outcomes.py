@@ -5,13 +5,17 @@ import copy
 import dataclasses
 import functools
 import inspect
-from typing import Any
 
 import pytest
 from gssapi.raw import SecurityContext
 
-from async_kerberos import Accepted, AuthRequest, Denied, Identity, Kerberos, Reason
-from async_kerberos._gss.acceptor import Continued, Established
+from async_kerberos import AuthRequest, Denied, Identity, Kerberos, Reason
+from async_kerberos._decision.answers import plain_denial
+from async_kerberos._gss.acceptor import Acceptor
+from async_kerberos._gss.steps import Continued, Established
+from async_kerberos.methods.tickets import Leg
+
+from ..support.asking import auth_request, found
 
 
 @pytest.mark.parametrize(
@@ -43,20 +47,20 @@ def test_reasons() -> None:
 
 def test_body() -> None:
     """The body for a client is the status in words."""
-    assert Denied(403, Reason.REPLAY).body == "Forbidden"
-    assert Denied(431, Reason.TOO_LARGE).body == "Request Header Fields Too Large"
+    assert plain_denial(403, Reason.REPLAY).body == b"Forbidden"
+    assert plain_denial(431, Reason.TOO_LARGE).body == b"Request Header Fields Too Large"
 
 
 def test_no_secret_in_reprs() -> None:
     """Neither the token a result was made from nor the reply token shows in a repr."""
-    accepted = Accepted(Identity("alice@X"), (), Kerberos(), ("Negotiate c2VjcmV0",))
+    accepted = found(Identity("alice@X"), (), Kerberos(), ("Negotiate c2VjcmV0",))
     denied = Denied(401, Reason.CONTINUE, (("WWW-Authenticate", "Negotiate c2VjcmV0"),))
     assert "c2VjcmV0" not in repr(accepted) + repr(denied)
 
 
 def test_what_a_request_is_made_of() -> None:
     """A request is a value like any that a dataclass makes: with the defaults it declares, and not to be changed."""
-    request = AuthRequest()
+    request = auth_request()
     declared = {field.name: field.default for field in dataclasses.fields(AuthRequest)}
     assert vars(request) == {**declared, "fields": {}}
     assert list(inspect.signature(AuthRequest).parameters) == list(declared)
@@ -70,16 +74,16 @@ def test_what_a_request_is_made_of() -> None:
 def test_no_secret_in_what_a_request_becomes() -> None:
     """Nor does the token show in what the decision makes of a request, or in the call that a worker is given."""
     secret = b"\x6e" + b"secret"
-    request = AuthRequest((f"Negotiate {base64.b64encode(secret).decode()}",))
-    exchange: Any = getattr(Kerberos(hostname="www.example.test"), "_begin")(request, "refuse")  # noqa: B009 - a private look
+    request = auth_request((f"Negotiate {base64.b64encode(secret).decode()}",))
+    leg = Leg(Acceptor("HTTP", ("www.example.test",), None), secret, None)
     steps = [Established(Identity("alice@X"), secret), Continued(SecurityContext(), secret)]
-    shown = repr((request, exchange, exchange.step, functools.partial(exchange.step), *steps))
-    assert exchange.token == secret
+    shown = repr((request, leg, leg.step, functools.partial(leg.step), *steps))
+    assert leg.token == secret
     assert "secret" not in shown
     assert base64.b64encode(secret).decode() not in shown
 
 
 def test_values() -> None:
     """Outcomes are values: equal when they say the same, and copied as such."""
-    assert Accepted(Identity("alice@X")) == copy.copy(Accepted(Identity("alice@X")))
+    assert found(Identity("alice@X")) == copy.copy(found(Identity("alice@X")))
     assert Denied(403, Reason.REPLAY) != Denied(403, Reason.EXPIRED)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from async_kerberos import AuthRequest, Denied, Kerberos, Reason
-from async_kerberos._protocol.forwarded import is_trusted, names, says_https
+from async_kerberos._decision.answers import plain_denial
+from async_kerberos._protocol.forwarded import is_trusted, mentions, says_https
+
+from ..support.asking import auth_request
 
 PROXIES = ("10.0.0.7", "192.168.0.0/16", "2001:db8::/32")
 
@@ -75,25 +78,25 @@ def test_is_trusted(address: str, trusted: bool) -> None:
 )
 def test_names(value: str, named: bool) -> None:
     """An address is found in the headers of proxies, with a port and without, and not in a longer one."""
-    assert names([value], "10.0.0.7") is named
+    assert mentions([value], "10.0.0.7") is named
 
 
 def test_names_of_an_interface() -> None:
     """The interface that an address of the local network comes with is no part of it."""
-    assert names(["fe80::1%eth0"], "fe80::1%eth1")
+    assert mentions(["fe80::1%eth0"], "fe80::1%eth1")
     assert is_trusted("fe80::1%eth0", [ipaddress.ip_network("fe80::/10")])
 
 
 def test_long_field() -> None:
     """A field that nobody sends is not looked through: it may name the address."""
-    assert names(["192.0.2.1, " * 100], "10.0.0.7")
-    assert not names(["192.0.2.1, " * 50], "10.0.0.7")
+    assert mentions(["192.0.2.1, " * 100], "10.0.0.7")
+    assert not mentions(["192.0.2.1, " * 50], "10.0.0.7")
 
 
 def test_names_what_is_no_address() -> None:
     """A peer that is no address is compared as the text it is."""
-    assert names(["cafe"], "cafe")
-    assert not names(["cafe", "beef"], "testclient")
+    assert mentions(["cafe"], "cafe")
+    assert not mentions(["cafe", "beef"], "testclient")
 
 
 KERBEROS = Kerberos(require_tls=True, trusted_proxies=PROXIES)
@@ -108,7 +111,7 @@ def request(
     **facts: Any,
 ) -> AuthRequest:
     fields = {"x-forwarded-proto": forwarded_proto, "x-forwarded-for": forwarded_for}
-    return AuthRequest(authorization, fields={name: values for name, values in fields.items() if values}, **facts)
+    return auth_request(authorization, fields={name: values for name, values in fields.items() if values}, **facts)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_not_over_tls(
     """Plain HTTP is refused whatever the token, without a challenge that would draw a ticket or a password out."""
     kerberos = Kerberos(require_tls=True, trusted_proxies=PROXIES, **options)
     outcome = kerberos.authenticate_blocking(request(authorization, **fields))
-    assert outcome == Denied(403, Reason.NOT_TLS)
+    assert outcome == plain_denial(403, Reason.NOT_TLS)
     assert log in caplog.text
 
 
@@ -161,6 +164,6 @@ def test_over_tls(fields: dict[str, Any]) -> None:
 
 def test_tls_is_not_required_by_default() -> None:
     """Without the option, plain HTTP is as good."""
-    outcome = Kerberos().authenticate_blocking(AuthRequest())
+    outcome = Kerberos().authenticate_blocking(auth_request())
     assert isinstance(outcome, Denied)
     assert outcome.reason is Reason.NO_CREDENTIALS

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from async_kerberos import ConfigurationError, Identity
-from async_kerberos._web.asgi import Message, Receive, Scope, Send
+from async_kerberos._web.asgi import Message, Receive, Send
+from async_kerberos._web.nearest import Scope
 from async_kerberos._web.user_header import UserHeaderMiddleware
 from async_kerberos.adapters.asgi import KerberosMiddleware
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from async_kerberos.kerberos import default_kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.kerberos import default_kerberos
 
 from . import OWN_CHALLENGE, Options, given, pieces
 

@@ -16,8 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
-from async_kerberos.kerberos import default_kerberos
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
+from async_kerberos.kerberos import default_kerberos
 
 from . import OWN_CHALLENGE, Options, TeapotError, given, pieces
 

@@ -1,0 +1,43 @@
+"""Requests as tests write them: by their credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from async_kerberos import Accepted, AuthRequest, Checked, Headers, Identity, Kerberos, Reason
+from async_kerberos._decision.answers import plain_denial
+from async_kerberos.request import Peer
+
+PLAIN = plain_denial(403, Reason.OTHER).headers
+"""The headers of an answer that says its status and nothing else."""
+
+
+def auth_request(
+    authorization: Sequence[str] = (),
+    peer: Peer | None = None,
+    earlier: Accepted | Checked | None = None,
+    *,
+    fields: Mapping[str, Sequence[str]] | None = None,
+    **facts: Any,
+) -> AuthRequest:
+    """A request with these values of ``Authorization``, and other fields; ``earlier`` also as it came back."""
+    together = dict(fields or {})
+    if authorization:
+        together["authorization"] = tuple(authorization)
+    checked = earlier.checked if isinstance(earlier, Accepted) else earlier
+    return AuthRequest(together, peer=peer, earlier=checked, **facts)
+
+
+def found(
+    identity: Identity,
+    headers: Headers = (),
+    kerberos: Kerberos | None = None,
+    authorization: tuple[str, ...] = (),
+    *,
+    spnego: bool = True,
+    judged: bool = False,
+) -> Accepted:
+    """What ``kerberos`` has come to for a request with these credentials."""
+    by = (kerberos or Kerberos()).rules
+    return Accepted(identity, headers, Checked(by, identity, spnego, authorization, judged))
