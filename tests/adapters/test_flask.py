@@ -240,7 +240,7 @@ def test_copied_environ(app: Flask, user: str, times: int) -> None:
     app.add_url_rule("/", view_func=requires_authentication(greet))
     for _ in range(times):
         anything: Any = app.wsgi_app
-        anything.wsgi_app = copying(anything.wsgi_app)
+        anything.app = copying(anything.app)
         app.wsgi_app = copying(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
         init_kerberos(app, hostname=HOST)
     check(app, "/", user)

@@ -136,7 +136,7 @@ def descriptors() -> int:
 
 def waiting(kerberos: Kerberos) -> int:
     """How many half-open contexts wait."""
-    store: HalfOpenStore[object] = getattr(kerberos, "_half_open")  # noqa: B009 - no type checker minds
+    store: HalfOpenStore[object] = getattr(getattr(kerberos, "_tickets"), "_half_open")  # noqa: B009 - no type checker minds
     return len(store)
 
 

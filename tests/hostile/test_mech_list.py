@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys
 from async_kerberos import AuthRequest, Kerberos
-from ..support.asking import auth_request
-outcome = asyncio.run(Kerberos(hostname="www.example.test").authenticate(auth_request((sys.stdin.read(),))))
+request = AuthRequest({"authorization": [sys.stdin.read()]})
+outcome = asyncio.run(Kerberos(hostname="www.example.test").authenticate(request))
 print(outcome.status, outcome.reason.name)
 """
 

@@ -335,7 +335,7 @@ def test_no_tuple_shows_a_secret() -> None:
             seen.update(f"{kind.__name__}.{name}" for name in secret)
             values = {name: auth_request() if name == "request" else f"value of {name}" for name in fields}
             assert not any(f"value of {name}" in repr(make(**values)) for name in secret), kind.__qualname__
-    assert {"_Exchange.token", "Established.token", "Continued.token"} <= seen
+    assert {"Leg.token", "Established.token", "Continued.token"} <= seen
 
 
 def shown_locals(error: BaseException, secrets: Secrets) -> set[tuple[str, str]]:

@@ -6,7 +6,6 @@ import logging
 
 import pytest
 
-import async_kerberos.kerberos as kerberos_module
 from async_kerberos import Accepted, Denied, Kerberos
 
 from ..support.asking import auth_request
@@ -26,8 +25,7 @@ def test_nothing_is_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
         return False
 
     monkeypatch.setattr(logging.Logger, "isEnabledFor", never)
-    monkeypatch.setattr(kerberos_module, "_one_line", fail)
-    monkeypatch.setattr(kerberos_module, "_log_denial", fail)
+    monkeypatch.setattr("async_kerberos.telemetry.log.one_line", fail)
     kerberos = Kerberos(hostname=HOST)
     peer = ("192.0.2.1", 50000)
     assert isinstance(kerberos.authenticate_blocking(auth_request((fresh(f"HTTP@{HOST}"),), peer)), Accepted)

@@ -31,11 +31,11 @@ from async_kerberos import Accepted, AuthRequest, Kerberos
 locale.setlocale(locale.LC_ALL, "")
 kerberos = Kerberos(hostname="*")
 for authorization in sys.stdin.read().splitlines():
-    outcome = kerberos.authenticate_blocking(auth_request((authorization,)))
+    request = AuthRequest({"authorization": [authorization]})
+    outcome = kerberos.authenticate_blocking(request)
     print(getattr(outcome, "reason", None) and outcome.reason.name)
-print(Kerberos(keytab="/no/such/keytab").authenticate_blocking(auth_request((authorization,))).reason.name)
+print(Kerberos(keytab="/no/such/keytab").authenticate_blocking(request).reason.name)
 import gssapi.raw as gss
-from ..support.asking import auth_request
 try:
     gss.accept_sec_context(b"garbage")
 except gss.GSSError as error:

@@ -193,7 +193,7 @@ class Exchange:
         options.setdefault("hostname", clients.host)
         self.kerberos = Kerberos(half_open=limits, **options)
         self._store: HalfOpenStore[Any] = HalfOpenStore(limits, self.clock)
-        object.__setattr__(self.kerberos, "_half_open", self._store)
+        setattr(getattr(self.kerberos, "_tickets"), "_half_open", self._store)  # noqa: B009, B010 - no type checker minds
         self._model: WaitingModel[_Waiting] = WaitingModel(limits)
         self._loop = asyncio.new_event_loop() if on_loop else None
         self._log = _Log()
