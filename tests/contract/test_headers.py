@@ -39,7 +39,7 @@ class Broken:
 
     lines: Callable[[], bytes]
     status: int = 400
-    reason: Reason = Reason.MALFORMED
+    reason: Reason = Reason.MALFORMED_HEADER
 
 
 def _good() -> bytes:

@@ -161,8 +161,8 @@ CASES: dict[Reason, list[Case]] = {
         Case(401, lambda _: "Basic YWxpY2U6c2VjcmV0", challenges=["Negotiate"]),
     ],
     Reason.CONTINUE: [Case(401, lambda _: fresh(flags=TWO_LEGS))],
+    Reason.MALFORMED_HEADER: [Case(400, lambda _: "Negotiate")],
     Reason.MALFORMED: [
-        Case(400, lambda _: "Negotiate"),
         Case(403, lambda _: negotiate(b"garbage")),
         Case(403, lambda _: negotiate(b"\x60garbage")),
     ],

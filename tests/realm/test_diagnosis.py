@@ -26,6 +26,7 @@ from async_kerberos._gss.steps import Established
 from async_kerberos.testing import Service, User
 
 from ..support.asking import auth_request
+from ..support.clocked import own_clock
 from ..support.initiator import Initiator, negotiate
 from ..support.waiting import free_credentials
 
@@ -142,7 +143,7 @@ def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a configuration there are no settings; one that permits nothing known permits nothing."""
     free_credentials()
     now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    own_clock(monkeypatch, libkrb5, lambda: now)
     configuration = tmp_path / "krb5.conf"
     monkeypatch.setenv("KRB5_CONFIG", str(configuration))
     configuration.write_text("[libdefaults]\nnonsense\n")

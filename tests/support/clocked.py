@@ -1,9 +1,22 @@
-"""A loop of asyncio whose time passes only while it has nothing to do."""
+"""Clocks that tests set: a module's, and a loop's whose time passes only while it has nothing to do."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+import types
+from collections.abc import Callable
+
+import pytest
+
+
+def own_clock(patch: pytest.MonkeyPatch, module: types.ModuleType, clock: Callable[[], float]) -> None:
+    """Give one module a clock of its own in place of ``time.monotonic``, until the patch is undone.
+
+    With ``time.monotonic`` itself replaced, the loops of servers that other tests have left running would sleep for as
+    long as the two clocks differ: for hours.
+    """
+    patch.setattr(module, "time", types.SimpleNamespace(monotonic=clock))
 
 
 class Clocked(asyncio.SelectorEventLoop):

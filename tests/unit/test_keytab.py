@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from async_kerberos._gss import keytab as keytab_module
 from async_kerberos._gss.keytab import BrokenKeytabError, Key, keytab_file, read_keys
 
+from ..support.clocked import own_clock
+
 WWW = "HTTP/www.example.test@KRBTEST.COM"
 
 
@@ -107,7 +109,7 @@ def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(keytab_module, "_read", note)
     now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    own_clock(monkeypatch, keytab_module, lambda: now)
     keytab = tmp_path / "http.keytab"
     keytab.write_bytes(b"\x05\x02" + entry(1))
     for _ in range(100):
