@@ -71,7 +71,7 @@ BROKEN: dict[str, dict[str, Broken]] = {
     "case": {
         "name": Broken(lambda: b"aUTHORIZATION: " + REFUSED + b"\r\n", *IF_FOUND),
         "name and scheme": Broken(lambda: b"AUTHORIZATION: " + REFUSED.replace(b"N", b"n", 1) + b"\r\n", *IF_FOUND),
-        "token": Broken(lambda: b"Authorization: Negotiate " + b"YAAA".lower() + b"\r\n", 403),
+        "token": Broken(lambda: b"Authorization: Negotiate " + b"YAAA".lower() + b"\r\n", 403, Reason.MALFORMED),
     },
     "non-ascii": {
         "latin-1": Broken(lambda: b"Authorization: Negotiate \xe9" + _good()[10:] + b"\r\n"),
