@@ -16,7 +16,7 @@ import anyio
 
 from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome, WorkerLimits
 
-from ..support.asking import auth_request
+from ..support.asking import PLAIN, auth_request
 
 
 def decide(kerberos: Kerberos, request: AuthRequest, door: str) -> Outcome:
@@ -70,7 +70,7 @@ def main(hostname: str, keytab: str, uid: int | None, seconds: float) -> None:
         answer = {
             "reason": None if isinstance(outcome, Accepted) else outcome.reason.name,
             "status": 200 if isinstance(outcome, Accepted) else outcome.status,
-            "headers": outcome.headers,
+            "headers": [field for field in outcome.headers if field not in PLAIN],
             "log": "\n".join(log.messages),
         }
         print(json.dumps(answer), flush=True)

@@ -163,7 +163,7 @@ class Reply:
     Attributes:
         reason: the name of the reason; None if the request was let through.
         status: the status.
-        headers: the headers.
+        headers: the headers, but those of every plain answer.
         log: what it logged.
     """
 
