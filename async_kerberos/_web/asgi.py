@@ -160,14 +160,17 @@ def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
     )
 
 
+def can_answer(scope: Scope) -> bool:
+    """Whether a denial can be sent as a response. Of some servers, a WebSocket's handshake can be closed alone."""
+    return scope["type"] != "websocket" or "websocket.http.response" in (scope.get("extensions") or {})
+
+
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     """Answer a request that may not pass, before its body is read or its handshake accepted."""
-    prefix = ""
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
-            return
-        prefix = "websocket."
+    if not can_answer(scope):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        return
+    prefix = "websocket." if scope["type"] == "websocket" else ""
     headers = [*encode_headers(denied.headers), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from .._decision.guard import Guard
+from .._web.guarded import Guarded
 from .._web.nearest import Protection
 from .._web.views import inspect_view, is_async
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, state_of
@@ -41,17 +40,7 @@ def init_kerberos(
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Args:
-        app: the application.
-        service: the service's name.
-        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
-        options: those of :class:`~async_kerberos.Kerberos`.
-
-    Returns:
-        The application's ``Kerberos``.
-
-    Raises:
-        ConfigurationError: an option is wrong.
+    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
@@ -65,41 +54,8 @@ def init_kerberos(
     return kerberos
 
 
-class Decorator(Protocol):
-    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
-
-    @overload
-    def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
-    @overload
-    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
-    @overload
-    def __call__(
-        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
-    ) -> Callable[Concatenate[S, P], R | Response]: ...
-    @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
-
-
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
-) -> Callable[P, R | Response]: ...
-@overload
-def requires_authentication(view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
-) -> Callable[Concatenate[S, P], R | Response]: ...
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[S, str, P], R], /
-) -> Callable[Concatenate[S, P], R | Response]: ...
-@overload
-def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
-def requires_authentication(
-    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
-) -> Any:
-    """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route``.
+class RequiresAuthentication(Guarded):
+    """Demand Kerberos authentication of all who call a view; put it below ``@app.route``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
     a sync one: authentication is done on the WSGI thread, before Flask makes a loop for the view.
@@ -111,24 +67,50 @@ def requires_authentication(
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
     """
-    protection = Protection(kerberos, Guard(cross_site=cross_site))
-    if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
-    inspected = inspect_view(view)
-    asynchronous = is_async(view)
 
-    def protected(*args: Any, **kwargs: Any) -> Any:
-        outcome = _authenticate(protection)
-        if isinstance(outcome, Denied):
-            return _denial(outcome)
-        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
-        call: Any = inspected.call
-        if asynchronous:
-            # Of an object that is called as a view, Flask looks for no coroutine.
-            call = current_app.ensure_sync(call if inspect.iscoroutinefunction(call) else call.__call__)
-        return call(*args, **kwargs)
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(
+        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> RequiresAuthentication: ...
+    def __call__(
+        self, view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> Any:
+        """Decorate a view, or make a decorator with options."""
+        return self.decorate(view, kerberos, cross_site)
 
-    return inspected.dress(protected)
+    def protect(self, view: Any, protection: Protection) -> Any:
+        """What stands in the place of a view."""
+        inspected = inspect_view(view)
+        asynchronous = is_async(view)
+
+        def protected(*args: Any, **kwargs: Any) -> Any:
+            outcome = _authenticate(protection)
+            if isinstance(outcome, Denied):
+                return _denial(outcome)
+            args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+            call: Any = inspected.call
+            if asynchronous:
+                # Of an object that is called as a view, Flask looks for no coroutine.
+                call = current_app.ensure_sync(call if inspect.iscoroutinefunction(call) else call.__call__)
+            return call(*args, **kwargs)
+
+        return inspected.dress(protected)
+
+
+requires_authentication = RequiresAuthentication()
+
+
+# In the framework's terms.
 
 
 def _authenticate(protection: Protection) -> Outcome:
@@ -136,7 +118,8 @@ def _authenticate(protection: Protection) -> Outcome:
     if isinstance(outcome, Denied):
         return outcome
     g.kerberos_identity = outcome.identity
-    if not state_of(request.environ).carried:
+    state = state_of(request.environ)
+    if state.owed and not state.carried:
         after_this_request(_add_owed)
     return outcome
 
@@ -145,8 +128,11 @@ def _denial(denied: Denied) -> Response:
     return Response(denied.body, denied.status, Headers(denied.headers))
 
 
+# By hand, where there is no carrier.
+
+
 def _add_owed(response: Response) -> Response:
-    """Where there is no carrier: append what is owed to what a view has returned."""
+    """Append what is owed to what a view has returned."""
     owed = state_of(request.environ).take(response.status_code)
     if not owed:
         return response

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
-from .._decision.guard import Guard
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
+from .._web.guarded import Guarded
 from .._web.nearest import Protection
+from .._web.state import RequestState
 from .._web.views import View, inspect_view, is_async
 from ..kerberos import Kerberos
 from ..options import CrossSite, Hostname
 from ..outcomes import Accepted, Denied
-from ..outcomes import Headers as Reply
 
 try:
     from quart import (
@@ -54,17 +53,7 @@ def init_kerberos(
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Args:
-        app: the application.
-        service: the service's name.
-        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
-        options: those of :class:`~async_kerberos.Kerberos`.
-
-    Returns:
-        The application's ``Kerberos``.
-
-    Raises:
-        ConfigurationError: an option is wrong.
+    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     app.extensions[_EXTENSION] = kerberos
@@ -79,8 +68,19 @@ def init_kerberos(
     return kerberos
 
 
-class Decorator(Protocol):
-    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
+class RequiresAuthentication(Guarded):
+    """Demand Kerberos authentication of all who call a view; put it below ``@app.route`` or ``@app.websocket``.
+
+    The view gets the principal as its first argument (after ``self``), then what it got before.
+
+    Args:
+        view: a view of a route or a WebSocket, a method of a ``MethodView``, or a function for ``before_request`` or
+            ``before_websocket``. Among the ``decorators`` of a ``MethodView``, its methods get the principal by the
+            name ``user``.
+        kerberos: the service; None for the application's, or the default.
+        cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
+            post to.
+    """
 
     @overload
     def __call__(
@@ -96,65 +96,43 @@ class Decorator(Protocol):
     ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
     @overload
     def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> RequiresAuthentication: ...
+    def __call__(
+        self, view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> Any:
+        """Decorate a view, or make a decorator with options."""
+        return self.decorate(view, kerberos, cross_site)
+
+    def protect(self, view: Any, protection: Protection) -> Any:
+        """What stands in the place of a view."""
+        inspected = inspect_view(view)
+
+        async def protected_async(*args: Any, **kwargs: Any) -> Any:
+            outcome = await authenticate_scope(_scope(), protection, _configured())
+            if isinstance(outcome, Denied):
+                return _denied(inspected, outcome)
+            args, kwargs = _admitted(inspected, outcome, args, kwargs)
+            return await inspected.call(*args, **kwargs)
+
+        def protected_sync(*args: Any, **kwargs: Any) -> Any:
+            # Quart calls this on a thread of the loop's pool, which may wait; a hook may have called it on the loop.
+            inspected.check_thread()
+            outcome = authenticate_scope_blocking(_scope(), protection, _configured())
+            if isinstance(outcome, Denied):
+                return _denied(inspected, outcome)
+            args, kwargs = _admitted(inspected, outcome, args, kwargs)
+            return inspected.call(*args, **kwargs)
+
+        return inspected.dress(protected_async if is_async(view) else protected_sync)
 
 
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
-) -> Callable[P, Coroutine[Any, Any, R | Response]]: ...
-@overload
-def requires_authentication(  # type: ignore[overload-overlap] # of a view that takes two strings: the first is no instance
-    view: Callable[Concatenate[str, P], R], /
-) -> Callable[P, R | Response]: ...
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
-) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
-@overload
-def requires_authentication(
-    view: Callable[Concatenate[S, str, P], R], /
-) -> Callable[Concatenate[S, P], R | Response]: ...
-@overload
-def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
-def requires_authentication(
-    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
-) -> Any:
-    """Demand Kerberos authentication of whoever calls a view; put it below ``@app.route`` or ``@app.websocket``.
+requires_authentication = RequiresAuthentication()
 
-    The view gets the principal as its first argument (after ``self``), then what it got before.
 
-    Args:
-        view: a view of a route or a WebSocket, a method of a ``MethodView``, or a function for ``before_request`` or
-            ``before_websocket``. Among the ``decorators`` of a ``MethodView``, its methods get the principal by the
-            name ``user``.
-        kerberos: the service; None for the application's, or the default.
-        cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
-            post to.
-    """
-    protection = Protection(kerberos, Guard(cross_site=cross_site))
-    if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
-    inspected = inspect_view(view)
-
-    async def protected_async(*args: Any, **kwargs: Any) -> Any:
-        outcome = await authenticate_scope(_scope(), protection, _configured())
-        if isinstance(outcome, Denied):
-            return _denied(inspected, outcome)
-        _publish(outcome)
-        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
-        return await inspected.call(*args, **kwargs)
-
-    def protected_sync(*args: Any, **kwargs: Any) -> Any:
-        # Quart calls this on a thread of the loop's pool, which may wait; a hook may have called it on the loop.
-        inspected.check_thread()
-        outcome = authenticate_scope_blocking(_scope(), protection, _configured())
-        if isinstance(outcome, Denied):
-            return _denied(inspected, outcome)
-        _publish(outcome)
-        args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
-        return inspected.call(*args, **kwargs)
-
-    return inspected.dress(protected_async if is_async(view) else protected_sync)
+# In the framework's terms.
 
 
 def _scope() -> Scope:
@@ -167,49 +145,55 @@ def _configured() -> Kerberos | None:
     return configured
 
 
-def _publish(accepted: Accepted) -> None:
+def _admitted(
+    view: View, accepted: Accepted, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tell the application who has been let in, and return what the view is called with."""
     g.kerberos_identity = accepted.identity
-    # Headers come once with each sign-in. After init_kerberos, or below a middleware, they are added further out.
-    if not accepted.headers or state_of(_scope()).carried:
-        return
-
-    async def add_reply(response: Any) -> Any:
-        # None where a WebSocket was accepted. On a 401 of the application's own, a client would take the reply for one
-        # more leg of the exchange.
-        if response is None or response.status_code == 401:
-            return response
-        # A view may return one object to many users: what is appended goes to a copy.
-        replying = copy.copy(response)
-        replying.headers = response.headers.copy()
-        replying.headers.extend(accepted.headers)
-        return replying
-
-    if has_websocket_context():
-        after_this_websocket(add_reply)
-        _reply_on_accept(accepted.headers)
-    else:
-        after_this_request(add_reply)
-
-
-def _reply_on_accept(reply: Reply) -> None:
-    """Have the handshake carry the reply: Quart accepts by this method, asked to or when it first sends or receives."""
-    connection: Any = cast("Any", websocket)._get_current_object()
-    accept = connection.accept
-
-    async def accept_with_reply(headers: Any = None, subprotocol: str | None = None) -> None:
-        together = Headers(headers)
-        together.extend(reply)
-        await accept(together, subprotocol)
-
-    connection.accept = accept_with_reply
+    state = state_of(_scope())
+    if state.owed and not state.carried:
+        _reply_by_hand(state)
+    return view.arguments(accepted.identity.principal, args, kwargs)
 
 
 def _denied(view: View, denied: Denied) -> Response:
-    response = _denial(denied)
+    response = Response(denied.body, denied.status, Headers(denied.headers))
     if has_websocket_context() and current_app.view_functions.get(websocket.endpoint or "") is not view.wrapper:
         abort(response)  # what called it would go on, and talk to a stranger
     return response
 
 
-def _denial(denied: Denied) -> Response:
-    return Response(denied.body, denied.status, Headers(denied.headers))
+# By hand, where there is no carrier.
+
+
+def _reply_by_hand(state: RequestState) -> None:
+    async def add_owed(response: Any) -> Any:
+        if response is None:  # a WebSocket was accepted
+            return None
+        owed = state.take(response.status_code)
+        if not owed:
+            return response
+        # A view may return one object to many users: what is appended goes to a copy.
+        replying = copy.copy(response)
+        replying.headers = response.headers.copy()
+        replying.headers.extend(owed)
+        return replying
+
+    if has_websocket_context():
+        after_this_websocket(add_owed)
+        _reply_on_accept(state)
+    else:
+        after_this_request(add_owed)
+
+
+def _reply_on_accept(state: RequestState) -> None:
+    """Have the handshake carry what is owed. Quart accepts by this method, at the latest when it sends or receives."""
+    connection: Any = cast("Any", websocket)._get_current_object()
+    accept = connection.accept
+
+    async def accept_with_owed(headers: Any = None, subprotocol: str | None = None) -> None:
+        together = Headers(headers)
+        together.extend(state.take(None))
+        await accept(together, subprotocol)
+
+    connection.accept = accept_with_owed

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import functools
 import inspect
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
 
 import anyio.from_thread
 
-from .._decision.guard import Guard
 from .._never_sent import NeverSent
 from .._web.asgi import (
     IDENTITY,
@@ -18,11 +17,13 @@ from .._web.asgi import (
     CarrierMiddleware,
     adding_owed,
     authenticate_scope,
+    can_answer,
     encode_headers,
     join_headers,
     send_denial,
     state_of,
 )
+from .._web.guarded import Guarded
 from .._web.nearest import Protection, Scope, configure
 from .._web.views import View, inspect_view, is_async, takes_user
 from ..identity import Identity
@@ -101,20 +102,9 @@ def init_kerberos(
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Nothing is enforced by this alone: decorate views with :func:`requires_authentication`, or add
-    :class:`KerberosMiddleware`.
-
-    Args:
-        app: the application, before it has served a request.
-        service: the service's name.
-        hostname: the host name that clients use, or several, or ``"*"``; None for this host's.
-        options: those of :class:`~async_kerberos.Kerberos`.
-
-    Returns:
-        The application's ``Kerberos``.
-
-    Raises:
-        ConfigurationError: an option is wrong.
+    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts, and
+    the application must not have served a request before it. Nothing is enforced by this alone: decorate views with
+    :data:`requires_authentication`, or add :class:`KerberosMiddleware`.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     # The last call counts, as on the other frameworks.
@@ -126,29 +116,8 @@ def init_kerberos(
     return kerberos
 
 
-class Decorator(Protocol):
-    """What ``requires_authentication(...)`` with options returns: it takes what the bare one does."""
-
-    @overload
-    def __call__(self, view: E, /) -> E: ...
-    @overload
-    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
-    @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
-
-
-@overload
-def requires_authentication(view: E, /) -> E: ...
-@overload
-def requires_authentication(view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
-@overload
-def requires_authentication(view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
-@overload
-def requires_authentication(*, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None) -> Decorator: ...
-def requires_authentication(
-    view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
-) -> Any:
-    """Demand Kerberos authentication of whoever calls a view.
+class RequiresAuthentication(Guarded):
+    """Demand Kerberos authentication of all who call a view.
 
     A function, or a method of an ``HTTPEndpoint`` or ``WebSocketEndpoint``, gets the principal as its first argument
     (after ``self``), then what it got before. Of a decorated endpoint class, the handlers whose first parameter is
@@ -160,14 +129,33 @@ def requires_authentication(
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
     """
-    protection = Protection(kerberos, Guard(cross_site=cross_site))
-    if view is None:
-        return functools.partial(requires_authentication, kerberos=kerberos, cross_site=cross_site)
-    if isinstance(view, type):
-        return _protect_endpoint(view, protection)
-    inspected = inspect_view(view)
-    protect = _protect_async if is_async(view) else _protect_sync
-    return inspected.dress(protect(inspected, protection))
+
+    @overload
+    def __call__(self, view: E, /) -> E: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+    @overload
+    def __call__(
+        self, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> RequiresAuthentication: ...
+    def __call__(
+        self, view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+    ) -> Any:
+        """Decorate a view, or make a decorator with options."""
+        return self.decorate(view, kerberos, cross_site)
+
+    def protect(self, view: Any, protection: Protection) -> Any:
+        """What stands in the place of a view."""
+        if isinstance(view, type):
+            return _protect_endpoint(view, protection)
+        inspected = inspect_view(view)
+        protect = _protect_async if is_async(view) else _protect_sync
+        return inspected.dress(protect(inspected, protection))
+
+
+requires_authentication = RequiresAuthentication()
 
 
 def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
@@ -180,16 +168,9 @@ def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
             raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
-        if _replies_by_itself(connection):
-            replying = _replying_websocket(connection)
-            args = tuple(replying if value is connection else value for value in args)
-            kwargs = {name: replying if value is connection else value for name, value in kwargs.items()}
-        try:
-            return _with_reply(connection, await view.call(*args, **kwargs))
-        except HTTPException as error:
-            if state_of(connection.scope).carried:
-                raise
-            raise _with_reply_on_error(connection.scope, error) from error.__cause__
+        args, kwargs = _replying_websocket(connection, args, kwargs)
+        with _replying_on_error(connection.scope):
+            return _with_reply(connection.scope, await view.call(*args, **kwargs))
 
     return protected
 
@@ -206,15 +187,11 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
             raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
-        try:
+        with _replying_on_error(connection.scope):
             result = view.call(*args, **kwargs)
             if inspect.iscoroutine(result):  # of a decorator that is sync around a view that is not
                 result = anyio.from_thread.run(_run, result)
-            return _with_reply(connection, result)
-        except HTTPException as error:
-            if state_of(connection.scope).carried:
-                raise
-            raise _with_reply_on_error(connection.scope, error) from error.__cause__
+            return _with_reply(connection.scope, result)
 
     return protected
 
@@ -238,11 +215,9 @@ def _protect_endpoint(endpoint: type[Any], protection: Protection) -> type[Any]:
         if state.carried:
             await undecorated_dispatch(self)
             return
-        self.send = adding_owed(state, self.send)
-        try:
+        with _replying_on_error(self.scope):
+            self.send = adding_owed(state, self.send)
             await undecorated_dispatch(self)
-        except HTTPException as error:
-            raise _with_reply_on_error(self.scope, error) from error.__cause__
 
     def run(self: Any) -> Any:
         return dispatch(self).__await__()
@@ -280,6 +255,9 @@ def _find_connection(view: View, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                 return connection
     name = getattr(view.call, "__qualname__", repr(view.call))
     raise TypeError(f"{name} must take the request: a parameter of type Request, or WebSocket")
+
+
+# In the framework's terms.
 
 
 def _publish(scope: Scope) -> None:
@@ -322,10 +300,9 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
         WebSocketException: where a WebSocket can be closed alone.
     """
     scope = connection.scope
-    if isinstance(connection, WebSocket):
-        connecting = connection.application_state is WebSocketState.CONNECTING
-        if not connecting or "websocket.http.response" not in (scope.get("extensions") or {}):
-            raise WebSocketException(POLICY_VIOLATION)
+    connecting = not isinstance(connection, WebSocket) or connection.application_state is WebSocketState.CONNECTING
+    if not connecting or not can_answer(scope):
+        raise WebSocketException(POLICY_VIOLATION)
     # The application's handler makes the body.
     headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
     state = state_of(scope)
@@ -335,39 +312,54 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
     raise error(denied.status, denied.body.decode(), join_headers(() if added else headers))
 
 
-def _replies_by_itself(connection: HTTPConnection[Any]) -> TypeGuard[WebSocket]:
-    """Whether this is a WebSocket that is not accepted yet, and no middleware adds the reply."""
+# By hand, where there is no carrier.
+
+
+def _replying_websocket(
+    connection: HTTPConnection[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a view, with a WebSocket in place of the connection that accepts with what is owed."""
+    state = state_of(connection.scope)
+    if state.carried or not isinstance(connection, WebSocket):
+        return args, kwargs
+    if connection.application_state is not WebSocketState.CONNECTING:
+        return args, kwargs
+    replying = WebSocket(connection.scope, connection.receive, adding_owed(state, connection.send))
     return (
-        isinstance(connection, WebSocket)
-        and connection.application_state is WebSocketState.CONNECTING
-        and not state_of(connection.scope).carried
+        tuple(replying if value is connection else value for value in args),
+        {name: replying if value is connection else value for name, value in kwargs.items()},
     )
 
 
-def _replying_websocket(websocket: WebSocket) -> WebSocket:
-    """The same WebSocket, accepting with the reply: where no middleware adds it, this is the last place that can."""
-    send = adding_owed(state_of(websocket.scope), websocket.send)
-    return WebSocket(websocket.scope, websocket.receive, send)
-
-
-def _with_reply(connection: HTTPConnection[Any], response: Any) -> Any:
-    """Append the reply to what a view returned, unless something further out adds it, or it is a 401."""
-    state = state_of(connection.scope)
-    if not isinstance(response, Response) or state.carried or response.status_code == 401:
+def _with_reply(scope: Scope, response: Any) -> Any:
+    """Append what is owed to what a view has returned."""
+    state = state_of(scope)
+    if state.carried or not isinstance(response, Response):
+        return response
+    owed = state.take(response.status_code, challenged=True)
+    if not owed:
         return response
     # A view may return one object to many users: what is appended goes to a copy.
     replying = copy.copy(response)
     replying.__dict__.pop("_headers", None)  # Starlette's view of the old list, made at first use
-    replying.raw_headers = [*response.raw_headers, *encode_headers(state.take(response.status_code))]
+    replying.raw_headers = [*response.raw_headers, *encode_headers(owed)]
     return replying
 
 
-def _with_reply_on_error(scope: Scope, error: HTTPException) -> HTTPException:
-    """The same error with the reply among its headers, for whatever handler makes the response; not on a 401."""
-    if error.status_code == 401:
-        return error
-    # As above, a copy; by hand, for copy.copy would call the constructor, and cannot know with what.
-    replying = type(error).__new__(type(error), *error.args)
-    replying.__dict__.update(error.__dict__)
-    replying.headers = join_headers(state_of(scope).take(error.status_code), onto=error.headers)
-    return replying.with_traceback(error.__traceback__)
+@contextlib.contextmanager
+def _replying_on_error(scope: Scope) -> Generator[None, None, None]:
+    """Put what is owed among the headers of an error, from which a handler makes the response."""
+    state = state_of(scope)
+    carried = state.carried
+    try:
+        yield
+    except HTTPException as error:
+        owed = () if carried else state.take(error.status_code, challenged=True)
+        if not owed:
+            raise
+        # A copy, since the view may raise one object to many users. `copy.copy` would call the constructor without its
+        # arguments.
+        replying = type(error).__new__(type(error), *error.args)
+        replying.__dict__.update(error.__dict__)
+        replying.headers = join_headers(owed, onto=error.headers)
+        raise replying.with_traceback(error.__traceback__) from error.__cause__
