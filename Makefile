@@ -62,6 +62,7 @@ check: install ## format, lint, types, imports, build, the wheel, and known advi
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/python scripts/check-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python scripts/check-wheel
@@ -77,7 +78,7 @@ build: install ## the sdist, and from it the wheel, in dist/
 
 clean: ## remove everything that is not in git, the environments too
 	rm -rf .venv .venv-oldest .venv-oldest-flask .venv-pythons .venv-bench dist build htmlcov .coverage .coverage.*
-	rm -rf .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages: # quick where nothing is missing

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
+
+T = TypeVar("T")
 
 
 def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -52,6 +55,17 @@ def native_token() -> Any:
     # Since anyio 4.11 the token wraps the native one; before, it was the native one.
     token: Any = current_token()
     return getattr(token, "native_token", token)
+
+
+def call_on_loop(function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+    """From a thread of a loop's own pool: call a function on the loop, and wait for what it comes to.
+
+    Raises:
+        RuntimeError: the thread is not one of anyio's.
+    """
+    from anyio.from_thread import run  # for adapters whose framework calls sync views so
+
+    return run(function, *args)
 
 
 def loop_is_running() -> bool:

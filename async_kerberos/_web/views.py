@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import FunctionType, MethodType, UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from .._never_sent import resolved_signature
-from .._threads.loops import loop_is_running
+from .._threads.loops import call_on_loop, loop_is_running
 
+T = TypeVar("T")
 W = TypeVar("W", bound=Callable[..., object])
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -105,6 +106,15 @@ class View:
                 f"{_name(self.call)} is sync and was called on the event loop, which never waits for GSSAPI: make it "
                 "async, and await it"
             )
+
+    def call_on_loop(self, function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+        """On a thread of a loop's own pool: call a function on the loop, and wait for what it comes to.
+
+        Raises:
+            RuntimeError: this is called where an event loop runs.
+        """
+        self.check_thread()
+        return call_on_loop(function, *args)
 
     def dress(self, wrapper: W) -> W:
         """Give the wrapper the view's name, documentation and signature, the user left out."""

@@ -8,8 +8,6 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
 
-import anyio.from_thread
-
 from .._never_sent import NeverSent
 from .._web.asgi import (
     IDENTITY,
@@ -179,8 +177,7 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
     def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
         # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
-        view.check_thread()
-        outcome = anyio.from_thread.run(authenticate_scope, connection.scope, protection)
+        outcome = view.call_on_loop(authenticate_scope, connection.scope, protection)
         if isinstance(outcome, Denied):
             if connection.scope["type"] != "websocket" and _may_answer(view, connection):
                 return _denial(outcome)
@@ -190,7 +187,7 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
         with _replying_on_error(connection.scope):
             result = view.call(*args, **kwargs)
             if inspect.iscoroutine(result):  # of a decorator that is sync around a view that is not
-                result = anyio.from_thread.run(_run, result)
+                result = view.call_on_loop(_run, result)
             return _with_reply(connection.scope, result)
 
     return protected

@@ -74,7 +74,7 @@ said = []
 async def main():
     asyncio.get_running_loop().call_soon(threading.Timer(0.2, lock.release).start)
     await asyncio.sleep(0)
-    said.append(_header.challenge())
+    said.append(header.challenge())
 
 lock = measuring._collector.data_lock
 lock.acquire()
@@ -102,7 +102,6 @@ def test_child_hears_signals_in_the_background() -> None:
     program = """
 import signal, subprocess
 from tests.support.signals import heard_by_children
-from ..support.asking import auth_request
 
 ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
 with heard_by_children():
