@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from async_kerberos._gss import keytab as keytab_module
 from async_kerberos._gss.keytab import BrokenKeytabError, Key, keytab_file, read_keys
 
-from ..support.clocked import own_clock
+from ...support.clocked import own_clock
 
 WWW = "HTTP/www.example.test@KRBTEST.COM"
 

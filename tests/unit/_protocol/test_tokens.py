@@ -10,8 +10,8 @@ import pytest
 
 from async_kerberos._protocol.tokens import ForbiddenMechanismError, Kind, MalformedTokenError, classify
 
-from ..support.initiator import KRB5, NTLM, SPNEGO
-from ..support.tokens import der, neg_token_init, neg_token_resp, oid, wrap
+from ...support.initiator import KRB5, NTLM, SPNEGO
+from ...support.tokens import der, neg_token_init, neg_token_resp, oid, wrap
 
 _IAKERB = gss.OID.from_int_seq("1.3.6.1.5.2.5")
 _MS_KRB5 = gss.OID.from_int_seq("1.2.840.48018.1.2.2")

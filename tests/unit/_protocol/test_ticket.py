@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from async_kerberos._protocol.ticket import Ticket, encryption_type_name, ticket_in
 
-from ..support.initiator import KRB5, SPNEGO
-from ..support.tokens import MS_KRB5, der, neg_token_init, neg_token_resp, wrap, wrap_ap_req
+from ...support.initiator import KRB5, SPNEGO
+from ...support.tokens import MS_KRB5, der, neg_token_init, neg_token_resp, wrap, wrap_ap_req
 
 WWW = ("HTTP", "www.example.test")
 

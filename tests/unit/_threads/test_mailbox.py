@@ -25,7 +25,7 @@ from async_kerberos._threads.loops import loop_is_running, running_asyncio_loop
 from async_kerberos._threads.mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
 from async_kerberos._threads.workers import Workers
 
-from ..support.clocked import Clocked
+from ...support.clocked import Clocked
 
 HANG = 30.0
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])

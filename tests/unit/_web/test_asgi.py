@@ -15,7 +15,7 @@ from async_kerberos._web.asgi import CarrierMiddleware, Message, Receive, Send, 
 from async_kerberos._web.nearest import Scope
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
-from ..support.asking import found
+from ...support.asking import found
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from async_kerberos import ConfigurationError, HalfOpenLimits
 from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.request import Peer
 
-from ..support.forks import fork_and_run
-from ..support.waiting import wait_until
+from ...support.forks import fork_and_run
+from ...support.waiting import wait_until
 
 
 class Clock:

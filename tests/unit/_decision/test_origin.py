@@ -11,7 +11,7 @@ from async_kerberos._decision.answers import plain_denial
 from async_kerberos._decision.guard import Guard
 from async_kerberos._protocol.origins import parse_origin
 
-from ..support.asking import auth_request, found
+from ...support.asking import auth_request, found
 
 SITE = "www.example.test"
 APP = "https://app.example.test"

@@ -23,8 +23,8 @@ from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimit
 from async_kerberos._threads.mailbox import Mailboxes
 from async_kerberos._threads.workers import Workers, without_blocking_a_loop
 
-from ..support.clocked import Clocked
-from ..support.forks import fork_and_run
+from ...support.clocked import Clocked
+from ...support.forks import fork_and_run
 
 pytestmark = pytest.mark.anyio
 

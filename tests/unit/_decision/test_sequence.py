@@ -16,10 +16,10 @@ from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Id
 from async_kerberos._decision.answers import plain_denial
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
-from ..support.asking import PLAIN, auth_request, found
-from ..support.certificates import make_certificate, rsa_key
-from ..support.initiator import KRB5
-from ..support.tokens import neg_token_init, wrap
+from ...support.asking import PLAIN, auth_request, found
+from ...support.certificates import make_certificate, rsa_key
+from ...support.initiator import KRB5
+from ...support.tokens import neg_token_init, wrap
 
 PEER = ("192.0.2.7", 40_000)
 BASIC = 'Basic realm="intranet"'

@@ -11,7 +11,7 @@ from async_kerberos import AuthRequest, Denied, Kerberos, Reason
 from async_kerberos._decision.answers import plain_denial
 from async_kerberos._protocol.forwarded import is_trusted, mentions, says_https
 
-from ..support.asking import auth_request
+from ...support.asking import auth_request
 
 PROXIES = ("10.0.0.7", "192.168.0.0/16", "2001:db8::/32")
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from async_kerberos import ConfigurationError, Kerberos
 from async_kerberos._gss.bindings import ServerEndPoint, UndefinedBindingError, end_point_binding
 
-from ..support.certificates import ec_key, ed25519_key, make_certificate, rsa_key
+from ...support.certificates import ec_key, ed25519_key, make_certificate, rsa_key
 
 # Certificates signed with MD5 or SHA-1 cannot be made any more; openssl made these two.
 OLD = Path(__file__).parent / "certificates"
