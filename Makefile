@@ -65,6 +65,7 @@ check: install ## format, lint, types, imports, build, the wheel, and known advi
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=. $(BIN)/pyright --verifytypes async_kerberos --ignoreexternal
 	$(BIN)/python scripts/check-wheel
 	$(BIN)/python scripts/audit
 

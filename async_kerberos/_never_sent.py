@@ -68,7 +68,7 @@ class NeverSent:
     declaration raises a ``TypeError`` that says what to write. Without this, a client would say by itself who it is.
     """
 
-    __signature__ = _Signature()
+    __signature__: Any = _Signature()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:

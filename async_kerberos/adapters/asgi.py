@@ -63,7 +63,7 @@ class KerberosMiddleware(NeverSent):
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
         if own:
             kerberos = Kerberos(**options)
-        self.app = app
+        self.app: App = app
         if user_header is not None:
             from .._web.user_header import UserHeaderMiddleware  # for few
 

@@ -15,10 +15,11 @@ try:
     from fastapi import Response
     from fastapi.exceptions import HTTPException
     from fastapi.openapi.models import HTTPBase
+    from fastapi.openapi.models import SecurityBase as SecurityModel
     from fastapi.requests import HTTPConnection
     from fastapi.security.base import SecurityBase
-except ImportError as error:
-    raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from error
+except ImportError as _error:
+    raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from _error
 
 from .starlette import KerberosMiddleware, init_kerberos, raise_denial, requires_authentication
 
@@ -48,9 +49,9 @@ class KerberosIdentity(NeverSent, SecurityBase):
         cross_site: CrossSite | None = None,
         scheme_name: str = "Kerberos",
     ) -> None:
-        self.protection = Protection(kerberos, Guard(cross_site=cross_site))
+        self._protection = Protection(kerberos, Guard(cross_site=cross_site))
         self.scheme_name = scheme_name
-        self.model = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
+        self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 
     async def __call__(self, connection: HTTPConnection, response: Response) -> Identity:
         """Authenticate one request.
@@ -60,7 +61,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
             WebSocketException: likewise, where the server can answer a handshake by closing it alone.
         """
         scope = connection.scope
-        outcome = await authenticate_scope(scope, self.protection)
+        outcome = await authenticate_scope(scope, self._protection)
         if isinstance(outcome, Denied):
             raise_denial(connection, outcome, HTTPException)
         if not state_of(scope).carried:

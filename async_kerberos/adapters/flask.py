@@ -18,8 +18,8 @@ from ..outcomes import Denied, Outcome
 try:
     from flask import Flask, Response, after_this_request, current_app, g, request
     from werkzeug.datastructures import Headers
-except ImportError as error:
-    raise ImportError("this adapter needs Flask: pip install 'async-kerberos[flask]'") from error
+except ImportError as _error:
+    raise ImportError("this adapter needs Flask: pip install 'async-kerberos[flask]'") from _error
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -107,7 +107,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected)
 
 
-requires_authentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication = RequiresAuthentication()
 
 
 # In the framework's terms.

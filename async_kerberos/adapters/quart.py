@@ -29,8 +29,8 @@ try:
     )
     from quart.ctx import after_this_websocket
     from werkzeug.datastructures import Headers
-except ImportError as error:
-    raise ImportError("this adapter needs Quart: pip install 'async-kerberos[quart]'") from error
+except ImportError as _error:
+    raise ImportError("this adapter needs Quart: pip install 'async-kerberos[quart]'") from _error
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -129,7 +129,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected_async if is_async(view) else protected_sync)
 
 
-requires_authentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication = RequiresAuthentication()
 
 
 # In the framework's terms.

@@ -38,8 +38,8 @@ try:
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
     from starlette.websockets import WebSocket, WebSocketState
-except ImportError as error:
-    raise ImportError("this adapter needs Starlette: pip install 'async-kerberos[starlette]'") from error
+except ImportError as _error:
+    raise ImportError("this adapter needs Starlette: pip install 'async-kerberos[starlette]'") from _error
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -153,7 +153,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protect(inspected, protection))
 
 
-requires_authentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication = RequiresAuthentication()
 
 
 def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:

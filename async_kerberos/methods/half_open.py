@@ -49,8 +49,8 @@ class HalfOpen(Generic[Context]):
     __slots__ = ("context", "deadline")
 
     def __init__(self, context: Context, deadline: float) -> None:
-        self.context = context
-        self.deadline = deadline
+        self.context: Context = context
+        self.deadline: float = deadline
 
 
 class HalfOpenStore(Generic[Context]):
