@@ -9,7 +9,7 @@ from .identity import Identity
 from .kerberos import Kerberos
 from .methods.half_open import HalfOpenLimits
 from .options import KerberosOptions
-from .outcomes import Accepted, Checked, Denied, Headers, Outcome
+from .outcomes import Accepted, Denied, Headers, Outcome
 from .reasons import Reason
 from .request import AuthRequest
 
@@ -18,7 +18,6 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Accepted",
     "AuthRequest",
-    "Checked",
     "ConfigurationError",
     "Denied",
     "HalfOpenLimits",

@@ -100,28 +100,7 @@ class Kerberos(NeverSent):
     def __post_init__(self) -> None:
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
-        if not isinstance(self.hostname, (str, type(None))):
-            self._settle(hostname=check_hostnames("hostname", self.hostname))
-        acceptor = _acceptor_of(self)
-        transport = Transport(self.require_tls, self.trusted_proxies, self.channel_bindings)
-        origin = CrossSiteRule(self.cross_site, self.trusted_origins, transport.proxies)
-        answers = Answers(self.failure_status, self.other_challenges)
-        tickets = Tickets(acceptor, self.max_token_size, self.raw_kerberos, self.half_open)
-        rules = _rules_of(self)
-        self._settle(
-            rules=rules,
-            trusted_proxies=tuple(map(str, transport.proxies)),
-            trusted_origins=origin.trusted_origins,
-            other_challenges=answers.other_challenges,
-            _acceptor=acceptor,
-            _workers=(workers := Workers(self.workers)),
-            _tickets=tickets,
-            _decision=Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, answers),
-            _on_loop=OnLoop(workers),
-        )
-
-    def _settle(self, **values: object) -> None:
-        vars(self).update(values)  # before anybody else has it; from then on it is frozen
+        vars(self).update(_made_of(self))  # nobody else has it yet; from now on it is frozen
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
         """Decide on a request, on an event loop of asyncio or trio. The loop never waits for GSSAPI.
@@ -161,7 +140,7 @@ class Kerberos(NeverSent):
 
         On a thread with an event loop it returns at once, and the line is logged later.
         """
-        self._settle(_setup_is_logged=True)
+        vars(self).update(_setup_is_logged=True)
         without_blocking_a_loop(lambda: log_setup(self._acceptor, names_keytab=self.keytab is not None))
 
     def log_setup_once(self) -> None:
@@ -171,6 +150,29 @@ class Kerberos(NeverSent):
 
 
 _ON_THREAD = OnThread()
+
+
+def _made_of(kerberos: Kerberos) -> dict[str, object]:
+    """The options as they were checked, and what decides by them."""
+    acceptor = _acceptor_of(kerberos)
+    rules = _rules_of(kerberos)
+    transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
+    origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
+    answers = Answers(kerberos.failure_status, kerberos.other_challenges)
+    tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
+    workers = Workers(kerberos.workers)
+    return {
+        "hostname": rules.hostname,
+        "trusted_proxies": tuple(map(str, transport.proxies)),
+        "trusted_origins": origin.trusted_origins,
+        "other_challenges": answers.other_challenges,
+        "rules": rules,
+        "_acceptor": acceptor,
+        "_workers": workers,
+        "_tickets": tickets,
+        "_decision": Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, answers),
+        "_on_loop": OnLoop(workers),
+    }
 
 
 def _acceptor_of(kerberos: Kerberos) -> Acceptor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ._never_sent import NeverSent
 from .identity import Identity
@@ -12,8 +13,7 @@ Headers = tuple[tuple[str, str], ...]
 """Response headers, to be appended to what a response has; the same name may come twice."""
 
 
-@dataclass(frozen=True)
-class SignedIn(NeverSent):
+class SignedIn(NamedTuple):
     """What a method of signing in has found out.
 
     Attributes:
@@ -23,8 +23,11 @@ class SignedIn(NeverSent):
     """
 
     identity: Identity
-    headers: Headers = field(default=(), repr=False)
+    headers: Headers = ()
     spnego: bool = True
+
+    def __repr__(self) -> str:
+        return f"<signed in: {self.identity!r}>"  # a token must not get into a log
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,7 @@ class Rules(NeverSent):
     raw_kerberos: bool
 
 
-@dataclass(frozen=True)
-class Checked(NeverSent):
+class Checked(NamedTuple):
     """What a check of a request has found, for a later check of the same request: a token is good for one step only.
 
     Attributes:
@@ -52,9 +54,12 @@ class Checked(NeverSent):
 
     by: Rules
     identity: Identity
-    spnego: bool = True
-    authorization: tuple[str, ...] = field(default=(), repr=False)
-    judged: bool = False
+    spnego: bool
+    authorization: tuple[str, ...]
+    judged: bool
+
+    def __repr__(self) -> str:
+        return f"<checked: {self.identity!r}>"  # nor must this one
 
 
 @dataclass(frozen=True)

@@ -60,13 +60,14 @@ class CrossSiteRule:
         Raises:
             Refusal: CROSS_SITE.
         """
+        if is_safe(request):
+            return False  # a middleware may make a POST of it on the way to the next check
         refuses = self._refuses if guard.cross_site is None else guard.cross_site == "refuse"
         if refuses and not judged:
             problem = self.objection(request)
             if problem:
                 raise Refusal(Reason.CROSS_SITE, problem)
-        # A middleware may make a POST of a GET on the way to the next check.
-        return refuses and not is_safe(request)
+        return refuses
 
     def objection(self, request: AuthRequest) -> str:
         """Why a request is taken for another site's doing, for the log; empty where it may pass."""

@@ -24,23 +24,21 @@ class Reuse:
         self.rules = rules
         self._serves = serves
 
-    def again(self, request: AuthRequest) -> Checked | None:
-        """What this very service has found for this very request."""
-        earlier = _earlier(request)
-        return earlier if earlier is not None and earlier.by is self.rules else None
+    def of_this(self, request: AuthRequest) -> Checked | None:
+        """What an earlier check of this very request has found; None where it had other credentials then."""
+        earlier = request.earlier
+        return None if earlier is None or earlier.authorization != request.authorization else earlier
 
-    def of_another(self, request: AuthRequest) -> SignedIn | None:
-        """What another service's check of this request is worth here.
+    def is_ours(self, earlier: Checked) -> bool:
+        """Whether this very service has checked."""
+        return earlier.by is self.rules
 
-        Returns:
-            Whom it has found; None where there was none.
+    def take(self, earlier: Checked) -> SignedIn:
+        """What another service's check is worth here.
 
         Raises:
             Refusal: WRONG_SERVICE; that service has other rules, and has used up the token.
         """
-        earlier = _earlier(request)
-        if earlier is None:
-            return None
         if not self._trusts(earlier):
             principal = earlier.identity.service_principal
             detail = f"an outer check, by other rules, has used the ticket for {principal}"
@@ -60,9 +58,3 @@ class Reuse:
         if (theirs.service, theirs.hostname) == (ours.service, ours.hostname):
             return True
         return self._serves(earlier.identity.service_principal)
-
-
-def _earlier(request: AuthRequest) -> Checked | None:
-    """What an earlier check has found; None where the request had other credentials then."""
-    earlier = request.earlier
-    return None if earlier is None or earlier.authorization != request.authorization else earlier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._threads.waits import Waits
 from ..methods.tickets import Tickets
-from ..outcomes import Accepted, Checked, Outcome, SignedIn
+from ..outcomes import Accepted, Checked, Denied, Outcome
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 from ..telemetry.log import log_denied, log_signed_in
@@ -13,6 +13,8 @@ from .guard import Guard
 from .origin import CrossSiteRule
 from .reuse import Reuse
 from .transport import Transport
+
+_NO_CREDENTIALS = Refusal(Reason.NO_CREDENTIALS)
 
 
 class Sequence:
@@ -49,28 +51,30 @@ class Sequence:
             waits: how the decision waits.
         """
         try:
-            again = self._reuse.again(request)
-            judged = self._origin.check(request, guard, judged=again is not None and again.judged)
-            if again is not None:
-                return Accepted(again.identity, (), again)
+            earlier = None if request.earlier is None else self._reuse.of_this(request)
+            ours = earlier is not None and self._reuse.is_ours(earlier)
+            judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
+            if earlier is not None and ours:
+                return Accepted(earlier.identity, (), earlier)
             self._transport.check(request)
-            reused = self._reuse.of_another(request)
-            signed_in = reused or await self._who(request, waits)
+            if earlier is not None:
+                signed_in = self._reuse.take(earlier)
+            else:
+                signed_in = await self._tickets.sign_in(request, waits)
+            if signed_in is None:
+                return self._deny(request, _NO_CREDENTIALS)  # half of all requests: an exception would take longer
             self._transport.check_bindings(signed_in.identity)
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket says of nobody who it is")
         except Refusal as refusal:
-            denied = self._answers.denial(refusal)
-            log_denied(denied, request, refusal.detail)
-            return denied
-        if reused is not None:
-            return Accepted(signed_in.identity, (), request.earlier)
+            return self._deny(request, refusal)
+        if earlier is not None:
+            return Accepted(signed_in.identity, (), earlier)
         log_signed_in(signed_in.identity, request)
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, request.authorization, judged)
         return Accepted(signed_in.identity, signed_in.headers, checked)
 
-    async def _who(self, request: AuthRequest, waits: Waits) -> SignedIn:
-        signed_in = await self._tickets.sign_in(request, waits)
-        if signed_in is None:
-            raise Refusal(Reason.NO_CREDENTIALS)
-        return signed_in
+    def _deny(self, request: AuthRequest, refusal: Refusal) -> Denied:
+        denied = self._answers.denial(refusal)
+        log_denied(denied, request, refusal.detail)
+        return denied

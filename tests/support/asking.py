@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from async_kerberos import Accepted, AuthRequest, Checked, Headers, Identity, Kerberos, Reason
+from async_kerberos import Accepted, AuthRequest, Headers, Identity, Kerberos, Reason
 from async_kerberos._decision.answers import plain_denial
+from async_kerberos.outcomes import Checked
 from async_kerberos.request import Peer
 
 PLAIN = plain_denial(403, Reason.OTHER).headers
