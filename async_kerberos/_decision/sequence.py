@@ -57,10 +57,7 @@ class Sequence:
             if earlier is not None and ours:
                 return Accepted(earlier.identity, (), earlier)
             self._transport.check(request)
-            if earlier is not None:
-                signed_in = self._reuse.take(earlier)
-            else:
-                signed_in = await self._tickets.sign_in(request, waits)
+            signed_in = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
             if signed_in is None:
                 return self._deny(request, _NO_CREDENTIALS)  # half of all requests: an exception would take longer
             self._transport.check_bindings(signed_in.identity)
