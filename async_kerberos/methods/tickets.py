@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._checks import check_count, check_flag
 from .._gss.steps import Continued, Refused, Step, Steps
 from .._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
-from .._protocol.tokens import ForbiddenMechanismError, Kind, MalformedTokenError, classify
+from .._protocol.tokens import ForbiddenMechanismError, MalformedTokenError, classify
 from .._threads.waits import Waits
 from ..errors import WorkersError
 from ..outcomes import Headers, SignedIn
@@ -25,6 +25,8 @@ class Leg(NamedTuple):
     steps: Steps
     token: bytes
     half_open: HalfOpen[SecurityContext] | None
+    # Whether SPNEGO is around the token.
+    spnego: bool
 
     def step(self) -> Step:
         """The one blocking call of a request."""
@@ -68,11 +70,9 @@ class Tickets:
         Raises:
             Refusal: the token is refused, another leg is needed, or the server cannot tell.
         """
-        token = self._token(request)
-        if token is None:
+        leg = self._leg(request)
+        if leg is None:
             return None
-        kind = self._kind(token)
-        leg = Leg(self._steps, token, self._waiting(request, kind))
         try:
             step = await waits.compute(leg.step)
         except WorkersError as error:
@@ -84,41 +84,37 @@ class Tickets:
             self._keep(request, leg, step)
             raise Refusal(Reason.CONTINUE, token=step.token)
         headers: Headers = (("WWW-Authenticate", challenge(step.token)),) if step.token else ()
-        return SignedIn(step.identity, headers, kind.spnego)
+        return SignedIn(step.identity, headers, leg.spnego)
 
     def clear(self) -> None:
         """Drop the exchanges that wait for another leg."""
         self._half_open.clear()
 
-    def _token(self, request: AuthRequest) -> bytes | None:
+    def _leg(self, request: AuthRequest) -> Leg | None:
+        """What is worth a step; None where the request has no credentials for Negotiate."""
         try:
-            return parse_authorization(request.fields.get("authorization", ()), self._max_token_size)
+            token = parse_authorization(request.fields.get("authorization", ()), self._max_token_size)
+            if token is None:
+                return None
+            kind = classify(token)
         except MalformedHeaderError as error:
             raise Refusal(Reason.MALFORMED_HEADER, str(error)) from None
         except TokenTooLargeError as error:
             raise Refusal(Reason.TOO_LARGE, str(error)) from None
-
-    def _kind(self, token: bytes) -> Kind:
-        try:
-            kind = classify(token)
         except ForbiddenMechanismError as error:
             raise Refusal(Reason.WRONG_MECHANISM, str(error)) from None
         except MalformedTokenError as error:
             raise Refusal(Reason.MALFORMED, str(error)) from None
         if not kind.spnego and not self._raw_kerberos:
             raise Refusal(Reason.WRONG_MECHANISM, "not SPNEGO, and raw_kerberos is off")
-        return kind
-
-    def _waiting(self, request: AuthRequest, kind: Kind) -> HalfOpen[SecurityContext] | None:
-        """The context that a token continues; None where it begins an exchange."""
         peer = request.connection
         half_open = None if peer is None else self._half_open.take(peer)
         if kind.begins:
             # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
-            return None
-        if half_open is None:
+            half_open = None
+        elif half_open is None:
             raise Refusal(Reason.HALF_OPEN_LOST, "no context waits on this connection")
-        return half_open
+        return Leg(self._steps, token, half_open, kind.spnego)
 
     def _keep(self, request: AuthRequest, leg: Leg, step: Continued) -> None:
         peer = request.connection

@@ -286,7 +286,7 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
     assert isinstance(established, Established)
     assert isinstance(continued, Continued)
     assert isinstance(refused, Refused)
-    leg = Leg(acceptor, Initiator(TARGET).step(), None)
+    leg = Leg(acceptor, Initiator(TARGET).step(), None, True)
     holders: list[Any] = [request, accepted, denied, leg, established, continued, mallory]
     later = dataclasses.replace(request, earlier=accepted.checked)
     others: list[Any] = [later, accepted.identity, kerberos, half_open, refused, service, realm, acceptor]

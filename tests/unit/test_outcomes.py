@@ -75,7 +75,7 @@ def test_no_secret_in_what_a_request_becomes() -> None:
     """Nor does the token show in what the decision makes of a request, or in the call that a worker is given."""
     secret = b"\x6e" + b"secret"
     request = auth_request((f"Negotiate {base64.b64encode(secret).decode()}",))
-    leg = Leg(Acceptor("HTTP", ("www.example.test",), None), secret, None)
+    leg = Leg(Acceptor("HTTP", ("www.example.test",), None), secret, None, True)
     steps = [Established(Identity("alice@X"), secret), Continued(SecurityContext(), secret)]
     shown = repr((request, leg, leg.step, functools.partial(leg.step), *steps))
     assert leg.token == secret
