@@ -51,7 +51,7 @@ class Overloaded(WorkersError):  # noqa: N818 (a condition of the server, named 
     reason = Reason.OVERLOADED
 
 
-class TimedOut(WorkersError):  # noqa: N818 (likewise)
+class TimedOut(WorkersError):  # noqa: N818 (a condition of the server too)
     """The deadline passed before a worker had the result."""
 
     reason = Reason.TIMED_OUT

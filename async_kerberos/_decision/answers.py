@@ -24,7 +24,7 @@ class Answers:
 
     Args:
         failure_status: the option of this name.
-        other_challenges: likewise.
+        other_challenges: the option of this name.
 
     Attributes:
         other_challenges: the option's value, as texts.

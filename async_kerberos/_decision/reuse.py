@@ -17,7 +17,7 @@ class Reuse:
         serves: whether a ticket for a service principal is one for this service.
 
     Attributes:
-        rules: likewise.
+        rules: by what this service judges a ticket.
     """
 
     def __init__(self, rules: Rules, serves: Callable[[str], bool]) -> None:

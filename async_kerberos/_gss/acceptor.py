@@ -291,7 +291,7 @@ def _text(name: gss.Name) -> str:
 
 
 def _target_name(context: gss.SecurityContext) -> gss.Name:
-    # Whatever is not asked for saves its time.
+    # What is not asked for takes no time.
     inquired = gss.inquire_context(
         context, initiator_name=False, lifetime=False, mech=False, flags=False, locally_init=False, complete=False
     )

@@ -1,7 +1,7 @@
 """What stands in the clear in a client's ticket: for which service it is, and which of its keys opens it.
 
 For messages to the operator, after GSSAPI has refused a token: a key that is missing has one cause, but GSSAPI reports
-it in several ways, by the kind of client. Nothing here is proved. Whoever sends a token can write what they like.
+it in several ways, by the kind of client. Nothing here is proved. The sender of a token can write anything there.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
 
 _FRAMED = 0x60  # RFC 2743, section 3.1: an object identifier, and the mechanism's own token
 _AP_REQ = 0x6E  # RFC 4120, section 5.5.1, without a frame
-_AP_REP = 0x6F  # RFC 4120, section 5.5.2, likewise
+_AP_REP = 0x6F  # RFC 4120, section 5.5.2
 _NEG_TOKEN_RESP = 0xA1  # RFC 4178, section 4.2.2
 _OBJECT_IDENTIFIER = 0x06
 

@@ -1,7 +1,7 @@
 """Brings what threads have finished back to the event loops where coroutines wait for it, with few wake-ups.
 
 To wake a loop costs as much as a good part of what was waited for. So a thread that goes on with the next job leaves
-the loop asleep, and whoever finds nothing more to do wakes it for all that has gathered. The loop also looks by itself,
+the loop asleep, and the thread that finds nothing more to do wakes it for all that has gathered. The loop also looks by itself,
 every few milliseconds: nothing waits long, should the thread's next job be one that hangs.
 
 What a loop calls back may be interrupted anywhere, by what a signal's handler or a tracer raises: also before its first
@@ -50,7 +50,7 @@ class Awaited:
 
 
 class Mailbox:
-    """Of one event loop: asyncio's has ways of its own, and this one is for any that anyio knows."""
+    """The mailbox of one event loop. This one is for any loop that anyio knows; asyncio has another, which is faster."""
 
     def __init__(self, loop: Any) -> None:
         # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.
@@ -67,7 +67,7 @@ class Mailbox:
         """Wait until it is finished.
 
         Args:
-            awaited: what for; another thread may have posted it already.
+            awaited: what the coroutine waits for; another thread may have posted it already.
             seconds: for how long at most.
 
         Returns:
@@ -90,7 +90,7 @@ class Mailbox:
         self._wake_loop()
 
     def _wake_loop(self) -> None:
-        # Whoever returns here has appended before the loop clears the mark, and so before it empties the box.
+        # A thread that returns here has appended before the loop clears the mark, and so before it empties the box.
         now = time.monotonic()
         if now < self._woken_until:
             return
@@ -190,7 +190,7 @@ class AsyncioMailbox(Mailbox):
                 waiter.set_result(False)
             ended.append(waiter)
         for waiter in ended:
-            # Whoever waits removes it too, unless interrupted in the middle of that.
+            # The coroutine that waits removes it too, unless it is interrupted in the middle of that.
             del self._deadlines[waiter]
 
 

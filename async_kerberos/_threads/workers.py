@@ -104,13 +104,13 @@ class _Pool:
         self.size = size
         # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
-        # Jobs that no worker has taken yet. Whoever removes a job from here, worker or waiter, has it to itself.
+        # Jobs that no worker has taken yet. Whether worker or waiter: the one that removes a job from here has it to itself.
         self.waiting: set[_Job[Any]] = set()
         # When the calls that are being made were begun. A worker that finds its own job gone from here, when it comes
         # back, has been replaced meanwhile.
         self._begun: dict[_Job[Any], float] = {}
         self.closed = False
-        # Numbers of the workers that are not started yet; likewise taken by whoever pops them.
+        # Numbers of the workers that are not started yet. The thread that pops a number starts that worker.
         self._to_start = list(range(size, 0, -1))
         self._replacements = list(range(size + replacements, size, -1))
 
@@ -273,7 +273,7 @@ class Workers:
 
 
 def without_blocking_a_loop(call: Callable[[], None]) -> None:
-    """Make a call that blocks: here and now, or on a thread of its own if an event loop runs on this thread.
+    """Make a call that blocks: here and now, or on a new thread if an event loop runs on this one.
 
     For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
     about to fork.

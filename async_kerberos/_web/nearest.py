@@ -53,7 +53,7 @@ def configure(app: object, kerberos: Kerberos) -> None:
 def nearest_of(scope: Scope) -> tuple[Kerberos | None, object]:
     """The ``Kerberos`` that is carried here, and the application within which it was begun to be.
 
-    Whoever carries another one puts this back: an application around a mounted one has handlers of errors.
+    Code that carries another one puts this back afterwards: an application around a mounted one has handlers of errors.
     """
     nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NOBODYS)
     return nearest
@@ -106,7 +106,7 @@ def refuse_second_service(configured: Kerberos, other: Kerberos) -> Denied:
 
 
 def warn_of_other_options(own: Kerberos, configured: Kerberos) -> None:
-    """Say that a middleware with options of its own has none of the application's, if that makes a difference."""
+    """Warn of a middleware that was given options, and so has none of the application's, if that makes a difference."""
     ours, theirs = _options_of(own), _options_of(configured)
     if ours != theirs:
         _logger.warning(

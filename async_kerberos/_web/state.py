@@ -47,7 +47,7 @@ class RequestState:
         return self.checked is not None and self.checked.authorization == authorization
 
     def take(self, status: int | None, *, challenged: bool = False) -> Headers:
-        """What goes onto the response that starts: whoever takes it adds it.
+        """What goes onto the response that starts. It is taken once, and the caller adds it.
 
         On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
 
@@ -65,6 +65,6 @@ outer_state: ContextVar[RequestState | None] = ContextVar("async_kerberos_outer_
 """The state of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
 
 A context also reaches what is none of its request's business: requests that the application makes in its own process,
-and the connection's next request, which a server may begin within it. So whoever reads this compares the
+and the connection's next request, which a server may begin within it. So all code that reads this compares the
 ``Authorization`` that the check was made from, and takes nothing of a request that is over.
 """

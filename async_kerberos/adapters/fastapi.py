@@ -58,7 +58,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
 
         Raises:
             HTTPException: the request may not pass; it carries the answer.
-            WebSocketException: likewise, where the server can answer a handshake by closing it alone.
+            WebSocketException: it may not pass, and the server can answer a handshake by closing it alone.
         """
         scope = connection.scope
         outcome = await authenticate_scope(scope, self._protection)

@@ -42,7 +42,7 @@ class Tickets:
     Args:
         steps: makes the steps.
         max_token_size: the option of this name.
-        raw_kerberos: likewise.
+        raw_kerberos: the option of this name.
         limits: the option ``half_open``.
 
     Raises:
