@@ -1,8 +1,8 @@
 """Brings what threads have finished back to the event loops where coroutines wait for it, with few wake-ups.
 
 To wake a loop costs as much as a good part of what was waited for. So a thread that goes on with the next job leaves
-the loop asleep, and the thread that finds nothing more to do wakes it for all that has gathered. The loop also looks by itself,
-every few milliseconds: nothing waits long, should the thread's next job be one that hangs.
+the loop asleep, and a thread that finds nothing more to do wakes it for all that has gathered. The loop also looks by
+itself, every few milliseconds: nothing waits long, should the thread's next job be one that hangs.
 
 What a loop calls back may be interrupted anywhere, by what a signal's handler or a tracer raises: also before its first
 line, and then nothing of it has run. The next result and the next deadline have to come all the same, so nothing here
@@ -50,7 +50,7 @@ class Awaited:
 
 
 class Mailbox:
-    """The mailbox of one event loop. This one is for any loop that anyio knows; asyncio has another, which is faster."""
+    """The mailbox of one event loop: this one is for any loop that anyio knows; asyncio has another, faster one."""
 
     def __init__(self, loop: Any) -> None:
         # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.

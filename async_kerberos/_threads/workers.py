@@ -104,7 +104,7 @@ class _Pool:
         self.size = size
         # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
-        # Jobs that no worker has taken yet. Whether worker or waiter: the one that removes a job from here has it to itself.
+        # Jobs that no worker has taken yet. The one that removes a job, worker or waiter, has it to itself.
         self.waiting: set[_Job[Any]] = set()
         # When the calls that are being made were begun. A worker that finds its own job gone from here, when it comes
         # back, has been replaced meanwhile.

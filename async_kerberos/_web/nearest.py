@@ -53,7 +53,7 @@ def configure(app: object, kerberos: Kerberos) -> None:
 def nearest_of(scope: Scope) -> tuple[Kerberos | None, object]:
     """The ``Kerberos`` that is carried here, and the application within which it was begun to be.
 
-    Code that carries another one puts this back afterwards: an application around a mounted one has handlers of errors.
+    Code that carries another one puts this back: an application around a mounted one has handlers of errors.
     """
     nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NOBODYS)
     return nearest

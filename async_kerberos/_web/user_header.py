@@ -17,7 +17,7 @@ _logger = logging.getLogger("async_kerberos")
 # RFC 9110, section 5.1: field-name = token
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME_IN_BYTES = re.compile(_NAME.encode())
-# Gateways make a variable of a name: "-" becomes "_", and in some gateways so does every other character that is neither a letter nor a digit.
+# Gateways make a variable of a name: "-" becomes "_", and in some of them every character that is no letter or digit.
 _ALIKE = re.compile(rb"[^0-9a-z]")
 
 # Those that say how a message is to be read, where it goes, how it came, or who sent it.
