@@ -1,0 +1,19 @@
+"""Real servers: in this process, on a thread of their own, or in a process of their own."""
+
+from .asgi import Hypercorn, Uvicorn
+from .relay import Relay
+from .thread import ROOT, Head, Server, listening_socket
+from .wsgi import Gunicorn, Uwsgi, Werkzeug
+
+__all__ = [
+    "ROOT",
+    "Gunicorn",
+    "Head",
+    "Hypercorn",
+    "Relay",
+    "Server",
+    "Uvicorn",
+    "Uwsgi",
+    "Werkzeug",
+    "listening_socket",
+]
