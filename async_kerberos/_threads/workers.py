@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar, cast
 
 from .._checks import check_count, check_seconds
 from .._never_sent import NeverSent
@@ -19,9 +20,6 @@ from ..errors import Overloaded, TimedOut
 from .fork import renew_after_fork
 from .loops import loop_is_running
 from .mailbox import Awaited, Mailbox, Mailboxes
-
-if TYPE_CHECKING:
-    from queue import SimpleQueue
 
 T = TypeVar("T")
 
@@ -99,8 +97,6 @@ class _Pool:
     """The threads of one process, from the first call to a close or a fork."""
 
     def __init__(self, size: int, replacements: int = 0) -> None:
-        from queue import SimpleQueue  # takes longer than this module
-
         self.size = size
         # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
