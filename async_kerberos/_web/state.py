@@ -24,14 +24,14 @@ class RequestState:
         by_default: whether the default ``Kerberos`` has let it in.
     """
 
-    def __init__(self) -> None:
-        self.checked: Checked | None = None
-        self.owed: Headers = ()
-        self.carried = False
-        self.challenge: Headers = ()
-        self.over = False
-        self.decider: Kerberos | None = None
-        self.by_default = False
+    # Of the class, until one of them changes: one object is made for every request.
+    checked: Checked | None = None
+    owed: Headers = ()
+    carried: bool = False
+    challenge: Headers = ()
+    over: bool = False
+    decider: Kerberos | None = None
+    by_default: bool = False
 
     def note(self, accepted: Accepted, decider: Kerberos, *, by_default: bool) -> None:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
