@@ -3,13 +3,14 @@
 The core: it imports no web framework. What a framework needs is in ``async_kerberos.adapters``.
 """
 
+from ._decision.guard import Guard
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
 from .identity import Identity
 from .kerberos import Kerberos
 from .methods.half_open import HalfOpenLimits
 from .options import KerberosOptions
-from .outcomes import Accepted, Denied, Headers, Outcome
+from .outcomes import Accepted, Checked, Denied, Headers, Outcome
 from .reasons import Reason
 from .request import AuthRequest
 
@@ -18,8 +19,10 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Accepted",
     "AuthRequest",
+    "Checked",
     "ConfigurationError",
     "Denied",
+    "Guard",
     "HalfOpenLimits",
     "Headers",
     "Identity",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -154,8 +153,9 @@ _ON_THREAD = OnThread()
 
 def _made_of(kerberos: Kerberos) -> dict[str, object]:
     """The options as they were checked, and what decides by them."""
-    acceptor = _acceptor_of(kerberos)
-    rules = _rules_of(kerberos)
+    hostnames = check_hostnames("hostname", kerberos.hostname)  # once: it may be an iterator
+    acceptor = _acceptor_of(kerberos, hostnames)
+    rules = _rules_of(kerberos, hostnames)
     transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
     answers = Answers(kerberos.failure_status, kerberos.other_challenges)
@@ -175,9 +175,8 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     }
 
 
-def _acceptor_of(kerberos: Kerberos) -> Acceptor:
+def _acceptor_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Acceptor:
     check_service("service", kerberos.service)
-    hostnames = check_hostnames("hostname", kerberos.hostname)
     keytab = check_keytab("keytab", kerberos.keytab)
     bindings = _bindings_of(kerberos)
     from ._gss.acceptor import Acceptor  # imports gssapi, which nobody needs who builds no Kerberos
@@ -204,15 +203,18 @@ def _bindings_of(kerberos: Kerberos) -> Callable[[], bytes | None] | None:
     return ServerEndPoint(path, required=choice == "require").current
 
 
-def _rules_of(kerberos: Kerberos) -> Rules:
-    hostname = kerberos.hostname if isinstance(kerberos.hostname, (str, type(None))) else tuple(kerberos.hostname)
-    keytab, certificate = (
-        None if path is None else os.fspath(path) for path in (kerberos.keytab, kerberos.certificate)
-    )
+def _rules_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Rules:
+    hostname = kerberos.hostname if isinstance(kerberos.hostname, (str, type(None))) else hostnames
+    keytab = check_keytab("keytab", kerberos.keytab)
+    certificate = None if kerberos.certificate is None else check_path("certificate", kerberos.certificate)
     return Rules(kerberos.service, hostname, keytab, certificate, kerberos.raw_kerberos)
 
 
-@functools.cache
+_default: dict[str, Kerberos] = {}
+
+
 def default_kerberos() -> Kerberos:
     """The ``Kerberos`` of an application that configures none: service ``HTTP``, this host's name."""
-    return Kerberos()
+    kerberos = _default.get("")
+    # Threads that come at once may make several, and all go on with one: setdefault is atomic.
+    return _default.setdefault("", Kerberos()) if kerberos is None else kerberos

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NoReturn
 
 from ._never_sent import NeverSent
 from .identity import Identity
@@ -13,7 +13,8 @@ Headers = tuple[tuple[str, str], ...]
 """Response headers, to be appended to what a response has; the same name may come twice."""
 
 
-class SignedIn(NamedTuple):
+@dataclass(frozen=True, init=False)
+class SignedIn(NeverSent):
     """What a method of signing in has found out.
 
     Attributes:
@@ -23,16 +24,17 @@ class SignedIn(NamedTuple):
     """
 
     identity: Identity
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)
     spnego: bool = True
 
-    def __repr__(self) -> str:
-        return f"<signed in: {self.identity!r}>"  # a token must not get into a log
+    # One of each of these is made for every request that passes. What the dataclass would do takes twice as long.
+    def __init__(self, identity: Identity, headers: Headers = (), spnego: bool = True) -> None:
+        self.__dict__.update(identity=identity, headers=headers, spnego=spnego)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rules(NeverSent):
-    """By what one ``Kerberos`` judges a ticket. Two objects are two rules, even where all of this is equal."""
+    """By what one ``Kerberos`` judges a ticket. Two objects are never equal, though all that they say may be."""
 
     service: str
     hostname: str | tuple[str, ...] | None
@@ -41,7 +43,8 @@ class Rules(NeverSent):
     raw_kerberos: bool
 
 
-class Checked(NamedTuple):
+@dataclass(frozen=True, init=False)
+class Checked(NeverSent):
     """What a check of a request has found, for a later check of the same request: a token is good for one step only.
 
     Attributes:
@@ -55,11 +58,16 @@ class Checked(NamedTuple):
     by: Rules
     identity: Identity
     spnego: bool
-    authorization: tuple[str, ...]
+    authorization: tuple[str, ...] = field(repr=False)
     judged: bool
 
-    def __repr__(self) -> str:
-        return f"<checked: {self.identity!r}>"  # nor must this one
+    def __init__(
+        self, by: Rules, identity: Identity, spnego: bool, authorization: tuple[str, ...], judged: bool
+    ) -> None:
+        self.__dict__.update(by=by, identity=identity, spnego=spnego, authorization=authorization, judged=judged)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what a token was good for does not leave the process that has checked it")
 
 
 @dataclass(frozen=True, init=False)
@@ -79,7 +87,6 @@ class Accepted(NeverSent):
     checked: Checked | None = field(default=None, repr=False, compare=False)
 
     def __init__(self, identity: Identity, headers: Headers = (), checked: Checked | None = None) -> None:
-        # One is made for every request that passes; what the dataclass would do takes twice as long.
         self.__dict__.update(identity=identity, headers=headers, checked=checked)
 
 

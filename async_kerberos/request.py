@@ -38,9 +38,9 @@ class AuthRequest(NeverSent):
     """What the decision needs to know of a request, in no framework's terms.
 
     Attributes:
-        fields: the values of the header fields that count: of ``authorization``, ``forwarded``, ``host``, ``origin``,
-            ``sec-fetch-site``, ``upgrade``, ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``, those
-            that came.
+        fields: the values of the header fields that count, as sequences of texts, by their names in small letters: of
+            ``authorization``, ``forwarded``, ``host``, ``origin``, ``sec-fetch-site``, ``upgrade``,
+            ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``, those that came.
         method: the request's method.
         peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
             Port 0 says that the address is not that of the connection: a proxy told it, and the server believed it.

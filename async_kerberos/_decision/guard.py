@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._checks import check_cross_site
+from .._never_sent import NeverSent
 from ..options import CrossSite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guard:
+class Guard(NeverSent):
     """What a decorator, a middleware or a dependency asks for beside the options of its ``Kerberos``.
 
     Attributes:

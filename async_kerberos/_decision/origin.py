@@ -55,7 +55,7 @@ class CrossSiteRule:
             judged: whether an earlier check has made sure of it. A bridge to WSGI may have lost what it was judged by.
 
         Returns:
-            Whether a later check of the same request can count on it.
+            Whether a later check by the same service need not look again: not after a safe method, nor after "allow".
 
         Raises:
             Refusal: CROSS_SITE.
@@ -70,9 +70,7 @@ class CrossSiteRule:
         return refuses
 
     def objection(self, request: AuthRequest) -> str:
-        """Why a request is taken for another site's doing, for the log; empty where it may pass."""
-        if is_safe(request):
-            return ""
+        """Why a request that is not safe is taken for another site's doing, for the log; empty where it may pass."""
         fields = request.fields
         origins = fields.get("origin", ())
         sites = fields.get("sec-fetch-site", ())

@@ -56,7 +56,7 @@ class Transport:
             raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
 
     def objection(self, request: AuthRequest) -> str:
-        """Why no proxy is believed that a request came over TLS, for the log; empty where one is."""
+        """Why a request counts as plain HTTP, for the log; empty where a proxy is believed that it came over TLS."""
         forwarded_proto = request.fields.get("x-forwarded-proto", ())
         if not forwarded_proto:
             return "the scheme is http"

@@ -14,7 +14,8 @@ from .nearest import Protection
 
 
 class Guarded(NeverSent, ABC):
-    """Decorates views; called with options and without a view, it makes another one.
+    """Decorates views; called with options and without a view, it makes another one, with its own options where none is
+    given.
 
     Each adapter has a class of this kind, and one object of it. The class types what its ``__call__`` takes, and makes
     what stands in the place of a view.
@@ -22,7 +23,7 @@ class Guarded(NeverSent, ABC):
 
     def __init__(self, protection: Protection | None = None) -> None:
         self._protection = protection or Protection()
-        # A decorator is taken for a function: by help(), by the manual, and by FastAPI, which must not call it.
+        # It is taken for a function by those who read a signature: FastAPI refuses it as a dependency by that.
         self.__name__ = self.__qualname__ = "requires_authentication"
         self.__signature__: inspect.Signature = resolved_signature(cast("Any", self).__call__)
 
@@ -33,9 +34,11 @@ class Guarded(NeverSent, ABC):
             ConfigurationError: an option is wrong.
             TypeError: it is no view, or has no parameter that could take the user.
         """
-        protection = self._protection
-        if kerberos is not None or cross_site is not None:
-            protection = Protection(kerberos, Guard(cross_site=cross_site))
+        ours = self._protection
+        protection = Protection(
+            ours.kerberos if kerberos is None else kerberos,
+            Guard(cross_site=ours.guard.cross_site if cross_site is None else cross_site),
+        )
         return type(self)(protection) if view is None else self.protect(view, protection)
 
     @abstractmethod

@@ -34,7 +34,7 @@ class Protection:
         guard: what is different for this place.
 
     Raises:
-        ConfigurationError: ``kerberos`` is none.
+        ConfigurationError: ``kerberos`` is no ``Kerberos``.
     """
 
     kerberos: Kerberos | None = None
@@ -68,7 +68,7 @@ def configured(app: object) -> Kerberos | None:
 
 
 def decider_of(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Kerberos | None:
-    """The ``Kerberos`` that decides: the guard's own, or else the nearest; None for the default.
+    """The ``Kerberos`` that decides: the place's own, or else the nearest; None for the default.
 
     Args:
         scope: the scope.

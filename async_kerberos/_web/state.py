@@ -8,7 +8,7 @@ from ..kerberos import Kerberos
 from ..outcomes import Accepted, Checked, Headers
 
 STATE = "async_kerberos.state"
-"""The key of a request's state, in an ASGI scope and in a WSGI environ alike."""
+"""The key of a request's state, in an ASGI scope; in a WSGI environ, with the credentials that it is of."""
 
 
 class RequestState:

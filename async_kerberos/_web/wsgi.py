@@ -24,7 +24,7 @@ _FIELDS = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for name in sor
 def state_of(environ: Environ) -> RequestState:
     """The request's state, one object for all who handle the request: a copy of the environ shares it.
 
-    Not a copy for another request, with other credentials.
+    A copy for another request has other credentials, and begins a new state here.
     """
     authorization = _authorization(environ)
     of, state = environ.get(STATE, (None, None))
@@ -49,7 +49,7 @@ class CarrierMiddleware:
         """Handle one WSGI request."""
         outer = _outer()
         if outer is not None and outer.by_default and outer.is_of(_authorization(environ)):
-            return send_denial(start_response, refuse_second_service(self.kerberos, default_kerberos()))
+            return send_denial(environ, start_response, refuse_second_service(self.kerberos, default_kerberos()))
         state = state_of(environ)
         if state.carried:  # as another of these does further out, around a dispatcher say
             return self.app(environ, start_response)
@@ -61,7 +61,9 @@ def adding_owed(state: RequestState, start_response: StartResponse) -> StartResp
     state.carried = True
 
     def start_with_owed(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-        return start_response(status, [*headers, *state.take(int(status[:3]))], *exc_info)
+        # The status is text, which an application may have made without a number.
+        owed = state.take(401 if status.startswith("401") else None)
+        return start_response(status, [*headers, *owed], *exc_info)
 
     return start_with_owed
 
@@ -86,11 +88,11 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
     return outcome
 
 
-def send_denial(start_response: StartResponse, denied: Denied) -> Iterable[bytes]:
+def send_denial(environ: Environ, start_response: StartResponse, denied: Denied) -> Iterable[bytes]:
     """Answer a request that may not pass."""
     headers: Headers = (*denied.headers, ("Content-Length", str(len(denied.body))))
     start_response(f"{denied.status} {HTTPStatus(denied.status).phrase}", list(headers))
-    return [denied.body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [denied.body]
 
 
 def _outer() -> RequestState | None:

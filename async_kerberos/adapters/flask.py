@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
+from .._web.state import RequestState
 from .._web.views import inspect_view, is_async
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, state_of
 from ..kerberos import Kerberos
@@ -33,6 +35,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 _EXTENSION = "async_kerberos"
+_CARRIER = "async_kerberos.carrier"
 
 
 def init_kerberos(
@@ -46,10 +49,11 @@ def init_kerberos(
     app.extensions[_EXTENSION] = kerberos
     # Assigned over a method, which type checkers refuse; Flask's documentation recommends it.
     anything: Any = app
-    if isinstance(anything.wsgi_app, CarrierMiddleware):
-        anything.wsgi_app.kerberos = kerberos
-    else:
-        anything.wsgi_app = CarrierMiddleware(anything.wsgi_app, kerberos)
+    carrier = app.extensions.get(_CARRIER)
+    if carrier is None:
+        anything.wsgi_app = app.extensions[_CARRIER] = CarrierMiddleware(anything.wsgi_app, kerberos)
+    else:  # something else may stand around it by now
+        carrier.kerberos = kerberos
     kerberos.log_setup()
     return kerberos
 
@@ -119,8 +123,8 @@ def _authenticate(protection: Protection) -> Outcome:
         return outcome
     g.kerberos_identity = outcome.identity
     state = state_of(request.environ)
-    if state.owed and not state.carried:
-        after_this_request(_add_owed)
+    if outcome.headers and not state.carried:
+        after_this_request(functools.partial(_add_owed, state))
     return outcome
 
 
@@ -131,9 +135,9 @@ def _denial(denied: Denied) -> Response:
 # By hand, where there is no carrier.
 
 
-def _add_owed(response: Response) -> Response:
+def _add_owed(state: RequestState, response: Response) -> Response:
     """Append what is owed to what a view has returned."""
-    owed = state_of(request.environ).take(response.status_code)
+    owed = state.take(response.status_code)
     if not owed:
         return response
     # A view may return one object to many users: what is appended goes to a copy.

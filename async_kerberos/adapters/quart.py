@@ -151,7 +151,7 @@ def _admitted(
     """Tell the application who has been let in, and return what the view is called with."""
     g.kerberos_identity = accepted.identity
     state = state_of(_scope())
-    if state.owed and not state.carried:
+    if accepted.headers and not state.carried:
         _reply_by_hand(state)
     return view.arguments(accepted.identity.principal, args, kwargs)
 

@@ -1,1 +1,1 @@
-"""Who somebody is: one way to sign in a file, and what it keeps."""
+"""Who somebody is: in each file one way to sign in, or what such a way keeps."""

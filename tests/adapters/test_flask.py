@@ -239,8 +239,8 @@ def test_copied_environ(app: Flask, user: str, times: int) -> None:
     app.before_request(requires_authentication(say_nothing))
     app.add_url_rule("/", view_func=requires_authentication(greet))
     for _ in range(times):
-        anything: Any = app.wsgi_app
-        anything.app = copying(anything.app)
+        carrier = app.extensions["async_kerberos.carrier"]
+        carrier.app = copying(carrier.app)
         app.wsgi_app = copying(app.wsgi_app)  # type: ignore[method-assign] # as Flask's documentation has it
         init_kerberos(app, hostname=HOST)
     check(app, "/", user)
@@ -420,3 +420,40 @@ def test_two_applications(app: Flask, user: str, caplog: pytest.LogCaptureFixtur
     check(app, "/", user)
     check(other, "/", user, host=SECOND)
     assert ask(app, "/", fresh(f"HTTP@{SECOND}")).status == 403
+
+
+def test_status_without_a_number(app: Flask) -> None:
+    """A status that an application has made without a number passes as it is, on routes that nobody guards too."""
+    view: Any = lambda: ("short and stout", "teapot")  # noqa: E731 - which Flask's types do not know
+    app.add_url_rule("/", view_func=view)
+    body, status, _ = run_wsgi_app(app.wsgi_app, app.test_request_context("/").request.environ)
+    assert (b"".join(body), status) == (b"short and stout", "0 teapot")
+
+
+def test_credentials_taken_away(user: str) -> None:
+    """Without init_kerberos, the reply is sent too where the view takes the credentials out of the environ."""
+    app = Flask(__name__)
+
+    @app.get("/")
+    @requires_authentication(kerberos=Kerberos(hostname=HOST))
+    def view(user: str) -> str:
+        del request.environ["HTTP_AUTHORIZATION"]
+        return user
+
+    check(app, "/", user)
+
+
+def test_reply_of_a_request_within(user: str) -> None:
+    """Without init_kerberos, a request that a view makes with its own environ does not take the view's reply."""
+    app, inner = Flask(__name__), Flask("inner")
+    kerberos = Kerberos(hostname=HOST)
+    inner.add_url_rule("/", view_func=requires_authentication(kerberos=kerberos)(greet))
+
+    @app.get("/")
+    @requires_authentication(kerberos=kerberos)
+    def view(user: str) -> str:
+        body, status, headers = run_wsgi_app(inner.wsgi_app, dict(request.environ))
+        assert (status, b"".join(body).decode(), "WWW-Authenticate" in headers) == ("200 OK", user, False)
+        return user
+
+    check(app, "/", user)

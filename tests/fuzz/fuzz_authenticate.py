@@ -137,7 +137,7 @@ class _Run:
         accepted = self._exchange.accepted
         facts: dict[str, Any] = {}
         if number & 0x30 == 0x10:
-            facts["own_connection"] = False
+            facts["exclusive"] = False
         elif number & 0x30 == 0x20:
             facts["fields"] = {"x-forwarded-for": ("192.0.2.1",)}
         earlier = accepted[-1] if accepted and number & 0x40 else None

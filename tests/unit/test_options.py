@@ -181,3 +181,10 @@ def test_typed_options_are_complete() -> None:
     options = {field.name for field in dataclasses.fields(Kerberos) if field.init}
     assert set(AllOptions.__annotations__) == options
     assert set(KerberosOptions.__annotations__) == options - {"service", "hostname"}
+
+
+def test_hostnames_of_an_iterator() -> None:
+    """Host names may come from what can be read once; the object, its acceptor and its rules have all of them."""
+    kerberos = Kerberos(hostname=iter(["a.example.test", "b.example.test"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert kerberos.hostname == kerberos.rules.hostname == ("a.example.test", "b.example.test")
+    assert Kerberos(hostname=kerberos.hostname).rules is not kerberos.rules

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import functools
 import inspect
+import pickle
 
 import pytest
 from gssapi.raw import SecurityContext
@@ -87,3 +88,11 @@ def test_values() -> None:
     """Outcomes are values: equal when they say the same, and copied as such."""
     assert found(Identity("alice@X")) == copy.copy(found(Identity("alice@X")))
     assert Denied(403, Reason.REPLAY) != Denied(403, Reason.EXPIRED)
+
+
+def test_what_does_not_leave_the_process() -> None:
+    """What a later check may count on has the token in it: it cannot be pickled, alone or with what it is a part of."""
+    accepted = found(Identity("alice@X"), (), Kerberos(), ("Negotiate c2VjcmV0",))
+    for value in (accepted, accepted.checked):
+        with pytest.raises(TypeError, match="does not leave the process"):
+            pickle.dumps(value)
