@@ -74,6 +74,9 @@ def running(framework: str, service: Service, folder: Path) -> Generator[Address
         yield address
         process.send_signal(signal.SIGINT)
         process.wait()
+    except BaseException:
+        print(log.read_text())  # what the example has said, where the test of it fails
+        raise
     finally:
         process.kill()
         process.wait()
@@ -138,6 +141,7 @@ def test_quart(localhost: Service, alice: User, tmp_path: Path) -> None:
             assert (denied.response.status, denied.response.challenges) == (401, ["Negotiate"])
         initiator = Initiator("HTTP@localhost", ccache=alice.ccache)
         with WebSocketClient(address, "/echo", initiator.header) as websocket:
+            assert websocket.response.status == 101, websocket.response
             initiator.verify(reply_token(websocket.response.challenges))
             assert websocket.receive_text() == "Hello, alice@KRBTEST.COM"
             websocket.send_text("to and fro")
