@@ -204,6 +204,7 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
         assert (denied(outcome).status, denied(outcome).reason) == (403, Reason.WRONG_SERVICE)
 
 
+@pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("domain", ["acceptor.test", "Acceptor.TEST", "other.test", "", None])
 @pytest.mark.parametrize("hostname", [["c", "b"], "*"])
 def test_name_without_a_dot(
