@@ -138,13 +138,15 @@ def _closing(scope: Scope, denied: Denied) -> Denied:
 def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
+    wanted = _FIELDS
     for raw_name, value in headers:
-        name = _FIELDS.get(raw_name.lower())
+        name = wanted.get(raw_name.lower())
         if name is not None:
-            # Some servers let thousands of one name pass.
             values = fields.setdefault(name, [])
-            if len(values) < MOST_VALUES:
-                values.append(value.decode("latin-1"))
+            values.append(value.decode("latin-1"))
+            if len(values) == MOST_VALUES:
+                # Some servers let thousands of one name pass: from here on they cost what fields do that nobody reads.
+                wanted = {raw: field for raw, field in wanted.items() if field != name}
     client: tuple[str, int] | None = scope.get("client")
     websocket = scope["type"] == "websocket"
     return AuthRequest(
