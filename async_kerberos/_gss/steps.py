@@ -8,7 +8,7 @@ from ..identity import Identity
 from ..reasons import Reason
 
 if TYPE_CHECKING:
-    from gssapi.raw import SecurityContext
+    from gssapi.raw import SecurityContext as SecurityContext
 
 
 class Established(NamedTuple):

@@ -16,7 +16,7 @@ from ..request import AuthRequest
 from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 
 if TYPE_CHECKING:
-    from gssapi.raw import SecurityContext
+    from .._gss.steps import SecurityContext
 
 
 class Leg(NamedTuple):

@@ -133,7 +133,7 @@ def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keytab_that_has_changed(www: Service) -> None:
     """A keytab that is another one by now, or is gone, tells nothing of the one that GSSAPI has read."""
-    changed = diagnosis._has_changed  # pyright: ignore[reportPrivateUsage]
+    changed = diagnosis._has_changed  # pyright: ignore[reportPrivateUsage] (no public way is so exact)
     written = www.keytab.stat().st_ctime
     assert [changed(str(www.keytab), written + seconds) for seconds in (-1, 0, 1)] == [True, True, False]
     assert changed(str(www.keytab.parent / "gone"), written + 1)

@@ -185,6 +185,7 @@ def test_typed_options_are_complete() -> None:
 
 def test_hostnames_of_an_iterator() -> None:
     """Host names may come from what can be read once; the object, its acceptor and its rules have all of them."""
+    # Types allow a sequence alone; at run time, what can be gone through once has always been taken.
     kerberos = Kerberos(hostname=iter(["a.example.test", "b.example.test"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert kerberos.hostname == kerberos.rules.hostname == ("a.example.test", "b.example.test")
     assert Kerberos(hostname=kerberos.hostname).rules is not kerberos.rules

@@ -156,7 +156,7 @@ def test_allow() -> None:
         (lax, "refuse", REFUSED),
         (lax, None, PASSES),
     ):
-        outcome = kerberos.authenticate_blocking(foreign, Guard(cross_site=cross_site))  # type: ignore[arg-type]
+        outcome = kerberos.authenticate_blocking(foreign, Guard(cross_site=cross_site))  # type: ignore[arg-type] # a text of the table
         assert isinstance(outcome, Denied)
         assert outcome.reason is expected
 
@@ -174,7 +174,7 @@ def test_earlier_result() -> None:
     ):
         earlier = found(Identity("alice@X", f"HTTP/{SITE}@X"), (), maker, token, judged=judged)
         request = auth_request(token, earlier=earlier, method="POST", fields=fields)
-        outcome = KERBEROS.authenticate_blocking(request, Guard(cross_site=cross_site))  # type: ignore[arg-type]
+        outcome = KERBEROS.authenticate_blocking(request, Guard(cross_site=cross_site))  # type: ignore[arg-type] # a text of the table
         assert isinstance(outcome, Accepted) is passes
 
 

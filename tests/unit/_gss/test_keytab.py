@@ -101,7 +101,7 @@ def test_what_follows_the_end(tmp_path: Path) -> None:
 def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of tokens that are refused has a keytab read once a second; one that has changed is read at once."""
     read: list[str] = []
-    original = keytab_module._read  # pyright: ignore[reportPrivateUsage]
+    original = keytab_module._read  # pyright: ignore[reportPrivateUsage] (counted here)
 
     def note(path: str) -> bytes:
         read.append(path)
@@ -125,7 +125,7 @@ def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         other = tmp_path / str(number)
         other.write_bytes(b"\x05\x02")
         read_keys(str(other))
-    assert len(keytab_module._readings) <= 16  # pyright: ignore[reportPrivateUsage]
+    assert len(keytab_module._readings) <= 16  # pyright: ignore[reportPrivateUsage] (a bound that nobody else sees)
 
 
 @settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -27,6 +27,6 @@ def test_renewed() -> None:
     gc.collect()
     assert reference() is None
     # What os.register_at_fork calls in the child: workers and stores of this process, forgotten, are made anew.
-    getattr(fork_module, "_after_fork")()  # noqa: B009
+    getattr(fork_module, "_after_fork")()  # noqa: B009 - a private look
     assert owner.renewals == 1
     assert getattr(workers, "_pool") is not pool  # noqa: B009

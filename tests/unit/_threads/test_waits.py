@@ -38,7 +38,7 @@ REQUESTS = {
 @pytest.mark.parametrize("guard", [NO_GUARD, Guard(cross_site="allow")], ids=["no guard", "guard"])
 def test_no_stage_suspends(request_: AuthRequest, guard: Guard) -> None:
     """Whichever stage ends it, the decision is made when it is begun, by one ``send``."""
-    decision = KERBEROS._decision.decide(request_, guard, OnThread())  # pyright: ignore[reportPrivateUsage]
+    decision = KERBEROS._decision.decide(request_, guard, OnThread())  # pyright: ignore[reportPrivateUsage] (below the doors)
     with pytest.raises(StopIteration) as end:
         decision.send(None)
     outcome: Outcome = end.value.value
