@@ -210,7 +210,7 @@ def _rules_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Rules:
     return Rules(kerberos.service, hostname, keytab, certificate, kerberos.raw_kerberos)
 
 
-_default: dict[str, Kerberos] = {}
+_default: dict[str, Kerberos] = {}  # has none as long as nobody needs it
 
 
 def default_kerberos() -> Kerberos:
@@ -218,3 +218,8 @@ def default_kerberos() -> Kerberos:
     kerberos = _default.get("")
     # Threads that come at once may make several, and all go on with one: setdefault is atomic.
     return _default.setdefault("", Kerberos()) if kerberos is None else kerberos
+
+
+def is_default(kerberos: Kerberos) -> bool:
+    """Whether it is that one; none is made to find out."""
+    return kerberos is _default.get("")

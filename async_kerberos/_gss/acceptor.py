@@ -139,7 +139,7 @@ class Acceptor:
             return self._refused(error, token, credential, begun)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another realm's might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
-        bound = bool(int(accepted.flags) & _CHANNEL_BOUND)
+        bound = bindings is not None and bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
 
     def _refused(self, error: gss.GSSError, token: bytes, credential: _Credential, begun: float) -> Refused:

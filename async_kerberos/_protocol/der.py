@@ -30,13 +30,19 @@ def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
             raise DERError(f"no value of tag {tag:#04x}")
         size = data[at + 1]
         at += 2
-        if size & 0x80:  # X.690, section 8.1.3.5; as short as it can be, section 10.1
-            octets = size & 0x7F
-            size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
-            at += octets
-            if size < 0x80 or size >> 8 * (octets - 1) == 0:
-                raise DERError("a length that is not in DER")
+        if size >= 0x80:
+            at, size = _long_size(data, at, size - 0x80)
         if at + size > end:
             raise DERError("a value that does not fit")
         end = at + size
     return at, end
+
+
+def _long_size(data: bytes, at: int, octets: int) -> tuple[int, int]:
+    """Where the content begins, and its size, which takes so many octets (X.690, section 8.1.3.5) and no fewer (10.1)."""
+    if octets == 2 and at + 2 <= len(data) and data[at]:  # in nearly every token; and int.from_bytes() takes long
+        return at + 2, data[at] << 8 | data[at + 1]
+    size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
+    if size < 0x80 or size >> 8 * (octets - 1) == 0:
+        raise DERError("a length that is not in DER")
+    return at + octets, size

@@ -19,8 +19,9 @@ _AP_REP = 0x6F  # RFC 4120, section 5.5.2
 _NEG_TOKEN_RESP = 0xA1  # RFC 4178, section 4.2.2
 _OBJECT_IDENTIFIER = 0x06
 
-_SPNEGO = b"\x2b\x06\x01\x05\x05\x02"  # RFC 4178, section 3.1
-_KERBEROS = b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # RFC 4121, section 4
+# As values in DER.
+_SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # RFC 4178, section 3.1
+_KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # RFC 4121, section 4
 
 # RFC 4178, section 4.2.1: NegotiationToken's negTokenInit [0], a SEQUENCE, whose mechTypes [0] are a SEQUENCE.
 _DOWN_TO_MECH_TYPES = (0xA0, 0x30, 0xA0, 0x30)
@@ -80,13 +81,12 @@ def _is_spnego(token: bytes) -> bool:
     at, end = content_of(token, 0, len(token), _FRAMED)
     if end != len(token):
         raise DERError("something follows")
-    begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)
-    mechanism = token[begin:at]
-    if mechanism == _KERBEROS:
+    if token.startswith(_KERBEROS, at):
         return False
-    if mechanism != _SPNEGO:
+    if not token.startswith(_SPNEGO, at):
+        content_of(token, at, end, _OBJECT_IDENTIFIER)
         raise ForbiddenMechanismError("neither SPNEGO nor Kerberos")
-    at, end = content_of(token, at, end, *_DOWN_TO_MECH_TYPES)
+    at, end = content_of(token, at + len(_SPNEGO), end, *_DOWN_TO_MECH_TYPES)
     count = 0
     while at < end:
         begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
-from ..kerberos import Kerberos, default_kerberos
+from ..kerberos import Kerberos, default_kerberos, is_default
 from ..outcomes import Checked, Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
 from .nearest import NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
@@ -119,7 +119,7 @@ def authenticate_scope_blocking(scope: Scope, protection: Protection, applicatio
 def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Denied):
         return _closing(scope, outcome)
-    state.note(outcome, decider, by_default=decider is default_kerberos())
+    state.note(outcome, decider, by_default=is_default(decider))
     scope[IDENTITY] = outcome.identity
     return outcome
 

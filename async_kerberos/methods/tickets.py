@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .._checks import check_count, check_flag
 from .._gss.steps import Continued, Refused, Step, Steps
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from .._gss.steps import SecurityContext
 
 
-class Leg(NamedTuple):
+class Leg:
     """A token that is worth a step, and the half-open context that it continues."""
 
-    steps: Steps
-    token: bytes
-    half_open: HalfOpen[SecurityContext] | None
-    # Whether SPNEGO is around the token.
-    spnego: bool
+    __slots__ = ("half_open", "spnego", "steps", "token")
+
+    def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[SecurityContext] | None, spnego: bool) -> None:
+        self.steps = steps
+        self.token = token
+        self.half_open = half_open
+        self.spnego = spnego  # whether SPNEGO is around the token
 
     def step(self) -> Step:
         """The one blocking call of a request."""
