@@ -68,7 +68,8 @@ class Sequence:
         if earlier is not None:
             return Accepted(signed_in.identity, (), earlier)
         log_signed_in(signed_in.identity, request)
-        checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, request.authorization, judged)
+        authorization = tuple(request.fields["authorization"])
+        checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged)
         return Accepted(signed_in.identity, signed_in.headers, checked)
 
     def _deny(self, request: AuthRequest, refusal: Refusal) -> Denied:

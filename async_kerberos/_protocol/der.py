@@ -39,7 +39,7 @@ def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
 
 
 def _long_size(data: bytes, at: int, octets: int) -> tuple[int, int]:
-    """Where the content begins, and its size, which takes so many octets (X.690, section 8.1.3.5) and no fewer (10.1)."""
+    """Where the content begins, and its size, in so many octets (X.690, section 8.1.3.5) and no more (10.1)."""
     if octets == 2 and at + 2 <= len(data) and data[at]:  # in nearly every token; and int.from_bytes() takes long
         return at + 2, data[at] << 8 | data[at + 1]
     size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1

@@ -97,8 +97,8 @@ def _decode(text: str) -> bytes:
         token = binascii.a2b_base64(text)
     except ValueError:
         raise MalformedHeaderError("the token is not base64") from None
-    # a2b_base64() passes over strange characters, stray bits and padding (RFC 4648, sections 3.2 to 3.5). The first make
-    # the text longer than the token's own encoding, and the others stand in its last four characters.
+    # a2b_base64() passes over strange characters, stray bits and padding (RFC 4648, sections 3.2 to 3.5). With
+    # the first, the text is longer than the token's own encoding; the others stand in its last four characters.
     whole_groups = (len(token) - 1) // 3
     last_group = binascii.b2a_base64(token[whole_groups * 3 :], newline=False).decode("ascii")
     if len(text) != whole_groups * 4 + 4 or not text.endswith(last_group):
