@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
-from .._web.state import RequestState
+from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, state_of
 from ..kerberos import Kerberos
@@ -34,9 +33,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_EXTENSION = "async_kerberos"
-_CARRIER = "async_kerberos.carrier"
-
 
 def init_kerberos(
     app: Flask, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
@@ -46,15 +42,7 @@ def init_kerberos(
     Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    app.extensions[_EXTENSION] = kerberos
-    # Assigned over a method, which type checkers refuse; Flask's documentation recommends it.
-    anything: Any = app
-    carrier = app.extensions.get(_CARRIER)
-    if carrier is None:
-        anything.wsgi_app = app.extensions[_CARRIER] = CarrierMiddleware(anything.wsgi_app, kerberos)
-    else:  # something else may stand around it by now
-        carrier.kerberos = kerberos
-    kerberos.log_setup()
+    configure(app, kerberos, "wsgi_app", CarrierMiddleware)
     return kerberos
 
 
@@ -118,30 +106,16 @@ requires_authentication: RequiresAuthentication = RequiresAuthentication()
 
 
 def _authenticate(protection: Protection) -> Outcome:
-    outcome = authenticate_environ(request.environ, protection, current_app.extensions.get(_EXTENSION))
+    outcome = authenticate_environ(request.environ, protection, configured(current_app))
     if isinstance(outcome, Denied):
         return outcome
     g.kerberos_identity = outcome.identity
-    state = state_of(request.environ)
-    if outcome.headers and not state.carried:
-        after_this_request(functools.partial(_add_owed, state))
+    if outcome.headers:
+        state = state_of(request.environ)
+        if not state.carried:
+            after_this_request(functools.partial(append_owed, state))
     return outcome
 
 
 def _denial(denied: Denied) -> Response:
     return Response(denied.body, denied.status, Headers(denied.headers))
-
-
-# By hand, where there is no carrier.
-
-
-def _add_owed(state: RequestState, response: Response) -> Response:
-    """Append what is owed to what a view has returned."""
-    owed = state.take(response.status_code)
-    if not owed:
-        return response
-    # A view may return one object to many users: what is appended goes to a copy.
-    replying = copy.copy(response)
-    replying.headers = response.headers.copy()
-    replying.headers.extend(owed)
-    return replying

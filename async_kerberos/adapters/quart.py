@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
+from .._web.pallets import append_owed, configure, configured
 from .._web.state import RequestState
 from .._web.views import View, inspect_view, is_async
 from ..kerberos import Kerberos
@@ -44,9 +44,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_EXTENSION = "async_kerberos"
-_CARRIER = "async_kerberos.carrier"
-
 
 def init_kerberos(
     app: Quart, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
@@ -56,15 +53,7 @@ def init_kerberos(
     Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
     """
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    app.extensions[_EXTENSION] = kerberos
-    # Assigned over a method, which type checkers refuse; Quart's documentation recommends it.
-    anything: Any = app
-    carrier = app.extensions.get(_CARRIER)
-    if carrier is None:
-        anything.asgi_app = app.extensions[_CARRIER] = CarrierMiddleware(anything.asgi_app, kerberos)
-    else:  # something else may stand around it by now
-        carrier.kerberos = kerberos
-    kerberos.log_setup()
+    configure(app, kerberos, "asgi_app", CarrierMiddleware)
     return kerberos
 
 
@@ -111,7 +100,7 @@ class RequiresAuthentication(Guarded):
         inspected = inspect_view(view)
 
         async def protected_async(*args: Any, **kwargs: Any) -> Any:
-            outcome = await authenticate_scope(_scope(), protection, _configured())
+            outcome = await authenticate_scope(_scope(), protection, configured(current_app))
             if isinstance(outcome, Denied):
                 return _denied(inspected, outcome)
             args, kwargs = _admitted(inspected, outcome, args, kwargs)
@@ -120,7 +109,7 @@ class RequiresAuthentication(Guarded):
         def protected_sync(*args: Any, **kwargs: Any) -> Any:
             # Quart calls this on a thread of the loop's pool, which may wait; a hook may have called it on the loop.
             inspected.check_thread()
-            outcome = authenticate_scope_blocking(_scope(), protection, _configured())
+            outcome = authenticate_scope_blocking(_scope(), protection, configured(current_app))
             if isinstance(outcome, Denied):
                 return _denied(inspected, outcome)
             args, kwargs = _admitted(inspected, outcome, args, kwargs)
@@ -138,11 +127,6 @@ requires_authentication: RequiresAuthentication = RequiresAuthentication()
 def _scope() -> Scope:
     scope: Any = websocket.scope if has_websocket_context() else request.scope
     return cast("Scope", scope)
-
-
-def _configured() -> Kerberos | None:
-    configured: Kerberos | None = current_app.extensions.get(_EXTENSION)
-    return configured
 
 
 def _admitted(
@@ -167,23 +151,14 @@ def _denied(view: View, denied: Denied) -> Response:
 
 
 def _reply_by_hand(state: RequestState) -> None:
-    async def add_owed(response: Any) -> Any:
-        if response is None:  # a WebSocket was accepted
-            return None
-        owed = state.take(response.status_code)
-        if not owed:
-            return response
-        # A view may return one object to many users: what is appended goes to a copy.
-        replying = copy.copy(response)
-        replying.headers = response.headers.copy()
-        replying.headers.extend(owed)
-        return replying
+    async def append(response: Any) -> Any:
+        return None if response is None else append_owed(state, response)  # None: the WebSocket was accepted
 
     if has_websocket_context():
-        after_this_websocket(add_owed)
+        after_this_websocket(append)
         _reply_on_accept(state)
     else:
-        after_this_request(add_owed)
+        after_this_request(append)
 
 
 def _reply_on_accept(state: RequestState) -> None:

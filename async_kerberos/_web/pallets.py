@@ -1,0 +1,51 @@
+"""What Flask and Quart have in common: where an application keeps its extensions, and the responses of Werkzeug."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ..kerberos import Kerberos
+from . import asgi, wsgi
+from .state import RequestState
+
+_EXTENSION = "async_kerberos"
+_CARRIER = "async_kerberos.carrier"
+
+Carrier = type[asgi.CarrierMiddleware] | type[wsgi.CarrierMiddleware]
+
+
+def configure(app: Any, kerberos: Kerberos, server_interface: str, carrier: Carrier) -> None:
+    """Make ``kerberos`` the application's, and put its carrier around all that the application answers.
+
+    Args:
+        app: the application. The last call for it counts.
+        kerberos: the service.
+        server_interface: the method that servers call; the documentation of both frameworks says to assign over it.
+        carrier: the bridge's middleware.
+    """
+    app.extensions[_EXTENSION] = kerberos
+    if _CARRIER in app.extensions:  # another middleware may stand around it by now
+        app.extensions[_CARRIER].kerberos = kerberos
+    else:
+        app.extensions[_CARRIER] = carrier(getattr(app, server_interface), kerberos)
+        setattr(app, server_interface, app.extensions[_CARRIER])
+    kerberos.log_setup()
+
+
+def configured(app: Any) -> Kerberos | None:
+    """The application's ``Kerberos``; None where none was configured."""
+    kerberos: Kerberos | None = app.extensions.get(_EXTENSION)
+    return kerberos
+
+
+def append_owed(state: RequestState, response: Any) -> Any:
+    """The response with what is owed: what a decorated view can do where there is no carrier."""
+    owed = state.take(response.status_code)
+    if not owed:
+        return response
+    # A copy, since a view may return one object to many users.
+    replying = copy.copy(response)
+    replying.headers = response.headers.copy()
+    replying.headers.extend(owed)
+    return replying
