@@ -157,55 +157,76 @@ class Keeper:
         return answer.get(key)
 
 
+class _Realm:
+    """What the keeper holds: a claimed port, and a KDC."""
+
+    def __init__(self) -> None:
+        self._claimed: socket.socket | None = None
+        self._kdc: subprocess.Popen[bytes] | None = None
+        self._die_with_keeper = _parent_death_signal()
+
+    def obey(self, order: dict[str, Any]) -> str | None:
+        """Carry out an order; what comes back says why it failed."""
+        try:
+            if "claim" in order:
+                self._release()
+                self._claimed = _claim(order["claim"])
+            elif "start" in order:
+                self._start(order["start"], order["env"])
+            elif self._kdc is not None:
+                _stop(self._kdc)
+        except OSError as error:
+            return str(error)
+        return None
+
+    def end(self) -> None:
+        """End the KDC at once."""
+        if self._kdc is not None:
+            self._kdc.kill()
+            self._kdc.wait()
+        self._release()
+
+    def _release(self) -> None:
+        if self._claimed is not None:
+            self._claimed.close()
+
+    def _start(self, argv: list[str], env: dict[str, str]) -> None:
+        if self._kdc is None or self._kdc.poll() is not None:
+            self._kdc = subprocess.Popen(  # noqa: S603 (the realm's own KDC)
+                argv,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # Safe here: this program has one thread, and it lives as long as the process.
+                preexec_fn=self._die_with_keeper,
+            )
+            _wait_until_up(self._kdc)
+
+
 def main() -> None:
     """Be the keeper: make a folder in the folder named by the first argument, obey, clean up."""
     parent = os.getppid()
-    # Its life hangs on the pipe alone: a signal sent to everything at once must not take it before it has cleaned up.
-    # A handler, not SIG_IGN, which the KDC would inherit.
+    # The keeper ends with the pipe, and by nothing else: a signal that is sent to all processes at once must not end it
+    # before it has cleaned up. A handler, not SIG_IGN, which the KDC would inherit.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: None)
-    die_with_keeper = _parent_death_signal()
     try:
         folder = tempfile.mkdtemp(prefix="krb5-realm-", dir=sys.argv[1])
     except OSError as error:
         _say(failure=str(error))
         return
-    kdc: subprocess.Popen[bytes] | None = None
-    claimed: socket.socket | None = None
+    realm = _Realm()
     try:
         _say(folder=folder)
         for order in _orders(parent):
             if "end" in order:
                 break
-            failure: str | None = None
-            try:
-                if "claim" in order:
-                    if claimed is not None:
-                        claimed.close()
-                    claimed = _claim(order["claim"])
-                elif "start" in order:
-                    if kdc is None or kdc.poll() is not None:
-                        kdc = subprocess.Popen(  # noqa: S603 (the realm's own KDC)
-                            order["start"],
-                            env=order["env"],
-                            stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT,
-                            # Safe here: this program has one thread, and it lives as long as the process.
-                            preexec_fn=die_with_keeper,
-                        )
-                        _wait_until_up(kdc)
-                elif kdc is not None:
-                    _stop(kdc)
-            except OSError as error:
-                failure = str(error)
-            _say(failure=failure)
+            _say(failure=realm.obey(order))
     except BrokenPipeError:
         pass  # The tests went away while they were being answered.
     finally:
-        if kdc is not None:
-            kdc.kill()
-            kdc.wait()
+        realm.end()
         _remove(folder)
 
 
