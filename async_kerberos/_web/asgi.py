@@ -1,7 +1,7 @@
 """Between an ASGI scope and the decision: what the adapters of ASGI frameworks have in common.
 
-One request may be checked at several places: a middleware, a mounted application's, a decorator, a dependency. They
-find each other by two keys of the scope.
+One request may be checked several times: by a middleware, by that of a mounted application, by a decorator, by a
+dependency. Each finds what the others have done by two keys of the scope.
 """
 
 from __future__ import annotations

@@ -14,16 +14,15 @@ from .nearest import Protection
 
 
 class Guarded(NeverSent, ABC):
-    """Decorates views; called with options and without a view, it makes another one, with its own options where none is
-    given.
+    """Decorates views. Called with options and without a view, it returns another one with these options.
 
-    Each adapter has a class of this kind, and one object of it. The class types what its ``__call__`` takes, and makes
-    what stands in the place of a view.
+    Each adapter has a class of this kind, and one object of it. The class says what types of views there are
+    (``__call__``), and makes the function that takes a view's place (``protect``).
     """
 
     def __init__(self, protection: Protection | None = None) -> None:
         self._protection = protection or Protection()
-        # It is taken for a function by those who read a signature: FastAPI refuses it as a dependency by that.
+        # FastAPI reads the signature, as a function's, and refuses this object as a dependency.
         self.__name__ = self.__qualname__ = "requires_authentication"
         self.__signature__: inspect.Signature = resolved_signature(cast("Any", self).__call__)
 
@@ -43,4 +42,4 @@ class Guarded(NeverSent, ABC):
 
     @abstractmethod
     def protect(self, view: Any, protection: Protection) -> Any:
-        """What stands in the place of a view."""
+        """The function that takes a view's place."""

@@ -21,7 +21,7 @@ NEAREST = "async_kerberos.nearest"
 
 _logger = logging.getLogger("async_kerberos")
 
-_NOBODYS: tuple[Kerberos | None, object] = (None, None)
+_NONE: tuple[Kerberos | None, object] = (None, None)
 _configured: weakref.WeakKeyDictionary[object, Kerberos] = weakref.WeakKeyDictionary()
 
 
@@ -46,16 +46,17 @@ class Protection:
 
 
 def configure(app: object, kerberos: Kerberos) -> None:
-    """Make ``kerberos`` that of an application which stands in its scopes as ``scope["app"]``."""
+    """Make ``kerberos`` the service of an application, which is known by ``scope["app"]``."""
     _configured[app] = kerberos
 
 
 def nearest_of(scope: Scope) -> tuple[Kerberos | None, object]:
-    """The ``Kerberos`` that is carried here, and the application within which it was begun to be.
+    """The ``Kerberos`` that a carrier has set here, and the application (``scope["app"]``) that the carrier stood in.
 
-    Code that carries another one puts this back: an application around a mounted one has handlers of errors.
+    A carrier that sets another one puts this back afterwards: around a mounted application, the outer one's handlers of
+    errors still run.
     """
-    nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NOBODYS)
+    nearest: tuple[Kerberos | None, object] = scope.get(NEAREST, _NONE)
     return nearest
 
 
@@ -81,19 +82,19 @@ def decider_of(scope: Scope, protection: Protection, application: Kerberos | Non
     app = scope.get("app")
     kerberos, carried_in = nearest_of(scope)
     if kerberos is None or carried_in is not app:
-        # Nothing within this application carries one yet: its own is nearer than what came from outside of it.
+        # The carrier stood outside of this application, so the application's own service is the nearer one.
         return configured(app) or kerberos
     return kerberos
 
 
 def refuse_second_service(configured: Kerberos, other: Kerberos) -> Denied:
-    """The answer to a request for a configured application that another ``Kerberos`` has checked, by nobody's choice.
+    """The answer where a middleware without options has checked a request by other settings than the application's.
 
-    That one knows nothing of what the application demands: to go on would be to demand less.
+    It stood outside and did not find these. To go on could be to demand less than the application does.
 
     Args:
         configured: the application's.
-        other: the one that a middleware without options took, outside of the application.
+        other: the one that the middleware took.
     """
     _logger.error(
         "Kerberos: 500 for a request that a KerberosMiddleware let in by other settings, %s, than the application's, "

@@ -20,11 +20,11 @@ class RequestState:
         carried: whether a carrier adds them there.
         challenge: the challenge of a denial that an exception carries to the application's own handler.
         over: whether the middleware that began it has seen the application's end.
-        decider: the ``Kerberos`` that let the request in, last.
-        by_default: whether the default ``Kerberos`` has let it in.
+        decider: the ``Kerberos`` that let the request in; of several, the last.
+        by_default: whether the default ``Kerberos`` has let the request in.
     """
 
-    # Of the class, until one of them changes: one object is made for every request.
+    # Attributes of the class, so that making an object, one for each request, sets none of them.
     checked: Checked | None = None
     owed: Headers = ()
     carried: bool = False
@@ -64,7 +64,7 @@ class RequestState:
 outer_state: ContextVar[RequestState | None] = ContextVar("async_kerberos_outer_state", default=None)
 """The state of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
 
-A context also reaches what is none of its request's business: requests that the application makes in its own process,
-and the connection's next request, which a server may begin within it. So all code that reads this compares the
-``Authorization`` that the check was made from, and takes nothing of a request that is over.
+Other requests can see this context too: those that the application makes in its own process, and the connection's next
+one, which a server may begin within it. So all code that reads this compares the ``Authorization`` that the check was
+made from, and takes nothing of a request that is over.
 """

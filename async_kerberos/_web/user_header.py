@@ -1,4 +1,4 @@
-"""The header that names the user to an application that trusts one: no client's word in it, in any spelling."""
+"""A header that names the user, for applications that trust one. What a client sends under that name is removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME_IN_BYTES = re.compile(_NAME.encode())
 # Gateways make a variable of a name: "-" becomes "_", and in some of them every character that is no letter or digit.
 _ALIKE = re.compile(rb"[^0-9a-z]")
 
-# Those that say how a message is to be read, where it goes, how it came, or who sent it.
+# Names of headers that say how a message is to be read, where it goes, how it came, or who sent it.
 _TAKEN = frozenset(
     b"authorization connection cookie date expect forwarded from host http2-settings keep-alive origin range referer te"
     b" trailer transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-port"
@@ -64,12 +64,12 @@ class UserHeaderMiddleware:
             _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", identity.principal)
             await send_denial(scope, send, plain_denial(403, Reason.NOT_AUTHORISED))
             return
-        # Those further out go on to see what the client sent, in a log of requests, say.
+        # A copy: middlewares further out, such as a log of requests, still see what the client sent.
         inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
         seen = dict(inner)
 
         def note() -> None:
-            """Copy what has been changed in the inner scope: frameworks note the route there, which others read."""
+            """Copy what changed to the outer scope: frameworks note the route there, which outer middlewares read."""
             changed = {key: value for key, value in inner.items() if key not in seen or seen[key] is not value}
             seen.update(changed)
             scope.update((key, value) for key, value in changed.items() if key != "headers")
@@ -84,9 +84,10 @@ class UserHeaderMiddleware:
             note()
 
     def _headers_for(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
-        # What is no name could become this one where somebody strips or upper-cases it ("ß" becomes "SS").
+        # Bytes that are no field name are removed, too: stripped or upper-cased further down ("ß" becomes "SS"), they
+        # could become this name.
         kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) != self._alike]
-        # Always UTF-8, whatever the name has: in Latin-1 where that suffices, two names could become the same bytes.
+        # Always UTF-8: if some principals were sent in Latin-1, two principals could become the same bytes.
         return [*kept, (self._name, user.encode())]
 
 

@@ -1,4 +1,4 @@
-"""What uWSGI takes from any client's request, where other servers of WSGI say what they know."""
+"""What uWSGI says of a request otherwise than other WSGI servers do: the scheme, and the client's port."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SET_THE_SCHEME = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SSL")
 
 
 def scheme_is_hearsay(environ: Mapping[str, Any]) -> bool:
-    """Whether the request's scheme may be what a client wrote: uWSGI puts two headers of anybody's over what it knows.
+    """Whether the request's scheme may be what a client wrote: under uWSGI, two header fields override what it knows.
 
     They also override ``UWSGI_SCHEME`` and ``HTTPS``, by which a web server in front of uWSGI says the scheme.
 
     Args:
-        environ: that of WSGI, of any server.
+        environ: the WSGI environment, on any server.
     """
     return _VERSION in environ and any(name in environ for name in _SET_THE_SCHEME)
 
@@ -28,11 +28,11 @@ def peer_port(environ: Mapping[str, Any]) -> int:
     """The client's port, which uWSGI leaves out of environ where it speaks HTTP itself (``http-socket``).
 
     Args:
-        environ: that of WSGI, of any server, on the thread that handles the request.
+        environ: the WSGI environment, on any server. The call must be made on the thread that handles the request.
 
     Returns:
-        The port; 0 on other servers, and where the connection does not come from the client's address, as environ says
-        it, but from a web server in front of uWSGI, say.
+        The port. 0 on other servers; also where the connection is that of a web server in front of uWSGI, so that its
+        address is not the one that the environment gives for the client.
     """
     if _VERSION not in environ:
         return 0

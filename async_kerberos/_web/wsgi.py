@@ -1,4 +1,4 @@
-"""Between a WSGI environment and the decision: as the bridge of ASGI, for threads that may wait."""
+"""Between a WSGI environment and the decision: as the ASGI bridge, but on threads that may wait."""
 
 from __future__ import annotations
 

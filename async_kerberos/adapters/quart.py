@@ -96,7 +96,7 @@ class RequiresAuthentication(Guarded):
         return self.decorate(view, kerberos, cross_site)
 
     def protect(self, view: Any, protection: Protection) -> Any:
-        """What stands in the place of a view."""
+        """The function that takes a view's place."""
         inspected = inspect_view(view)
 
         async def protected_async(*args: Any, **kwargs: Any) -> Any:

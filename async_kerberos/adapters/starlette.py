@@ -145,7 +145,7 @@ class RequiresAuthentication(Guarded):
         return self.decorate(view, kerberos, cross_site)
 
     def protect(self, view: Any, protection: Protection) -> Any:
-        """What stands in the place of a view."""
+        """The function that takes a view's place."""
         if isinstance(view, type):
             return _protect_endpoint(view, protection)
         inspected = inspect_view(view)
