@@ -9,6 +9,7 @@ from .._decision.answers import plain_denial
 from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
+from ..request import FIELDS
 from .asgi import IDENTITY, App, Message, Receive, Send, send_denial
 from .nearest import Scope
 
@@ -22,11 +23,10 @@ _ALIKE = re.compile(rb"[^0-9a-z]")
 
 # Names of headers that say how a message is to be read, where it goes, how it came, or who sent it.
 _TAKEN = frozenset(
-    b"authorization connection cookie date expect forwarded from host http2-settings keep-alive origin range referer te"
-    b" trailer transfer-encoding upgrade user-agent via x-forwarded-for x-forwarded-host x-forwarded-port"
-    b" x-forwarded-prefix x-forwarded-proto x-forwarded-protocol x-forwarded-scheme x-forwarded-server"
+    b"connection cookie date expect from http2-settings keep-alive range referer te trailer transfer-encoding"
+    b" user-agent via x-forwarded-port x-forwarded-prefix x-forwarded-protocol x-forwarded-scheme x-forwarded-server"
     b" x-forwarded-ssl".split()
-)
+) | {name.encode() for name in FIELDS}
 _TAKEN_PREFIXES = (b"accept", b"access-control-", b"content-", b"if-", b"proxy-", b"sec-")
 
 # RFC 9110, section 5.5: a field value has no control characters, and no white space around it.

@@ -73,12 +73,14 @@ class Case:
         authorization: makes the value of ``Authorization``, once for each request.
         variant: which of the applications it is for.
         challenges: those of the answer.
+        fields: other header fields of the request.
     """
 
     status: int
     authorization: Callable[[Bench], str | None]
     variant: str = ""
     challenges: Sequence[str] = ()
+    fields: Fields = ()
 
 
 def _none(bench: Bench) -> None:
@@ -314,7 +316,9 @@ def test_http(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixture) ->
         for method in ("GET", "HEAD", "OPTIONS"):
             authorization = case.authorization(bench)
             caplog.clear()
-            response = bench.deployed.get("/hello", authorization, variant=case.variant, method=method)
+            response = bench.deployed.get(
+                "/hello", authorization, variant=case.variant, method=method, fields=case.fields
+            )
             _check(response, case, met, caplog)
             # Of a view, it would have the principal.
             assert response.message == ("" if method == "HEAD" else HTTPStatus(case.status).phrase)
@@ -331,7 +335,7 @@ def test_websocket(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixtur
     for case in cases:
         authorization = case.authorization(bench)
         caplog.clear()
-        with bench.deployed.websocket("/ws", authorization, variant=case.variant) as client:
+        with bench.deployed.websocket("/ws", authorization, variant=case.variant, fields=case.fields) as client:
             _check(client.response, case, met, caplog)
             assert client.response.message == HTTPStatus(case.status).phrase
     bench.patch.undo()
