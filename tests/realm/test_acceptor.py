@@ -602,7 +602,7 @@ def test_log_setup_without_a_replay_cache(
         monkeypatch.setenv("KRB5_CONFIG", f"{tmp_path}/krb5.conf:{os.environ['KRB5_CONFIG']}")
     kerberos = Kerberos(hostname=HOST)
     kerberos.log_setup()
-    said = f"Kerberos: {setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."
+    said = f"Kerberos: {setting}: there is no replay cache, so a stolen token can be used again. Unset this."
     assert caplog.messages == ([said] if setting else [])
     request = auth_request((fresh(),))
     accepted(kerberos.authenticate_blocking(request))
