@@ -193,7 +193,7 @@ class Acceptor:
         principals = principals_in(self._keytab)
         if ANY_HOST in self._hostnames:
             self._require_any(principals)
-            return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
+            return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
         self._require_any(principals)
         served: list[str] = []
         missing: list[str] = []
