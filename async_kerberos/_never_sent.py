@@ -1,4 +1,4 @@
-"""What no client may send: the base of the public types, which FastAPI would make of a request's query or body."""
+"""The base of the public types: without it, FastAPI would build such objects from a request's query or body."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Any, NoReturn
 
 
 def resolved_signature(call: Callable[..., Any]) -> inspect.Signature:
-    """The signature, its annotations resolved here, where their names are known; FastAPI would look elsewhere."""
+    """The signature with resolved annotations: FastAPI would look their names up in the wrong module."""
     try:
         return inspect.signature(call, eval_str=True)
-    except Exception:  # a name that is not known yet, or a text that is no annotation at all
+    except Exception:  # an annotation names what is not defined yet, or is no annotation at all
         return inspect.signature(call)
 
 
@@ -23,7 +23,7 @@ _NAMED = (
 
 
 class _Refused:
-    """Metadata of an annotation, at which pydantic refuses the type."""
+    """Metadata of an annotation: it makes pydantic refuse the type."""
 
     def __init__(self, owner: type[Any]) -> None:
         self.owner = owner
@@ -36,25 +36,25 @@ class _Refused:
 
 
 class _Signature:
-    """The constructor's signature, of which FastAPI can make no dependency.
+    """The constructor's signature, changed so that FastAPI refuses the class as a dependency.
 
-    ``Depends(Identity)``, the class itself, is declared with the constructor's parameters: FastAPI would take them from
-    the query, and everybody would be who they say they are. For all others nothing but one annotation is different.
+    For ``Depends(Identity)``, FastAPI would take the constructor's parameters from the query, and any client could
+    choose its own identity. Other readers of the signature see one annotation that is different.
     """
 
     def __get__(self, instance: object, owner: type[Any]) -> inspect.Signature:
         if instance is not None:
-            raise AttributeError("__signature__")  # an instance that is called has the signature of its __call__
+            raise AttributeError("__signature__")  # so that inspect takes the signature of __call__
         signature = resolved_signature(owner.__init__).replace(return_annotation=inspect.Signature.empty)
         _, *parameters = signature.parameters.values()
         refused = _Refused(owner)
         if parameters and parameters[0].kind in _NAMED:
             first = parameters[0]
-            # What is no type yet, pydantic would look at no sooner than the first request comes.
+            # pydantic would not look at an annotation that is still a text before the first request comes.
             known: Any = Any if isinstance(first.annotation, str) else first.annotation
             parameters[0] = first.replace(annotation=Annotated[known, refused])
         else:
-            # Without a parameter, FastAPI would make one with every request, and hand it to the view.
+            # Without a parameter to refuse, FastAPI would build an object for each request and give it to the view.
             never = inspect.Parameter("never_sent", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Any, refused])
             at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
             parameters.insert(at, never)
@@ -64,8 +64,8 @@ class _Signature:
 class NeverSent:
     """Base of types that are neither made of a request nor sent in a response.
 
-    Where an application declares one to FastAPI as a parameter, a dependency, a body or a response model, the
-    declaration raises a ``TypeError`` that says what to write. Without this, a client would say by itself who it is.
+    An application may declare such a type to FastAPI as a parameter, a dependency, a body or a response model. Then the
+    declaration raises a ``TypeError`` that says what to write. Otherwise, a client could choose its own identity.
     """
 
     __signature__: Any = _Signature()
@@ -76,7 +76,7 @@ class NeverSent:
 
 
 def refuse(owner: type[Any]) -> NoReturn:
-    """Say what to write in place of a type that no client may send."""
+    """Raise an error that says what to write instead of this type."""
     raise TypeError(
         f"{owner.__name__} is no part of a request or a response: for the user who has signed in, write "
         "Depends(KerberosIdentity()); in a response, return what the client is to know, such as user.principal"

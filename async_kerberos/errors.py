@@ -1,4 +1,4 @@
-"""The errors this package raises. What a client did wrong is never one: that is a :class:`~async_kerberos.Denied`."""
+"""The errors this package raises. A client's mistake is none of them: it leads to :class:`~async_kerberos.Denied`."""
 
 from ._never_sent import NeverSent
 from .reasons import Reason
@@ -51,7 +51,7 @@ class Overloaded(WorkersError):  # noqa: N818 (a condition of the server, named 
     reason = Reason.OVERLOADED
 
 
-class TimedOut(WorkersError):  # noqa: N818 (a condition of the server too)
+class TimedOut(WorkersError):  # noqa: N818 (a condition of the server, named as operators name it)
     """The deadline passed before a worker had the result."""
 
     reason = Reason.TIMED_OUT

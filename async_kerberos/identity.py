@@ -16,9 +16,9 @@ class Identity(NeverSent):
 
     Attributes:
         principal: the client principal in its text form (RFC 1964, section 2.1.1), such as ``alice@EXAMPLE.COM``.
-            ``/``, ``@`` and ``\\`` within a component come escaped by a backslash.
+            A backslash escapes each ``/``, ``@`` and ``\\`` within a component.
         service_principal: the principal that the ticket was made for, such as ``HTTP/www.example.com@EXAMPLE.COM``.
-            Without a realm where the credential alone had settled it.
+            The realm may be missing where ``Kerberos`` has one host name: the credential tells this, not the ticket.
         channel_bound: whether the ticket was presented on the TLS connection that it was made for: the client's
             channel bindings (RFC 5929) are those of the configured certificate.
     """
@@ -27,7 +27,7 @@ class Identity(NeverSent):
     service_principal: str = ""
     channel_bound: bool = False
 
-    # As in outcomes.py: what the dataclass would do takes twice as long.
+    # As in outcomes.py: the dataclass's own __init__ takes twice as long.
     def __init__(self, principal: str, service_principal: str = "", channel_bound: bool = False) -> None:
         self.__dict__.update(principal=principal, service_principal=service_principal, channel_bound=channel_bound)
 

@@ -33,41 +33,41 @@ if TYPE_CHECKING:
 class Kerberos(NeverSent):
     """One service that demands Kerberos authentication.
 
-    Building one checks the arguments alone: no keytab is read, no name looked up, nothing written; of files only
-    ``certificate`` is read. Credentials are acquired when the first token comes.
+    The constructor only checks the arguments: it reads no file but ``certificate``, looks up no name, and writes
+    nothing. Credentials are acquired when the first token comes.
 
     Attributes:
         service: the service's name, the first component of its principal. Browsers ask for ``HTTP``.
-        hostname: the host name that clients use, or several; ``"*"`` takes a ticket for any host name that the keytab
-            has a key of this service for. None is this host's name, asked for when it is needed. Of several, a name
-            without a dot stands for itself, and for its name in the domain that krb5.conf has (``qualify_shortname``).
+        hostname: the host name that clients use, or several; ``"*"`` accepts a ticket for any host name if the keytab
+            has a key of this service for it. None is this host's name, looked up when it is needed. Among several, a
+            name without a dot also stands for that name in the domain that krb5.conf sets (``qualify_shortname``).
         keytab: the keytab, as a path or ``TYPE:name``. None is what ``KRB5_KTNAME`` names, then the system's default.
         max_token_size: the largest token to look at, in bytes. A ticket of a user in 1,000 groups takes 10 kB, and
             Active Directory makes none above 64 KiB.
-        failure_status: the answer to a token that is refused: 403, which no client takes for an invitation to try
-            again, or 401 with a new challenge, as RFC 9110, section 15.5.2, has it.
-        other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers beside this
-            one, such as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with these alone.
-        raw_kerberos: whether to take Kerberos tokens that no SPNEGO is wrapped around, as some clients send them.
-            RFC 4559 has SPNEGO alone.
-        require_tls: whether to refuse, by 403 and without a look at the token, what did not come over TLS.
+        failure_status: the status of the answer to a refused token: 403, after which no client tries again, or 401 with
+            a new challenge, as RFC 9110, section 15.5.2, has it.
+        other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers as well, such
+            as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with only these.
+        raw_kerberos: whether to accept Kerberos tokens that are not wrapped in SPNEGO: some clients send such tokens,
+            though RFC 4559 allows SPNEGO only.
+        require_tls: whether to answer 403 to a request that did not come over TLS, without a look at its token.
         trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host``
-            are believed. Where the server itself puts what a proxy says into the request's scheme and peer, that alone
-            counts.
-        channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: one that a
-            man in the middle passes on. ``"allow"`` lets in clients that send no bindings, as browsers other than those
-            of Windows do, and refuses those that send other ones. ``"off"`` looks at none. (RFC 5929, section 4.)
-        certificate: the certificate that clients see, PEM or DER, where there are ``channel_bindings``. It is read now,
-            and again when the file has changed. Needs the extra ``tls``.
+            are believed. If the server already takes the request's scheme and peer from a proxy's headers, only the
+            server's values count.
+        channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: a man in the middle
+            may have passed it on. ``"allow"`` accepts clients that send no bindings (of browsers, only those on
+            Windows send any), and refuses wrong bindings. ``"off"`` checks none. (RFC 5929, section 4.)
+        certificate: the certificate that clients see, PEM or DER; needed for ``channel_bindings``. It is read now, and
+            again when the file has changed. Needs the extra ``tls``.
         half_open: limits for exchanges of several legs.
         workers: limits for the worker threads.
-        cross_site: ``"refuse"`` answers 403 to what another site made a browser send, before any credentials are looked
-            at: a browser sends a ticket by itself to a site that it trusts, also if another's page asks. Requests that
-            are safe (GET, HEAD, OPTIONS, QUERY, TRACE) pass, and those of clients other than browsers. ``"allow"``
-            lets all pass.
+        cross_site: ``"refuse"`` answers 403 to a request that another site made a browser send, before a look at its
+            credentials: a browser sends tickets to a site that it trusts, whichever page made the request. Safe
+            requests (GET, HEAD, OPTIONS, QUERY, TRACE) pass, and so do clients that are no browsers. ``"allow"`` lets
+            all pass.
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
             like this site's own.
-        rules: by what this service judges a ticket; not an option.
+        rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -99,7 +99,7 @@ class Kerberos(NeverSent):
     def __post_init__(self) -> None:
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
-        vars(self).update(_made_of(self))  # nobody else has it yet; from now on it is frozen
+        vars(self).update(_made_of(self))  # allowed here: no other code has the object yet
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
         """Decide on a request, on an event loop of asyncio or trio. The loop never waits for GSSAPI.
@@ -109,25 +109,25 @@ class Kerberos(NeverSent):
             guard: what is different for one view.
 
         Returns:
-            Whether it may pass, and as whom; a request that may not comes back with the answer to it. Nothing is
-            raised for what a client sends.
+            Whether the request may pass, and as whom; otherwise the answer to send. Nothing that a client sends makes
+            this raise an error.
         """
         return await self._decision.decide(request, guard, self._on_loop)
 
     def authenticate_blocking(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
-        """Decide on a request, on a thread that may wait: the same decision, made on the calling thread.
+        """Make the same decision on the calling thread, which waits for it.
 
         Args:
             request: the request.
             guard: what is different for one view.
 
         Returns:
-            As :meth:`authenticate`. There is no queue and no deadline: the thread waits for its own step.
+            As :meth:`authenticate`. There is no queue and no deadline.
         """
         return finish(self._decision.decide(request, guard, _ON_THREAD))
 
     def close(self) -> None:
-        """Let the worker threads end, once they have made the calls that wait. The next request starts new ones.
+        """Let the worker threads finish the calls in the queue, and then end. The next request starts new threads.
 
         Exchanges that wait for another leg are lost.
         """
@@ -135,7 +135,7 @@ class Kerberos(NeverSent):
         self._tickets.clear()
 
     def log_setup(self) -> None:
-        """Log the service principal, or a warning where no keytab, or none with the principal, is to be had.
+        """Log the service principal, or a warning if there is no keytab or if it has no key of the principal.
 
         On a thread with an event loop it returns at once, and the line is logged later.
         """
@@ -143,7 +143,7 @@ class Kerberos(NeverSent):
         without_blocking_a_loop(lambda: log_setup(self._acceptor, names_keytab=self.keytab is not None))
 
     def log_setup_once(self) -> None:
-        """As :meth:`log_setup`, unless that was called before."""
+        """Do :meth:`log_setup`, unless it was done before."""
         if not self._setup_is_logged:
             self.log_setup()
 
@@ -152,8 +152,8 @@ _ON_THREAD = OnThread()
 
 
 def _made_of(kerberos: Kerberos) -> dict[str, object]:
-    """The options as they were checked, and what decides by them."""
-    hostnames = check_hostnames("hostname", kerberos.hostname)  # once: it may be an iterator
+    """The checked options, and the objects that are built from them."""
+    hostnames = check_hostnames("hostname", kerberos.hostname)  # only once: the option may be an iterator
     acceptor = _acceptor_of(kerberos, hostnames)
     rules = _rules_of(kerberos, hostnames)
     transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
@@ -179,13 +179,13 @@ def _acceptor_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Acceptor:
     check_service("service", kerberos.service)
     keytab = check_keytab("keytab", kerberos.keytab)
     bindings = _bindings_of(kerberos)
-    from ._gss.acceptor import Acceptor  # imports gssapi, which nobody needs who builds no Kerberos
+    from ._gss.acceptor import Acceptor  # imports gssapi, which only this needs
 
     return Acceptor(kerberos.service, hostnames, keytab, bindings)
 
 
 def _bindings_of(kerberos: Kerberos) -> Callable[[], bytes | None] | None:
-    """What gives the channel bindings; None where there are none."""
+    """The function that returns the channel bindings; None if the option is off."""
     choice = kerberos.channel_bindings
     if choice not in ("off", "allow", "require"):
         raise ConfigurationError("channel_bindings", f"must be 'off', 'allow' or 'require', not {choice!r}")
@@ -198,7 +198,7 @@ def _bindings_of(kerberos: Kerberos) -> Callable[[], bytes | None] | None:
         problem = f"{choice!r} needs certificate, the file of the certificate that clients see"
         raise ConfigurationError("channel_bindings", problem)
     path = check_path("certificate", kerberos.certificate)
-    from ._gss.bindings import ServerEndPoint  # imports cryptography, which is of an extra
+    from ._gss.bindings import ServerEndPoint  # imports cryptography, which only the extra `tls` installs
 
     return ServerEndPoint(path, required=choice == "require").current
 
@@ -210,16 +210,16 @@ def _rules_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Rules:
     return Rules(kerberos.service, hostname, keytab, certificate, kerberos.raw_kerberos)
 
 
-_default: dict[str, Kerberos] = {}  # has none as long as nobody needs it
+_default: dict[str, Kerberos] = {}  # empty until one is needed
 
 
 def default_kerberos() -> Kerberos:
     """The ``Kerberos`` of an application that configures none: service ``HTTP``, this host's name."""
     kerberos = _default.get("")
-    # Threads that come at once may make several, and all go on with one: setdefault is atomic.
+    # Several threads may each make one at the same time. setdefault is atomic, so all of them use the same one.
     return _default.setdefault("", Kerberos()) if kerberos is None else kerberos
 
 
 def is_default(kerberos: Kerberos) -> bool:
-    """Whether it is that one; none is made to find out."""
+    """Whether this is the object of :func:`default_kerberos`; makes none."""
     return kerberos is _default.get("")

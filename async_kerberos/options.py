@@ -13,22 +13,22 @@ from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
 
-# Printable ASCII less what separates or escapes in a principal (RFC 1964, section 2.1.1), the asterisk and the colon.
+# Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
 _HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
 _SERVICE = _HOSTNAME
 
 Hostname = str | Sequence[str] | None
-"""One host name, several, ``"*"`` for any, or None for this host's."""
+"""One host name, several, ``"*"`` for any, or None for this host's name."""
 
 ChannelBindings = Literal["off", "allow", "require"]
 """Whether a ticket must have been presented on the TLS connection that it was made for."""
 
 CrossSite = Literal["refuse", "allow"]
-"""What becomes of a request that another site made a browser send."""
+"""Whether to refuse a request that another site made a browser send."""
 
 
 class KerberosOptions(TypedDict, total=False):
-    """The options of :class:`Kerberos` beside ``service`` and ``hostname``, for annotations of ``**options``."""
+    """The options of :class:`Kerberos` without ``service`` and ``hostname``, for annotations of ``**options``."""
 
     keytab: str | os.PathLike[str] | None
     max_token_size: int
@@ -53,13 +53,13 @@ class AllOptions(KerberosOptions, total=False):
 
 
 def check_service(option: str, value: object) -> None:
-    """Refuse what cannot be the first component of a service principal."""
+    """Refuse a value that cannot be the first component of a service principal."""
     if not isinstance(value, str) or not re.fullmatch(_SERVICE, value):
         raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not {value!r}")
 
 
 def check_hostnames(option: str, value: object) -> tuple[str, ...]:
-    """Refuse what is no host name, and return the host names; none of them means this host's."""
+    """Refuse a value that is no host name; return the host names. An empty tuple stands for this host's name."""
     if value is None:
         return ()
     names = (value,) if isinstance(value, str) else elements(option, value, "host names")
@@ -71,12 +71,12 @@ def check_hostnames(option: str, value: object) -> tuple[str, ...]:
             raise ConfigurationError(option, f"must be host names as in a URL, without port, '/' or '@', not {name!r}")
         hostnames.append(name)
     if ANY_HOST in hostnames and len(hostnames) > 1:
-        raise ConfigurationError(option, "'*' takes every host name: name no other beside it")
+        raise ConfigurationError(option, "'*' takes every host name: leave out the others")
     return tuple(hostnames)
 
 
 def check_keytab(option: str, value: object) -> str | None:
-    """Refuse what cannot name a keytab, and return it as text."""
+    """Refuse a value that cannot name a keytab; return the name as text."""
     if value is None:
         return None
     path = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, (str, os.PathLike)) else None

@@ -1,4 +1,4 @@
-"""What comes of a request: values alone."""
+"""The results of the decision on a request: plain values."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from .identity import Identity
 from .reasons import Reason
 
 Headers = tuple[tuple[str, str], ...]
-"""Response headers, to be appended to what a response has; the same name may come twice."""
+"""Headers to add to those of a response, without replacing any: the same name may come twice."""
 
 
 @dataclass(frozen=True, init=False)
 class SignedIn(NeverSent):
-    """What a method of signing in has found out.
+    """The result of a method of signing in.
 
     Attributes:
-        identity: who it is.
-        headers: what the response owes the client.
-        spnego: whether SPNEGO was around the Kerberos token.
+        identity: the user.
+        headers: the headers to add to the response.
+        spnego: whether the Kerberos token was wrapped in SPNEGO.
     """
 
     identity: Identity
     headers: Headers = field(default=(), repr=False)
     spnego: bool = True
 
-    # One of each of these is made for every request that passes. What the dataclass would do takes twice as long.
+    # Every request that passes makes an object of each such class. A dataclass's own __init__ takes twice as long.
     def __init__(self, identity: Identity, headers: Headers = (), spnego: bool = True) -> None:
         self.__dict__.update(identity=identity, headers=headers, spnego=spnego)
 
 
 @dataclass(frozen=True, eq=False)
 class Rules(NeverSent):
-    """By what one ``Kerberos`` judges a ticket. Two objects are never equal, though all that they say may be."""
+    """The options of one ``Kerberos`` that decide which tickets it accepts. Compared by identity, not by value."""
 
     service: str
     hostname: str | tuple[str, ...] | None
@@ -45,14 +45,14 @@ class Rules(NeverSent):
 
 @dataclass(frozen=True, init=False)
 class Checked(NeverSent):
-    """What a check of a request has found, for a later check of the same request: a token is good for one step only.
+    """The result of a check of a request, for a later check of the same request: a token can be used only once.
 
     Attributes:
-        by: the rules of the ``Kerberos`` that checked.
-        identity: whom it found.
-        spnego: whether SPNEGO was around the Kerberos token.
-        authorization: the values of ``Authorization`` that it was made from; it says nothing of any other request.
-        judged: whether it was made sure that no other site made a browser send the request (``cross_site``).
+        by: the rules of the ``Kerberos`` that made the check.
+        identity: the user.
+        spnego: whether the Kerberos token was wrapped in SPNEGO.
+        authorization: the values of ``Authorization`` that were checked; the result counts for no others.
+        judged: whether this check made sure that no other site made a browser send the request (``cross_site``).
     """
 
     by: Rules
@@ -67,7 +67,7 @@ class Checked(NeverSent):
         self.__dict__.update(by=by, identity=identity, spnego=spnego, authorization=authorization, judged=judged)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("what a token was good for does not leave the process that has checked it")
+        raise TypeError("the result of a check cannot be pickled: it counts only in the process that checked the token")
 
 
 @dataclass(frozen=True, init=False)
@@ -75,11 +75,10 @@ class Accepted(NeverSent):
     """The client has proved who it is.
 
     Attributes:
-        identity: who.
-        headers: to be appended to whatever response follows: the acceptor's reply, by which the client can make sure
-            of the server (mutual authentication). Empty where GSSAPI made no reply, or where another result has
-            brought it already.
-        checked: what a later check of the same request is given, as ``AuthRequest.earlier``.
+        identity: the client.
+        headers: the headers to add to the response: the acceptor's reply, which proves to the client who the server is
+            (mutual authentication). Empty if GSSAPI made no reply, or if an earlier result has it already.
+        checked: pass this to a later check of the same request, as ``AuthRequest.earlier``.
     """
 
     identity: Identity
@@ -92,12 +91,12 @@ class Accepted(NeverSent):
 
 @dataclass(frozen=True)
 class Denied(NeverSent):
-    """The request must not reach the application; this is the answer to it.
+    """The request must not reach the application; send this answer to it.
 
     Attributes:
         status: the HTTP status code.
         reason: why. The client must not learn it.
-        headers: ``Content-Type``, and ``WWW-Authenticate`` and ``Retry-After`` where they belong.
+        headers: ``Content-Type``, and for some statuses ``WWW-Authenticate`` or ``Retry-After``.
         body: the body for the client.
     """
 

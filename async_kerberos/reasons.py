@@ -1,4 +1,4 @@
-"""Why a request is not let through: a closed list, and the one way to say it."""
+"""Why a request is not let through: a closed list, and the exception with which each stage says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Reason(enum.Enum):
 
     Attributes:
         status: the status of the answer. None: a token was refused, and the operator chooses (``failure_status``).
-        level: that of the line in the log, as a number of ``logging``.
+        level: the level of the line in the log, as a number of ``logging``.
         remedy: one sentence that tells the operator what to do, or what to look at.
     """
 
@@ -23,7 +23,7 @@ class Reason(enum.Enum):
     remedy: str
 
     def __new__(cls, words: str, status: int | None, level: int, remedy: str) -> Reason:
-        """Make one of a row."""
+        """Make a reason from one row below."""
         reason = object.__new__(cls)
         reason._value_ = words
         reason.status, reason.level, reason.remedy = status, level, remedy
@@ -81,8 +81,8 @@ class Reason(enum.Enum):
         "no key of the ticket's encryption type",
         None,
         WARNING,
-        "Export the keytab again, with a key of each type that the KDC has for the service: of kadmin's ktadd and of "
-        "Samba's exportkeytab that is the default, of ktpass `-crypto All`.",
+        "Export the keytab again, with a key of each type that the KDC has for the service: kadmin's ktadd and Samba's "
+        "exportkeytab do so by default, ktpass does with `-crypto All`.",
     )
     FORBIDDEN_ENCRYPTION = (
         "forbidden encryption type",
@@ -102,15 +102,15 @@ class Reason(enum.Enum):
         "untrusted path between realms",
         None,
         WARNING,
-        "The ticket came through a realm that nobody has called trusted: name the realms between the user's and this "
-        "one in [capaths] in krb5.conf, on the KDCs and here, if they are.",
+        "The ticket came through a realm that is not configured as trusted: if you trust it, name the realms between "
+        "the user's realm and this one under [capaths] in krb5.conf, on the KDCs and here.",
     )
     BAD_PAC = (
         "malformed PAC",
         None,
         WARNING,
         "The KDC has put authorization data into the ticket that the Kerberos library cannot read: update the KDC or "
-        "the library; if it is no KDC's, somebody else has the service's key: change it.",
+        "the library; if no KDC of yours made the ticket, somebody else has the service's key: change the key.",
     )
     BAD_BINDINGS = (
         "bad channel bindings",
@@ -129,9 +129,9 @@ class Reason(enum.Enum):
         "cross-site request",
         403,
         WARNING,
-        "Another site made a browser send this, or a sandboxed frame, or an own form under Referrer-Policy: "
-        "no-referrer on plain HTTP. If the site is one of yours, name its origin in trusted_origins. If it is this "
-        "very site, have the proxy pass on Host with its port, or set X-Forwarded-Host and be named in "
+        "Another site made a browser send this, or a sandboxed frame did, or a form of this site under "
+        "Referrer-Policy: no-referrer on plain HTTP. If the other site is yours, name its origin in trusted_origins. "
+        "If it is this very site, have the proxy pass on Host with its port, or set X-Forwarded-Host and be named in "
         "trusted_proxies. A view that other sites may post to takes cross_site='allow', and so does a middleware "
         "around it.",
     )
@@ -175,19 +175,19 @@ class Reason(enum.Enum):
         "server fault",
         500,
         ERROR,
-        "Usually the replay cache's folder (KRB5RCACHEDIR) or file (KRB5RCACHENAME) is not the process's to write to, "
+        "Usually the process may not write to the replay cache's folder (KRB5RCACHEDIR) or file (KRB5RCACHENAME), "
         "its disk is full, or the process has too many files open.",
     )
     OTHER = "other", None, WARNING, "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does."
 
 
-class Refusal(Exception):  # noqa: N818 (no fault of this program's)
-    """How every stage of the decision says no. It never leaves the decision.
+class Refusal(Exception):  # noqa: N818 (it reports a decision, not a fault of the program)
+    """Every stage of the decision raises this to refuse a request; ``Sequence`` catches it.
 
     Attributes:
         reason: why.
-        detail: what else the log is to say; it may name principals and files, never a token or a key.
-        token: what the acceptor wants to tell the client, where another leg is needed.
+        detail: more for the log; it may name principals and files, never a token or a key.
+        token: the acceptor's token for the client, if another leg is needed.
     """
 
     def __init__(self, reason: Reason, detail: str = "", token: bytes | None = None) -> None:

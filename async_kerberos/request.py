@@ -9,7 +9,7 @@ from ._never_sent import NeverSent
 from .outcomes import Checked
 
 Peer = tuple[str, int]
-"""Address and port of a client: a connection, as long as nothing between client and server shares it."""
+"""Address and port of a client: they identify its connection, unless a proxy shares that among clients."""
 
 FIELDS = frozenset(
     {
@@ -24,13 +24,13 @@ FIELDS = frozenset(
         "x-forwarded-proto",
     }
 )
-"""Every header field that is read, by its name in small letters. The bridges copy these, and no other."""
+"""The names of all header fields that the decision reads, in small letters. The bridges copy only these."""
 
 MOST_VALUES = 64
-"""How many values of one field are copied: each rule takes fewer and refuses more, so the rest makes no difference."""
+"""How many values of one field are copied. Each rule accepts fewer and rejects more, so the rest make no difference."""
 
 Fields = Mapping[str, Sequence[str]]
-"""The values of header fields, by names of :data:`FIELDS`; a field that did not come is not there."""
+"""The values of header fields, by names of :data:`FIELDS`; without the fields that did not come."""
 
 
 @dataclass(frozen=True, init=False)
@@ -38,17 +38,17 @@ class AuthRequest(NeverSent):
     """What the decision needs to know of a request, in no framework's terms.
 
     Attributes:
-        fields: the values of the header fields that count, as sequences of texts, by their names in small letters: of
-            ``authorization``, ``forwarded``, ``host``, ``origin``, ``sec-fetch-site``, ``upgrade``,
-            ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``, those that came.
+        fields: header fields by their names in small letters, each with a sequence of its values. Those that count, if
+            they came: ``authorization``, ``forwarded``, ``host``, ``origin``, ``sec-fetch-site``, ``upgrade``,
+            ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``.
         method: the request's method.
         peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
-            Port 0 says that the address is not that of the connection: a proxy told it, and the server believed it.
-        exclusive: whether a later leg of the exchange may come on the same connection, and no request of anybody
-            else's meanwhile: HTTP/1, and no WebSocket.
+            Port 0 means that the server took the address from a proxy's header, not from the connection.
+        exclusive: whether the exchange's next leg comes on the same connection, with no other client's request in
+            between: true of HTTP/1, but not of WebSockets.
         secure: whether the server says that the request came over TLS.
         websocket: whether it is the handshake of a WebSocket.
-        earlier: what an earlier check of this same request has found.
+        earlier: the result of an earlier check of this same request.
     """
 
     fields: Fields = field(default_factory=dict[str, Sequence[str]], repr=False, hash=False)
@@ -70,7 +70,7 @@ class AuthRequest(NeverSent):
         websocket: bool = False,
         earlier: Checked | None = None,
     ) -> None:
-        # One is made for every request; what the dataclass would do, field by field, takes four times as long.
+        # Every request makes one object; the dataclass's own __init__, field by field, takes four times as long.
         self.__dict__.update(
             fields={} if fields is None else fields,
             method=method,
@@ -88,9 +88,9 @@ class AuthRequest(NeverSent):
 
     @property
     def connection(self) -> Peer | None:
-        """The connection that the exchange has to itself: what a later leg is known by.
+        """The connection that identifies a later leg of the exchange; None if other clients may use it too.
 
-        Behind a proxy it is the proxy's, which many clients may share, whatever stands in ``peer``.
+        Behind a proxy, many clients may share the proxy's connection, whatever ``peer`` is.
         """
         if self.peer is None or not self.peer[1] or not self.exclusive:
             return None

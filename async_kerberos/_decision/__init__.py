@@ -1,1 +1,1 @@
-"""The decision on one request: one sequence of stages, whatever the framework and whichever the door."""
+"""The decision on one request: the same sequence of stages for every framework, on event loops and on threads."""

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 from ..outcomes import Denied
 from ..reasons import Reason, Refusal
 
-_RETRY_AFTER_SECONDS = "1"  # the queue of a server that works is empty again after a fraction of a second
+_RETRY_AFTER_SECONDS = "1"  # a server that works empties a full queue in less
 
 # RFC 9110, section 11.6.1: challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
 _CHALLENGE = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: +[!-~][ -~]*)?"
@@ -38,7 +38,7 @@ class Answers:
             raise ConfigurationError("failure_status", f"must be 401 or 403, not {failure_status!r}")
         self._failure_status = failure_status
         self.other_challenges = _check_challenges("other_challenges", other_challenges)
-        # The answer to half of all requests, and always the same.
+        # Made once: half of all requests get this answer.
         self._challenged = self._denial(Refusal(Reason.NO_CREDENTIALS))
 
     def denial(self, refusal: Refusal) -> Denied:
@@ -57,7 +57,7 @@ class Answers:
         if refusal.reason is Reason.NO_CREDENTIALS:
             return [challenge(), *self.other_challenges]
         if refusal.reason is Reason.CONTINUE:
-            # With a token, the exchange goes on; an offer of other schemes would end it.
+            # The token continues the exchange. A challenge of another scheme beside it would end the exchange.
             return [challenge(refusal.token)] + ([*self.other_challenges] if refusal.token is None else [])
         if refusal.reason.status is None and status == 401:  # a token was refused
             return [*self.other_challenges] or [challenge()]
@@ -76,6 +76,6 @@ def _check_challenges(option: str, value: object) -> tuple[str, ...]:
         if not isinstance(text, str) or not re.fullmatch(_CHALLENGE, text):
             raise ConfigurationError(option, f"must be header values such as 'Basic realm=\"intranet\"', not {text!r}")
         if re.search(_NEGOTIATE, text):
-            raise ConfigurationError(option, "Negotiate is offered already: name the other schemes alone")
+            raise ConfigurationError(option, "Negotiate is offered already: name only the other schemes")
         challenges.append(text)
     return tuple(challenges)

@@ -1,4 +1,4 @@
-"""What is different for one view."""
+"""The options of one view."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..options import CrossSite
 
 @dataclass(frozen=True, kw_only=True)
 class Guard(NeverSent):
-    """What a decorator, a middleware or a dependency asks for beside the options of its ``Kerberos``.
+    """Options of one decorator, middleware or dependency, which override those of its ``Kerberos``.
 
     Attributes:
-        cross_site: instead of the option of this name; None for the option.
+        cross_site: overrides the option of this name; None to keep it.
 
     Raises:
-        ConfigurationError: it is wrong.
+        ConfigurationError: an option is wrong.
     """
 
     cross_site: CrossSite | None = None
@@ -28,4 +28,4 @@ class Guard(NeverSent):
 
 
 NO_GUARD = Guard()
-"""Asks for nothing."""
+"""Overrides no option."""

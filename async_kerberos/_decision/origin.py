@@ -1,8 +1,8 @@
 """Whether another site made a browser send a request.
 
-A browser answers a challenge by a ticket, whichever page made the request: any site could act in its visitors' names.
+A browser answers a challenge with a ticket, whichever page made the request: any site could act in its visitors' names.
 The rule is that of Go's ``http.CrossOriginProtection`` (Go 1.25, ``net/http/csrf.go``), with two differences: the
-handshake of a WebSocket is not safe, and a trusted proxy may say by which name it was asked.
+handshake of a WebSocket is not safe, and a trusted proxy may name the host that the client asked it for.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 from .guard import Guard
 
-# RFC 9110, section 9.2.1, and the QUERY method: a request by one of these must change nothing.
+# RFC 9110, section 9.2.1, and the QUERY method: a request with one of these methods must change nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 
 _LONGEST_QUOTED = 100
 
 
 class CrossSiteRule:
-    """The stage that refuses what another site made a browser send.
+    """The stage that refuses requests that another site made a browser send.
 
     Args:
         cross_site: the option of this name.
         trusted: the option ``trusted_origins``.
-        proxies: those whose ``X-Forwarded-Host`` is believed.
+        proxies: the proxies whose ``X-Forwarded-Host`` is believed.
 
     Attributes:
         trusted_origins: the option's value, as texts.
@@ -51,17 +51,18 @@ class CrossSiteRule:
 
         Args:
             request: the request.
-            guard: what guards the view.
-            judged: whether an earlier check has made sure of it. A bridge to WSGI may have lost what it was judged by.
+            guard: the options of the view.
+            judged: whether an earlier check has accepted the request. Its header fields may be lost by now, in a bridge
+                to WSGI for instance.
 
         Returns:
-            Whether a later check by the same service need not look again: not after a safe method, nor after "allow".
+            Whether a later check by the same service can skip this stage. It cannot after a safe method or "allow".
 
         Raises:
             Refusal: CROSS_SITE.
         """
         if is_safe(request):
-            return False  # a middleware may make a POST of it on the way to the next check
+            return False  # before the next check, a middleware may turn it into a POST
         refuses = self._refuses if guard.cross_site is None else guard.cross_site == "refuse"
         if refuses and not judged:
             problem = self.objection(request)
@@ -70,7 +71,7 @@ class CrossSiteRule:
         return refuses
 
     def objection(self, request: AuthRequest) -> str:
-        """Why a request that is not safe is taken for another site's doing, for the log; empty where it may pass."""
+        """Why a request that is not safe counts as sent by another site, for the log; empty if it may pass."""
         fields = request.fields
         origins = fields.get("origin", ())
         sites = fields.get("sec-fetch-site", ())
@@ -84,11 +85,11 @@ class CrossSiteRule:
                 return ""
             return f"Sec-Fetch-Site is {_quoted(sites)}{_from(origins)}"
         if not origins:
-            return ""  # No browser: those send either field with a request that is not safe.
+            return ""  # No browser: a browser sends one of the two fields with each request that is not safe.
         return self._objection_of_host(request, origin)
 
     def _objection_of_host(self, request: AuthRequest, origin: Origin | None) -> str:
-        """The same, where nothing but ``Host`` can say whose page it was."""
+        """As :meth:`objection`, for a browser that sends no ``Sec-Fetch-Site``: compares ``Origin`` with ``Host``."""
         hosts = request.fields.get("host", ())
         if origin is not None and is_host_of(hosts, origin):
             return ""
@@ -101,7 +102,7 @@ class CrossSiteRule:
 
 
 def is_safe(request: AuthRequest) -> bool:
-    """Whether the request changes nothing. The handshake of a WebSocket is a GET, after which anything may follow."""
+    """Whether the request changes nothing. A WebSocket's handshake is a GET, but its messages may change anything."""
     return request.method in SAFE_METHODS and not request.websocket
 
 

@@ -1,4 +1,4 @@
-"""When another check of the same request counts here: a token is good for one step only."""
+"""When an earlier check of the same request counts here: a token cannot be checked twice."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..request import AuthRequest
 
 
 class Reuse:
-    """The stage that takes what an earlier check of a request has found.
+    """The stage that takes over the result of an earlier check of a request.
 
     Args:
-        rules: by what this service judges a ticket.
-        serves: whether a ticket for a service principal is one for this service.
+        rules: the options that decide which tickets this service accepts.
+        serves: tells whether a ticket for a service principal is for this service.
 
     Attributes:
-        rules: by what this service judges a ticket.
+        rules: the argument of this name.
     """
 
     def __init__(self, rules: Rules, serves: Callable[[str], bool]) -> None:
@@ -25,34 +25,34 @@ class Reuse:
         self._serves = serves
 
     def of_this(self, request: AuthRequest) -> Checked | None:
-        """What an earlier check of this very request has found; None where it had other credentials then."""
+        """The result of an earlier check of this request; None if the request had other credentials then."""
         earlier = request.earlier
         return None if earlier is None or earlier.authorization != request.authorization else earlier
 
     def is_ours(self, earlier: Checked) -> bool:
-        """Whether this very service has checked."""
+        """Whether this same ``Kerberos`` made the earlier check."""
         return earlier.by is self.rules
 
     def take(self, earlier: Checked) -> SignedIn:
-        """What another service's check is worth here.
+        """Take over the result of another service's check.
 
         Raises:
-            Refusal: WRONG_SERVICE; that service has other rules, and has used up the token.
+            Refusal: WRONG_SERVICE. The other service has other rules, and the token cannot be checked again.
         """
         if not self._trusts(earlier):
             principal = earlier.identity.service_principal
-            detail = f"an outer check, by other rules, has used the ticket for {principal}"
+            detail = f"an outer check with other options has already used the ticket for {principal}"
             raise Refusal(Reason.WRONG_SERVICE, detail)
         return SignedIn(earlier.identity)
 
     def _trusts(self, earlier: Checked) -> bool:
         ours, theirs = self.rules, earlier.by
-        # A key of another keytab, another realm's say, has proved nothing to this service.
+        # A ticket for a key of another keytab, which may be of another realm, proves nothing to this service.
         if theirs.keytab != ours.keytab:
             return False
         if not ours.raw_kerberos and not earlier.spnego:
             return False
-        # A binding to another certificate has proved nothing either.
+        # Nor do channel bindings to another certificate.
         if ours.certificate is not None and theirs.certificate != ours.certificate:
             return False
         if (theirs.service, theirs.hostname) == (ours.service, ours.hostname):

@@ -1,4 +1,4 @@
-"""The decision on one request: who it is, whether they may pass, and how it is said."""
+"""The decision on one request: who the user is, whether they may pass, and what the answer is."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NO_CREDENTIALS = Refusal(Reason.NO_CREDENTIALS)
 
 
 class Sequence:
-    """One sequence for every request, through whichever door it came.
+    """The stages of the decision, in order, for event loops and for threads.
 
     Args:
-        transport: over what requests have to come.
-        origin: whether another site made a browser send one.
-        reuse: when another check of the same request counts here.
-        tickets: finds out who it is.
-        answers: makes the answers to those who may not pass.
+        transport: checks that the request came over TLS.
+        origin: checks that no other site made a browser send it.
+        reuse: takes over an earlier check of the same request.
+        tickets: finds out who the user is.
+        answers: makes the answers to refused requests.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Sequence:
 
         Args:
             request: the request.
-            guard: what is different for this view.
+            guard: the options of this view.
             waits: how the decision waits.
         """
         try:
@@ -59,10 +59,10 @@ class Sequence:
             self._transport.check(request)
             signed_in = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
             if signed_in is None:
-                return self._deny(request, _NO_CREDENTIALS)  # half of all requests: an exception would take longer
+                return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
             self._transport.check_bindings(signed_in.identity)
             if signed_in.identity.anonymous:
-                raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket says of nobody who it is")
+                raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
         except Refusal as refusal:
             return self._deny(request, refusal)
         if earlier is not None:

@@ -1,4 +1,4 @@
-"""Over what a request came: TLS or not, by which proxies, and whether the ticket was made for this connection."""
+"""How a request came: over TLS or not, through which proxies, and whether its ticket was made for this connection."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..request import AuthRequest
 
 
 class Transport:
-    """The stage that refuses what did not come over TLS, and tickets that were made for another TLS connection.
+    """The stage that refuses requests without TLS, and tickets that were made for another TLS connection.
 
-    A server that ends TLS itself knows. Behind a proxy that does, ``X-Forwarded-Proto`` says so.
+    A server that ends TLS itself says whether there was TLS. If a proxy ends it, ``X-Forwarded-Proto`` says so.
 
     Args:
         require_tls: the option of this name.
@@ -36,7 +36,7 @@ class Transport:
         self._require_bindings = channel_bindings == "require"
 
     def check(self, request: AuthRequest) -> None:
-        """Refuse what did not come over TLS.
+        """Refuse a request that did not come over TLS.
 
         Raises:
             Refusal: NOT_TLS.
@@ -47,7 +47,7 @@ class Transport:
                 raise Refusal(Reason.NOT_TLS, problem)
 
     def check_bindings(self, identity: Identity) -> None:
-        """Refuse a ticket of which nobody knows for which connection it was made.
+        """Refuse a ticket if the client did not prove for which connection it was made.
 
         Raises:
             Refusal: BAD_BINDINGS.
@@ -56,7 +56,7 @@ class Transport:
             raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
 
     def objection(self, request: AuthRequest) -> str:
-        """Why a request counts as plain HTTP, for the log; empty where a proxy is believed that it came over TLS."""
+        """Why a request counts as plain HTTP, for the log; empty if a trusted proxy says that it came over TLS."""
         forwarded_proto = request.fields.get("x-forwarded-proto", ())
         if not forwarded_proto:
             return "the scheme is http"
@@ -77,5 +77,5 @@ def _check_proxies(option: str, value: object) -> tuple[Network, ...]:
             problem = f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {proxy!r}"
             raise ConfigurationError(option, problem) from None
         if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
-            raise ConfigurationError(option, f"write {proxy!r} as an address of IPv4")
+            raise ConfigurationError(option, f"write {proxy!r} as an IPv4 address")
     return tuple(networks)

@@ -1,1 +1,1 @@
-"""The only room that calls GSSAPI and MIT's library. Everything here blocks, on whatever thread calls it."""
+"""The only package that calls GSSAPI and MIT's library. Everything here blocks the thread that calls it."""

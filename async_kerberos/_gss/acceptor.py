@@ -1,8 +1,8 @@
-"""The GSSAPI side: one blocking step of one security context, on whatever thread calls it.
+"""The GSSAPI side: one step of one security context. A step blocks the thread that calls it.
 
-This is the only module that makes GSSAPI's context calls, and it makes them through ``gssapi.raw``: the high-level
-``SecurityContext.step`` returns as if all were well when a token is refused and raises at some later property access,
-and takes nearly twice the time.
+This is the only module that makes GSSAPI's context calls. It uses ``gssapi.raw``: when a token is refused, the
+high-level ``SecurityContext.step`` returns normally and only a later property access raises. It also takes nearly twice
+the time.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
 
 _Store = dict[bytes | str, bytes | str]
 
-# GSS_C_CHANNEL_BOUND_FLAG, of MIT krb5: the client's bindings were there, and are ours.
+# GSS_C_CHANNEL_BOUND_FLAG, of MIT krb5: the client sent channel bindings, and they match ours.
 _CHANNEL_BOUND = 0x800
 
 # MIT's messages quote a ticket's service principal, which may be as long as a token.
 _LONGEST_MESSAGE = 500
 
-# What python-gssapi has where MIT's library is below it. Compiled with Heimdal, or with macOS's own, it lacks them.
+# python-gssapi has these only if it was compiled with MIT's library, not with Heimdal or the library of macOS.
 _OF_MIT = ("acquire_cred_from", "set_neg_mechs")
 
-# A name server that works answers in a tenth of this, even on a busy machine; where none does, the resolver gives up
+# A name server that works answers in a tenth of this, even on a busy machine. If none answers, the resolver gives up
 # after ten seconds.
 _SLOW_DNS_SECONDS = 1.5
 
@@ -53,25 +53,25 @@ _SLOW_DNS_SECONDS = 1.5
 
 class _Credential(NamedTuple):
     creds: gss.Creds
-    # The service principal that the credential is for; None where it takes any key of the keytab.
+    # The service principal that the credential is for; None if it accepts tickets for every key of the keytab.
     principal: str | None
 
 
 class Acceptor:
     """Steps security contexts for one service.
 
-    Any number of threads may call it at once. Each call borrows a credential that no other call uses meanwhile: calls
-    that share one wait for each other inside the library.
+    Any number of threads may call it at once. Each call has a credential to itself: calls that share a credential wait
+    for each other inside the library.
 
     Args:
         service: the service's name, such as ``HTTP``.
-        hostnames: the host names of the service; ``"*"`` for any; empty for this host's name.
+        hostnames: the host names of the service; ``"*"`` for any; none for this host's name.
         keytab: the keytab's name; None for the environment's or the system's default.
-        bindings: gives the application data of the channel bindings (RFC 5929) to check a client's against, on the
-            thread of the step; None where there are none, or where it gives None.
+        bindings: returns the application data of the server's channel bindings (RFC 5929). Each step calls it, on its
+            own thread. If this is None, or returns None, bindings are not checked.
 
     Raises:
-        ConfigurationError: the library below python-gssapi is not MIT's.
+        ConfigurationError: python-gssapi was not compiled with MIT's library.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Acceptor:
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
         self._bindings = bindings
-        # Appending and popping are atomic; a credential in use is in no list, and is acquired anew after a fork.
+        # Appending and popping are atomic. A credential in use is not in the list, so a forked child never takes it.
         self._idle: list[_Credential] = []
-        # Since when names have been waiting for DNS, by call. Setting and removing an item is atomic.
+        # When each call that waits for DNS began. Setting and removing an item is atomic.
         self._resolving: dict[object, float] = {}
         renew_after_fork(self, Acceptor._forget_calls)
 
@@ -100,7 +100,7 @@ class Acceptor:
             context: the half-open context that the token continues; None for a new exchange.
 
         Returns:
-            What came of it. Every refusal by GSSAPI is a :class:`Refused`; nothing is raised for what a client sends.
+            The result. Every refusal by GSSAPI is a :class:`Refused`: no token makes this raise an error.
         """
         try:
             credential = self._idle.pop()
@@ -121,13 +121,11 @@ class Acceptor:
             accepted: Any = gss.accept_sec_context(token, credential.creds, context, bindings)
             if accepted.more_steps:
                 if not accepted.token:
-                    # For a Kerberos token of a kind that it does not know, MIT goes on without having anything to say.
+                    # For a Kerberos token of an unknown kind, MIT asks for another token without sending one.
                     return Refused(Reason.MALFORMED, "the token is no AP-REQ")
                 return Continued(accepted.context, accepted.token)
-            # The credential allows Kerberos alone; a plug-in that did not heed that would be noticed here.
-            if (
-                accepted.mech != _KRB5
-            ):  # pragma: no cover - tried with a plug-in, in a process that nothing is measured in
+            # The credential allows only Kerberos. This check would catch a plug-in that ignores that.
+            if accepted.mech != _KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
             principal = _text(accepted.initiator_name)
             service_principal = credential.principal
@@ -137,7 +135,7 @@ class Acceptor:
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
             return self._refused(error, token, credential, begun)
-        except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another realm's might
+        except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another KDC might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
         bound = bindings is not None and bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
@@ -152,15 +150,15 @@ class Acceptor:
 
     @property
     def waits_for_dns(self) -> bool:
-        """Whether a credential is being acquired, and DNS does not answer."""
+        """Whether a call that acquires a credential waits for DNS, and has waited for long."""
         limit = time.monotonic() - _SLOW_DNS_SECONDS
         return any(begun < limit for begun in self._resolving.copy().values())
 
     def serves(self, service_principal: str) -> bool:
-        """Whether a ticket for this principal is one for this service, by the principal's text alone."""
+        """Whether a ticket for this principal is for this service. Only looks at the text."""
         name, _ = split_realm(service_principal)
         service, slash, host = name.partition("/")
-        # A backslash would be an escaped separator: no host name has one.
+        # A backslash would escape a separator, and no host name has a separator.
         if not slash or service != self._service or "/" in host or "\\" in host:
             return False
         if ANY_HOST in self._hostnames:
@@ -168,10 +166,10 @@ class Acceptor:
         return any(self._is_named(hostname, host) for hostname in self._hostnames or (_this_host(),))
 
     def _is_named(self, hostname: str, host: str) -> bool:
-        """Whether a configured name stands for a host: for itself and, without a dot, as ``krb5.conf`` completes it.
+        """Whether a configured name stands for a host: if it is the same or, without a dot, as krb5.conf completes it.
 
-        Not by DNS, which anybody on the way can answer, and not for any name that begins so: ``www`` is not
-        ``www.example.org``, unless ``qualify_shortname`` says that domain.
+        DNS is not asked: an attacker could forge its answer. Nor does a common beginning count: ``www`` is
+        ``www.example.org`` only if ``qualify_shortname`` in ``krb5.conf`` is that domain.
         """
         # Clients write host names in small letters, people do not.
         ours, theirs = hostname.lower(), host.lower()
@@ -181,13 +179,13 @@ class Acceptor:
         return bool(domain) and theirs == f"{ours}.{domain}"
 
     def describe(self) -> str:
-        """The service principals that the keytab has keys for. Blocks, and has what may block made known for later.
+        """The service principals that the keytab has keys for. Blocks, and caches the domain of short names.
 
         Raises:
             AcquireError: there is no keytab, or no key of this service is in it.
         """
         if any("." not in hostname for hostname in self._hostnames):
-            _shortname_domain(os.environ.get("KRB5_CONFIG"))  # a loop may ask later
+            _shortname_domain(os.environ.get("KRB5_CONFIG"))  # cached now: later it might block an event loop
         if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
             credential = self._acquire()
             return _with_default_realm(credential.principal or "", self._store())
@@ -195,7 +193,7 @@ class Acceptor:
         principals = principals_in(self._keytab)
         if ANY_HOST in self._hostnames:
             self._require_any(principals)
-            return f"{self._service}/{ANY_HOST}, whichever the keytab has a key for"
+            return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
         self._require_any(principals)
         served: list[str] = []
         missing: list[str] = []
@@ -204,7 +202,7 @@ class Acceptor:
             found = [principal for principal in principals or () if one.serves(principal)]
             served += found
             missing += [] if found else [f"{self._service}/{hostname}"]
-        if principals is None:  # it is not this process that reads it
+        if principals is None:  # the keytab is no file that this process can read
             return ", ".join(missing)
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
 
@@ -215,15 +213,15 @@ class Acceptor:
             raise AcquireError(Reason.MISCONFIGURED, message)
 
     def warnings(self) -> list[str]:
-        """What is dangerous in the environment: each a sentence, with what to do."""
+        """Dangerous settings in the environment: a sentence for each, with the remedy."""
         setting = without_replay_cache()
         if not setting:
             return []
-        return [f"{setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."]
+        return [f"{setting}: there is no replay cache, so a stolen token can be used again. Unset this."]
 
     def _acquire(self) -> _Credential:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
-            # One credential for any key of the keytab; which one a ticket was for is looked up after the step.
+            # One credential for every key of the keytab. After the step we check which principal the ticket was for.
             return self._acquire_for(None)
         return self._acquire_for(self._hostnames[0] if self._hostnames else _this_host())
 
@@ -235,16 +233,16 @@ class Acceptor:
                 asked = f"{self._service}/{hostname}"
                 begun = self._resolving[this] = time.monotonic()
                 name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
-                # Where krb5.conf has it so, the library asks DNS here.
+                # The library may ask DNS here (dns_canonicalize_hostname in krb5.conf).
                 name = gss.canonicalize_name(name, _KRB5)
                 wanted = _text(name)
                 seconds = time.monotonic() - begun
                 if seconds < _SLOW_DNS_SECONDS:
                     del self._resolving[this]
-                else:  # and it asks once more as it acquires the credential, for SPNEGO
+                else:  # still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
                     _logger.warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
             creds = _acquire(name, self._store())
-            # `mechs` alone does not keep the acceptor from negotiating a mechanism that a plug-in adds.
+            # With `mechs` alone, the acceptor would still negotiate a mechanism that a plug-in adds.
             gss.set_neg_mechs(creds, [_KRB5])
             return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
@@ -257,10 +255,10 @@ class Acceptor:
 
 
 def check_library() -> None:
-    """Make sure that what python-gssapi was compiled with has what an acceptor needs.
+    """Make sure that python-gssapi was compiled with MIT's library, which has the calls that an acceptor needs.
 
     Raises:
-        ConfigurationError: it has not.
+        ConfigurationError: it was compiled with another library.
     """
     missing = [name for name in _OF_MIT if not hasattr(gss, name)]
     if missing:
@@ -291,7 +289,7 @@ def _text(name: gss.Name) -> str:
 
 
 def _target_name(context: gss.SecurityContext) -> gss.Name:
-    # What is not asked for takes no time.
+    # To ask for fewer fields saves time.
     inquired = gss.inquire_context(
         context, initiator_name=False, lifetime=False, mech=False, flags=False, locally_init=False, complete=False
     )
@@ -301,12 +299,12 @@ def _target_name(context: gss.SecurityContext) -> gss.Name:
 
 def _credential_name(creds: gss.Creds) -> str:
     name: gss.Name = cast("Any", gss.inquire_cred(creds, lifetime=False, usage=False, mechs=False)).name
-    # A host-based name belongs to no realm until a ticket says so; the library writes that as "HTTP/host@".
+    # A host-based name may have no realm yet; the library writes such a name as "HTTP/host@".
     return _text(name).removesuffix("@")
 
 
 def _with_default_realm(principal: str, store: _Store | None) -> str:
-    """Complete the principal by the default realm, if the keytab has that key."""
+    """Add the default realm to the principal, if the keytab has a key of the result."""
     try:
         name = gss.import_name(principal.encode(), gss.NameType.kerberos_principal)
         return _credential_name(_acquire(name, store))
@@ -316,7 +314,7 @@ def _with_default_realm(principal: str, store: _Store | None) -> str:
 
 @functools.cache
 def _shortname_domain(krb5_config: str | None) -> str:
-    """The domain of names without a dot, for as long as the process lives; asked for as an application is set up."""
+    """The domain of names without a dot. Read once in a process, normally while the application is set up."""
     return shortname_domain().lower().strip(".")
 
 
@@ -325,7 +323,7 @@ def _this_host() -> str:
 
 
 def _message(error: gss.GSSError) -> str:
-    """The minor code's text, or the major's where that says nothing."""
+    """The text of the minor code; that of the major code if the minor one says nothing."""
     minor = "; ".join(error.get_all_statuses(error.min_code, False)).rstrip("\0") if error.min_code else ""
     if minor and minor not in ("Success", "Unknown error"):
         return minor[:_LONGEST_MESSAGE]

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 
 _logger = logging.getLogger("async_kerberos")
 
-# RFC 5929, section 4.1: for signatures with these, the hash is SHA-256.
+# RFC 5929, section 4.1: if the signature uses one of these, the binding uses SHA-256.
 _WEAK_HASHES = frozenset({"md5", "sha1"})
 # A chain of certificates takes a few kilobytes.
 _LARGEST_FILE = 1024 * 1024
@@ -22,16 +22,16 @@ _Version = tuple[int, int, int, int]
 
 
 class UndefinedBindingError(ValueError):
-    """RFC 5929 defines no ``tls-server-end-point`` for the certificate: its signature has no one hash function."""
+    """RFC 5929 defines no ``tls-server-end-point`` for this certificate: its signature has none or several hashes."""
 
 
 class ServerEndPoint:
-    """The binding for a certificate file, which is read anew when it has changed.
+    """The binding for a certificate file. The file is read again when it has changed.
 
     Any number of threads may use it at once.
 
     Args:
-        path: the file, PEM or DER. Of several certificates the first is the server's, as servers have it.
+        path: the file, PEM or DER. Of several certificates the first is the server's, as in a server's files.
         required: whether a certificate without a binding is an error.
 
     Raises:
@@ -39,7 +39,7 @@ class ServerEndPoint:
     """
 
     def __init__(self, path: str, *, required: bool) -> None:
-        self._path = Path(path).absolute()  # whatever the process's folder will be
+        self._path = Path(path).absolute()  # the process may change its working directory
         self._required = required
         self._complaint = ""
         try:
@@ -51,23 +51,23 @@ class ServerEndPoint:
             raise ConfigurationError("certificate", f"{path}: {_reason(error)}") from error
 
     def current(self) -> bytes | None:
-        """The application data of the channel bindings; None where RFC 5929 defines none. Looks at the file."""
+        """The application data of the channel bindings; None if RFC 5929 defines none. Reads a changed file again."""
         try:
             if _version(self._path) != self._state[0]:
                 self._state = self._read()
                 _logger.info("Kerberos: certificate %s has changed, and was read anew", self._path)
             self._complaint = ""
         except (OSError, ValueError) as error:
-            # It may be half written, or gone for the moment in which it is replaced.
+            # Another program may be replacing the file: it may be half written, or missing for a moment.
             self._complain(_reason(error))
         return self._state[1]
 
     def _complain(self, problem: str) -> None:
-        """Log a problem, once for as long as it lasts."""
+        """Log a problem, but not again while it lasts."""
         if problem != self._complaint:
             self._complaint = problem
             _logger.error(
-                "Kerberos: certificate %s cannot be used (%s). The one before it still is.", self._path, problem
+                "Kerberos: certificate %s cannot be used (%s). The one read before stays in use.", self._path, problem
             )
 
     def _read(self) -> tuple[_Version, bytes | None]:
@@ -101,7 +101,7 @@ def end_point_binding(content: bytes) -> bytes:
     pem = b"-----BEGIN CERTIFICATE-----" in content
     try:
         certificate = x509.load_pem_x509_certificates(content)[0] if pem else x509.load_der_x509_certificate(content)
-    except Exception as error:  # not all that cryptography raises are ValueErrors: InvalidVersion is none
+    except Exception as error:  # cryptography also raises others than ValueError, such as InvalidVersion
         raise ValueError(f"not a certificate ({error})") from error
     try:
         algorithm: Any = certificate.signature_hash_algorithm
@@ -115,7 +115,7 @@ def end_point_binding(content: bytes) -> bytes:
 
 
 def _version(path: Path) -> _Version:
-    status = os.stat(path)  # noqa: PTH116 - on the path of every request, and half as fast again
+    status = os.stat(path)  # noqa: PTH116 - every request calls this, and pathlib is slower
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("not a regular file")
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -1,9 +1,9 @@
-"""What to tell the operator of a refusal: the reason, and which file is to blame.
+"""What to tell the operator about a refusal: the reason, and the file that causes it.
 
-GSSAPI reports one cause in several ways, by the kind of client and by the process's language, and often names no file.
-So after a refusal, and never before one, we look at the keytab, at ``krb5.conf``, and at what stands in the ticket.
-What stands in a ticket is the client's word. It may choose among reasons that are the client's fault; it can never make
-the client's fault the server's.
+GSSAPI's report of a cause depends on the kind of client and on the process's language, and often names no file. So
+after a refusal, and never before one, we read the keytab, ``krb5.conf`` and the ticket. The client chooses the content
+of the ticket. That content may decide which of the client's faults we report, but must never make us report a fault of
+the server.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from .keytab import BrokenKeytabError, Keys, keytab_file, read_keys
 from .libkrb5 import configuration_fault, settings
 from .refusals import EXHAUSTED
 
-_DEFAULT_KEYTAB = "/etc/krb5.keytab"  # where the library does not tell
+_DEFAULT_KEYTAB = "/etc/krb5.keytab"  # for when the library does not tell
 
-# How many principals are named, and among how many of a keytab's they are chosen: a message is read by people, and made
-# for each token that is refused.
+# How many of a keytab's principals a message names, and among how many we choose them. People read the message, and
+# every refused token makes one.
 _MOST_PRINCIPALS = 3
 _MOST_LOOKED_AT = 50
 
-# The time of a file's last change is that of the system's last tick.
+# The system rounds the time of a file's change down to its last clock tick.
 _CLOCK_TICK = 0.05
 
-# What configuration and files decide; a client cannot bring these about.
+# Only configuration and files cause these, never a client.
 _OF_THE_SERVER = (Reason.MISCONFIGURED, Reason.SERVER_FAULT, Reason.OTHER)
 
 
@@ -43,15 +43,15 @@ def diagnose(
     wanted: str | None = None,
     begun: float = math.inf,
 ) -> tuple[Reason, str]:
-    """The reason for a refused token, and what to say of it.
+    """The reason for a refused token, and the message for the log.
 
     Args:
-        reason: what GSSAPI's codes and texts come to.
+        reason: the reason that GSSAPI's codes and texts say.
         message: GSSAPI's message.
         token: the token.
         keytab: the keytab's name; None for the default one.
-        wanted: the service principal that the credential is for; None where it takes any key.
-        begun: when GSSAPI was asked (``time.time``).
+        wanted: the service principal that the credential is for; None if it accepts tickets for any key.
+        begun: when the call of GSSAPI began (``time.time``).
     """
     if reason in (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY):
         return _of_key(reason, message, ticket_in(token), keytab)
@@ -64,7 +64,7 @@ def diagnose(
         ticket = ticket_in(token)
         is_whole = ticket is not None and _has_key(keytab, ticket) and not _has_changed(keytab, begun)
         if message == os.strerror(errno.EINVAL) and is_whole:
-            # The keytab is whole: what the library could not read is what the KDC has put into the ticket.
+            # The keytab is whole, so the library could not read authorization data that the KDC put into the ticket.
             return Reason.BAD_PAC, message
         return reason, f"{message}; {describe_keytab(keytab, wanted)}"
     if reason is Reason.OTHER:
@@ -77,15 +77,15 @@ def diagnose(
 
 
 def diagnose_credential(message: str, keytab: str | None, asked: str | None, wanted: str | None) -> tuple[Reason, str]:
-    """The reason why no credential can be had, and what to say of it.
+    """The reason why no credential can be acquired, and the message for the log.
 
     Args:
         message: GSSAPI's message.
         keytab: the keytab's name; None for the default one.
-        asked: the service and the host name that were asked for, ``HTTP/www``; None for any.
-        wanted: the principal that the library made of them.
+        asked: the service and host name that we gave the library, ``HTTP/www``; None for any.
+        wanted: the principal that the library made from them.
     """
-    # Of the replay cache there may be a name that is none (KRB5RCACHENAME).
+    # KRB5RCACHENAME may be set to a name that is not valid.
     if message.startswith(("Replay cache", *map(os.strerror, EXHAUSTED))):
         return Reason.SERVER_FAULT, message
     fault = _of_configuration()
@@ -99,8 +99,8 @@ def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | 
 
     Args:
         keytab: the keytab's name; None for the default one.
-        wanted: the service principal that is missing in it, if that is known.
-        asked: what the library has made that principal of.
+        wanted: the service principal that the keytab lacks, if that is known.
+        asked: the service and host name from which the library made that principal.
     """
     name = _keytab_name(keytab)
     path = keytab_file(name)
@@ -125,14 +125,14 @@ def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | 
 
 
 def principals_in(keytab: str | None) -> list[str] | None:
-    """The principals that a keytab has keys of; None where it is no file that this process can read."""
+    """The principals that a keytab has keys of; None if this process cannot read it as a file."""
     keys = _keys(keytab)
     return None if keys is None else list(keys)
 
 
 def without_replay_cache() -> str:
-    """The setting by which a token is good any number of times; empty where there is none."""
-    # In the library's order. The older variable has the kind of cache alone.
+    """The setting that turns the replay cache off, so that a token can be used again; empty if it is on."""
+    # In the library's order. The older variable holds only the kind of cache.
     for variable, none in (("KRB5RCACHENAME", "none:"), ("KRB5RCACHETYPE", "none")):
         value = os.environ.get(variable)
         if value is not None:
@@ -144,7 +144,7 @@ def without_replay_cache() -> str:
 
 
 def _of_key(reason: Reason, message: str, ticket: Ticket | None, keytab: str | None) -> tuple[Reason, str]:
-    """Why no key opens the ticket, by what the keytab has; what it may have had meanwhile changes nothing."""
+    """Why no key of the keytab, as it is now, decrypts the ticket."""
     keys = _keys(keytab)
     if ticket is None or keys is None:
         return reason, message
@@ -155,7 +155,7 @@ def _of_key(reason: Reason, message: str, ticket: Ticket | None, keytab: str | N
     if found is not None and ticket.encryption_type not in found.encryption_types:
         name = encryption_type_name(ticket.encryption_type)
         return Reason.FORBIDDEN_ENCRYPTION, f"{message}; the ticket is encrypted with {name}"
-    # A version of 0 stands for any, on either side.
+    # Version 0 matches any version, in the ticket as in the keytab.
     of_version = [key for key in known if ticket.version in (0, key.version) or key.version == 0]
     if not of_version:
         versions = sorted({key.version for key in known})
@@ -173,7 +173,7 @@ def _has_key(keytab: str | None, ticket: Ticket) -> bool:
 
 
 def _has_changed(keytab: str | None, since: float) -> bool:
-    """Whether the file may be another one by now than GSSAPI has read."""
+    """Whether the file may have changed since GSSAPI read it."""
     path = keytab_file(_keytab_name(keytab))
     try:
         return path is None or os.stat(path).st_ctime > since - _CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
@@ -211,7 +211,7 @@ def _why_unreadable(path: str, error: OSError) -> str:
         return "it does not exist"
     if not isinstance(error, PermissionError):
         return error.strerror or str(error)
-    # The first, on the way up, that can be looked at: the file itself, or the folder that may not be entered.
+    # Go up until stat() works. That path denies the access: the file itself, or a folder that we may not enter.
     path = os.path.abspath(path)  # noqa: PTH100 (nothing here needs pathlib)
     while True:
         try:
@@ -224,7 +224,7 @@ def _why_unreadable(path: str, error: OSError) -> str:
 
 
 def _user(number: int) -> str:
-    import pwd  # few need it
+    import pwd  # only for this rare message
 
     try:
         return f"{pwd.getpwuid(number).pw_name} (uid {number})"
@@ -233,7 +233,7 @@ def _user(number: int) -> str:
 
 
 def _some(keys: Keys, wanted: str | None, asked: str | None) -> str:
-    """A few of the principals in a keytab, those first that are like the one that is missing."""
+    """A few of the principals in a keytab; first those that resemble the missing one."""
     if not keys:
         return "there is no key in it"
     like = {name.lower() for name in (wanted and split_realm(wanted)[0], asked) if name}

@@ -1,4 +1,4 @@
-"""What is in a keytab file, for log messages: GSSAPI says that a key is missing, and not which are there.
+"""Reads keytab files for log messages: GSSAPI says that a key is missing, but not which keys are there.
 
 The format is MIT's, version 2: https://web.mit.edu/kerberos/krb5-latest/doc/formats/keytab_file_format.html.
 """
@@ -12,18 +12,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-# Keys of a thousand services take this. To look through more would hold up the process.
+# Enough for the keys of a thousand services. Parsing more would delay requests.
 _LARGEST_FILE = 256 * 1024
 _VERSION = b"\x05\x02"
 
-# A file that has not changed is read again after a second: its times may be too coarse to show a change. So a flood of
-# tokens that are refused costs one reading a second.
+# After a second a file is read again even if it seems unchanged: its times may be too coarse to show a change. However
+# many tokens are refused, the file is read once a second.
 _FRESH_SECONDS = 1.0
 _MOST_FILES = 16
 
 
 class BrokenKeytabError(ValueError):
-    """The file is not a keytab that can be read. The text says why: "it is empty"."""
+    """The file is not a keytab that we can read. The text says why, such as "it is empty"."""
 
 
 class Key(NamedTuple):
@@ -39,20 +39,20 @@ class Key(NamedTuple):
 
 
 Keys = Mapping[str, Sequence[Key]]
-"""The keys of each principal. Principals are without escapes, in the order of the file."""
+"""The keys of each principal. Principals have no escapes, and come in the order of the file."""
 
 
 class _Reading(NamedTuple):
     file: tuple[int, ...]
     read: float
-    keys: Keys | str  # or what is wrong with the file
+    keys: Keys | str  # a text says what is wrong with the file
 
 
 _readings: dict[str, _Reading] = {}
 
 
 def keytab_file(name: str) -> str | None:
-    """The file of a keytab; None where it is kept otherwise, in memory say.
+    """The path of a keytab; None if it is not a file: it may be in memory.
 
     Args:
         name: the keytab, as a path or ``TYPE:name``.
@@ -89,7 +89,7 @@ def read_keys(path: str) -> Keys:
 
 
 def _read(path: str) -> bytes:
-    # Without waiting, should it be a pipe by now.
+    # O_NONBLOCK: the path may name a pipe, and opening a pipe would wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)
@@ -103,7 +103,7 @@ def _read(path: str) -> bytes:
     if not content:
         raise BrokenKeytabError("it is empty")
     if not content.startswith(_VERSION):
-        raise BrokenKeytabError("it is not a keytab, or one of another version than 2")
+        raise BrokenKeytabError("it is not a keytab of version 2")
     return content
 
 
@@ -117,11 +117,11 @@ def _keys(content: bytes) -> Keys:
             if size == 0:
                 break
             if size > len(content) - at:
-                raise BrokenKeytabError("an entry in it does not fit into it")
+                raise BrokenKeytabError("an entry in it is longer than the file")
             if size > 0:
                 principal, key = _entry(content[at : at + size])
                 keys.setdefault(principal, []).append(key)
-            at += abs(size)  # negative: a hole, where an entry was deleted
+            at += abs(size)  # a negative size is a hole: an entry was deleted
     except (UnicodeDecodeError, IndexError, struct.error):
         raise BrokenKeytabError("an entry in it is broken") from None
     return keys
@@ -138,7 +138,7 @@ def _entry(entry: bytes) -> tuple[str, Key]:
     version = entry[at]
     (encryption_type,) = struct.unpack_from(">H", entry, at + 1)
     _, at = _counted(entry, at + 3)
-    if len(entry) >= at + 4:  # a version number above 255 has a field of its own
+    if len(entry) >= at + 4:  # a version number above 255 is in this extra field
         version = struct.unpack_from(">I", entry, at)[0] or version
     return f"{'/'.join(parts[1:])}@{parts[0]}", Key(version, encryption_type)
 

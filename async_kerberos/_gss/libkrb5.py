@@ -1,7 +1,7 @@
-"""What MIT's library makes of its configuration, asked of the library itself: GSSAPI has no call that tells.
+"""Asks MIT's library how it understands its configuration: GSSAPI has no call for this.
 
-Only asked when something has gone wrong, and as an application is set up. Each question makes a context of its own, as
-the library does for each token: it reads ``krb5.conf`` again only where that has changed.
+We ask only after a failure, and while an application is set up. Each question makes a new krb5 context, as the library
+does for each token. It reads ``krb5.conf`` again only if the file has changed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 _FRESH_SECONDS = 1.0
 
-# The length of the name of a keytab.
+# For the name of a keytab.
 _LONGEST_NAME = 4096
 
 _LARGEST_FILE = 1024 * 1024
 
 
 class ConfigurationFault(NamedTuple):
-    """Why there is no configuration.
+    """Why the library cannot use its configuration.
 
     Attributes:
-        code: what the library says, as one of its numbers or of the system's (``errno``).
-        path: the file or folder; all files, with a colon between them, where each can be read and a value is wrong.
+        code: the library's error code, or the system's (``errno``).
+        path: the file or folder. If the library reads each file but a value is wrong, all files, joined by colons.
         problem: what is wrong with it, in the library's words.
     """
 
@@ -40,12 +40,12 @@ class ConfigurationFault(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the configuration says of three things.
+    """Three values of the configuration.
 
     Attributes:
         keytab: the name of the default keytab.
-        encryption_types: the numbers of those that are permitted.
-        replay_cache: ``default_rcache_name``; empty where it is not set.
+        encryption_types: the numbers of the permitted encryption types.
+        replay_cache: ``default_rcache_name``; empty if it is not set.
     """
 
     keytab: str
@@ -64,20 +64,20 @@ _last: _Asked | None = None
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """The libraries that python-gssapi uses; None where they are not linked as on Unix, or cannot be looked into."""
+    """The libraries that python-gssapi is linked with; None if we cannot load them, or they lack a function."""
     try:
-        import ctypes  # takes longer than all of this package
+        import ctypes  # here: this takes longer than to import all of this package
 
         import gssapi.raw.names
 
-        # What it is linked with is found with it.
+        # A symbol is also found in the libraries that this extension module is linked with.
         return with_functions(ctypes.CDLL(gssapi.raw.names.__file__))
-    except (ImportError, OSError):  # pragma: no cover - for a process that has left its Python's files behind (chroot)
+    except (ImportError, OSError):  # pragma: no cover - after chroot, Python's files may be missing
         return None
 
 
 def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
-    """Declare the functions that are needed; None where the library lacks one."""
+    """Declare the types of the functions that we call; return None if the library lacks one."""
     from ctypes import POINTER, c_char_p, c_int, c_void_p
 
     pointers = POINTER(c_void_p)
@@ -107,7 +107,7 @@ def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
 
 
 def configuration_fault() -> ConfigurationFault | None:
-    """Why the library cannot use its configuration; None where it can, or does not tell."""
+    """Why the library cannot use its configuration; None if it can, or if we cannot ask it."""
     library = _library()
     if library is None:
         return None
@@ -120,10 +120,10 @@ def configuration_fault() -> ConfigurationFault | None:
 
 
 def settings() -> Settings | None:
-    """What the configuration says, or said a second ago: asking takes as long as to accept a ticket.
+    """The configuration's values, at most a second old: to ask takes as long as to accept a ticket.
 
     Returns:
-        None where there is no configuration that can be used, or the library does not tell.
+        None if the library cannot use its configuration, or if we cannot ask it.
     """
     global _last
     environment = tuple(map(os.environ.get, ("KRB5_CONFIG", "KRB5_KTNAME")))
@@ -148,10 +148,9 @@ def _ask() -> Settings | None:
 
 
 def shortname_domain() -> str:
-    """The domain that ``krb5.conf`` puts after a host name without a dot (``qualify_shortname``); empty where none.
+    """The domain that ``krb5.conf`` adds to a host name without a dot (``qualify_shortname``); empty if not set.
 
-    The search domain of the system, which the library takes where the relation is missing, is not asked for: it may be
-    what some network has told.
+    If it is not set, the library uses the system's search domain. We do not: it may come from an untrusted network.
     """
     library = _library()
     if library is None:
@@ -169,7 +168,7 @@ def _context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], Non
     try:
         yield code, context
     finally:
-        library.krb5_free_context(context)  # takes a null
+        library.krb5_free_context(context)  # accepts a null pointer
 
 
 def _message(library: ctypes.CDLL, code: int) -> str:
@@ -190,7 +189,7 @@ def _encryption_types(library: ctypes.CDLL, context: ctypes.c_void_p) -> frozens
 
     found = POINTER(c_int)()
     if library.krb5_get_permitted_enctypes(context, byref(found)):
-        return frozenset()  # permitted_enctypes names none that there is
+        return frozenset()  # permitted_enctypes names only unknown types
     try:
         numbers: list[int] = []
         while found[len(numbers)]:
@@ -201,7 +200,7 @@ def _encryption_types(library: ctypes.CDLL, context: ctypes.c_void_p) -> frozens
 
 
 def _value(library: ctypes.CDLL, context: ctypes.c_void_p, name: bytes) -> str:
-    """A relation of ``[libdefaults]``; empty where it is not there."""
+    """The value of a name in ``[libdefaults]``; empty if it is not there."""
     from ctypes import byref, c_void_p, string_at
 
     profile, text = c_void_p(), c_void_p()
@@ -221,7 +220,7 @@ def _files(library: ctypes.CDLL) -> list[str]:
 
     names = POINTER(c_char_p)()
     if library.krb5_get_default_config_files(byref(names)):
-        return []  # pragma: no cover - where there is no memory
+        return []  # pragma: no cover - out of memory
     try:
         paths: list[str] = []
         while (name := names[len(paths)]) is not None:
@@ -237,8 +236,8 @@ def _fault_of(library: ctypes.CDLL, path: str, seen: set[str], *, included: bool
     Args:
         library: the library.
         path: the file, or a folder of files.
-        seen: those that were looked at: files may include each other in a circle.
-        included: whether another file includes it. One that is missing is no fault otherwise.
+        seen: the paths that were checked already: files may include each other in a circle.
+        included: whether another file includes this one. Only then is it a fault if it is missing.
     """
     from ctypes import byref, c_char_p, c_void_p
 
@@ -261,7 +260,7 @@ def _fault_of(library: ctypes.CDLL, path: str, seen: set[str], *, included: bool
 
 
 def _included(path: str) -> list[str]:
-    """What a file includes: files, and folders; of a folder, the files that count.
+    """The files and folders that a file includes. For a folder, the files in it that the library reads.
 
     https://web.mit.edu/kerberos/krb5-latest/doc/admin/conf_files/krb5_conf.html
     """
@@ -271,7 +270,7 @@ def _included(path: str) -> list[str]:
         with open(path, "rb") as file:  # noqa: PTH123
             words = [line.split(None, 1) for line in file.read(_LARGEST_FILE).splitlines()]
         return [os.fsdecode(line[1].strip()) for line in words if line[1:] and line[0] in (b"include", b"includedir")]
-    return []  # pragma: no cover - it has gone in between
+    return []  # pragma: no cover - the file was deleted meanwhile
 
 
 def _counts(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""From what GSSAPI says of a refusal to a :class:`~async_kerberos.Reason`: pure functions.
+"""Translates GSSAPI's refusals into a :class:`~async_kerberos.Reason`: pure functions.
 
-The major status tells little, and SPNEGO hands out minor codes of its own numbering. But the error token that MIT krb5
-makes for a client which asked for mutual authentication is a KRB-ERROR (RFC 4120, section 5.9.1), whose code says why a
-ticket was refused. For other clients, and for what is wrong with the server, there is only the minor status's text.
+The major status tells little, and SPNEGO renumbers the minor codes. If a client asked for mutual authentication, MIT
+krb5 makes an error token for it: a KRB-ERROR (RFC 4120, section 5.9.1), whose code says why the ticket was refused. For
+other clients, and for faults of the server, there is only the text of the minor status.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _REASON_BY_ROUTINE_ERROR = {
     1: Reason.WRONG_MECHANISM,  # GSS_S_BAD_MECH
     4: Reason.BAD_BINDINGS,  # GSS_S_BAD_BINDINGS
 }
-# Where nothing else tells more.
+# Used only if nothing else tells the reason.
 _REASON_BY_ROUTINE_ERROR_ALONE = {
-    7: Reason.WRONG_MECHANISM,  # GSS_S_NO_CRED: the credential is there, but not for the token's mechanism
+    7: Reason.WRONG_MECHANISM,  # GSS_S_NO_CRED: there is a credential, but not for the token's mechanism
     9: Reason.MALFORMED,  # GSS_S_DEFECTIVE_TOKEN
 }
 
-# RFC 4120, section 7.5.9, and of MIT's own 43. KRB_AP_ERR_NOT_US (35) stands for two reasons, which the text tells
-# apart; so does KRB_AP_ERR_BADKEYVER.
+# RFC 4120, section 7.5.9; 43 is MIT's own. KRB_AP_ERR_NOT_US (35) and KRB_AP_ERR_BADKEYVER (44) stand for two reasons
+# each, and the text tells which.
 _REASON_BY_KRB_ERROR = {
     31: Reason.UNKNOWN_KEY,  # KRB_AP_ERR_BAD_INTEGRITY
     32: Reason.EXPIRED,  # KRB_AP_ERR_TKT_EXPIRED
@@ -36,8 +36,8 @@ _REASON_BY_KRB_ERROR = {
     44: Reason.KEY_VERSION,  # KRB_AP_ERR_BADKEYVER
 }
 
-# The texts are those of MIT krb5; the first that is contained in the message counts. The first five are for clients
-# that ask for no mutual authentication, as Chromium: for them MIT makes no error token.
+# Texts of MIT krb5. The first one that the message contains counts. The first five are for clients that do not ask for
+# mutual authentication, such as Chromium: for them MIT makes no error token.
 _REASON_BY_TEXT = (
     ("Request is a replay", Reason.REPLAY),
     ("Clock skew too great", Reason.CLOCK_SKEW),
@@ -54,20 +54,20 @@ _REASON_BY_TEXT = (
     ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
     ("malformed or corrupt", Reason.MALFORMED),
 )
-# What the operating system may say of the files and the memory that a step needs, in the process's own language.
+# Errors of the operating system about files and memory that a step needs. Their texts are in the process's language.
 _REASON_BY_ERRNO = {
     errno.EACCES: Reason.MISCONFIGURED,
     errno.EISDIR: Reason.MISCONFIGURED,
-    errno.EINVAL: Reason.MISCONFIGURED,  # an entry of a keytab that is larger than the file
-    errno.ERANGE: Reason.BAD_PAC,  # what it says of its own parts does not fit into it
+    errno.EINVAL: Reason.MISCONFIGURED,  # an entry in the keytab is longer than the file
+    errno.ERANGE: Reason.BAD_PAC,  # a part of the PAC reaches beyond its end
     **dict.fromkeys((errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ELOOP, errno.EMFILE), Reason.SERVER_FAULT),
     **dict.fromkeys((errno.ENFILE, errno.ENOENT, errno.ENOLCK, errno.ENOMEM, errno.ENOSPC), Reason.SERVER_FAULT),
     **dict.fromkeys((errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE), Reason.SERVER_FAULT),
 }
-# For the system's want of these, no file is to blame.
+# The system lacks descriptors or memory, or a disk fails: no file is wrong.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
-# These quote the ticket's service principal, which anybody can write what they like into: no text within them may
-# make a client's fault the server's.
+# These messages quote the ticket's service principal, in which a client can write any text. So such a message must
+# never lead to a reason that is the server's fault.
 _NOT_OF_THE_TYPE = "found in keytab but not with enctype"
 _QUOTES_THE_TICKET = ("Request ticket server ", "Cannot decrypt ticket for ")
 _REASON_BY_TEXT_ON_TICKETS = (
@@ -104,7 +104,7 @@ def reason_for(major: int, message: str, token: bytes | None) -> Reason:
 
 
 def krb_error_code(token: bytes) -> int | None:
-    """The error code in a KRB-ERROR, bare or within SPNEGO; None where there is none."""
+    """The error code in a KRB-ERROR, with or without SPNEGO around it; None if there is none."""
     # RFC 4121, section 4.1: a Kerberos token's TOK_ID is 03 00 for a KRB-ERROR, which is [APPLICATION 30] (0x7e).
     _, _, error = token.partition(b"\x03\x00\x7e")
     error = b"\x7e" + error

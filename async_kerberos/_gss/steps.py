@@ -1,4 +1,4 @@
-"""What a step of a security context comes to. Imports no gssapi, so that it can be had where there is no Kerberos."""
+"""The results of a step of a security context. Imports no gssapi, so it can be imported where gssapi is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Established(NamedTuple):
-    """The context is complete, by a mechanism and for a service that are allowed."""
+    """The context is complete, and its mechanism and service are allowed."""
 
     identity: Identity
     token: bytes | None
@@ -28,11 +28,11 @@ class Continued(NamedTuple):
     token: bytes
 
     def __repr__(self) -> str:
-        return "<continued>"  # nor must this one
+        return "<continued>"  # a token must not get into a log
 
 
 class Refused(NamedTuple):
-    """The token is no good, or this server is not fit to judge it.
+    """The token is wrong, or a fault of this server keeps it from checking the token.
 
     ``detail`` is GSSAPI's message; it may name principals and files, never a token or a key.
     """
@@ -45,10 +45,10 @@ Step = Established | Continued | Refused
 
 
 class AcquireError(Exception):
-    """No acceptor credential could be had. The text is GSSAPI's message, and what is to be said of it.
+    """No acceptor credential could be acquired. The text is GSSAPI's message, with the likely cause.
 
     Attributes:
-        reason: whether the fault is the configuration's or the system's.
+        reason: tells faults of the configuration from faults of the system.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -57,7 +57,7 @@ class AcquireError(Exception):
 
 
 class Steps(Protocol):
-    """What makes the steps for one service: :class:`~async_kerberos._gss.acceptor.Acceptor`."""
+    """Makes the steps for one service, as :class:`~async_kerberos._gss.acceptor.Acceptor` does."""
 
     def step(self, token: bytes, context: SecurityContext | None = None) -> Step:
         """Take one token of an exchange. Blocks."""
@@ -65,11 +65,11 @@ class Steps(Protocol):
 
     @property
     def waits_for_dns(self) -> bool:
-        """Whether a credential is being acquired, and DNS does not answer."""
+        """Whether a call that acquires a credential waits for DNS, and has waited for long."""
         ...
 
     def serves(self, service_principal: str) -> bool:
-        """Whether a ticket for this principal is one for this service."""
+        """Whether a ticket for this principal is for this service."""
         ...
 
     def describe(self) -> str:
@@ -81,5 +81,5 @@ class Steps(Protocol):
         ...
 
     def warnings(self) -> list[str]:
-        """What is dangerous in the environment: each a sentence, with what to do. Blocks."""
+        """Dangerous settings in the environment: a sentence for each, with the remedy. Blocks."""
         ...

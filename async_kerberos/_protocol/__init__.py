@@ -1,1 +1,1 @@
-"""Pure functions of bytes and texts: no gssapi, no thread, no clock, no framework."""
+"""Pure functions on bytes and texts: no gssapi, no thread, no clock, no framework."""

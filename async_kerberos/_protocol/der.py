@@ -1,29 +1,29 @@
-"""Distinguished Encoding Rules (ITU-T X.690), as little of them as tokens need: one value after another."""
+"""Distinguished Encoding Rules (ITU-T X.690): the small part of them that we need to look into tokens."""
 
 from __future__ import annotations
 
-# Four octets of length would be more than any limit on a token.
+# A size of four octets would exceed every limit on a token.
 _LENGTH_OCTETS = 3
 
 
 class DERError(ValueError):
-    """The bytes are not the value that is looked for."""
+    """The bytes are not the value that we look for."""
 
 
 def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
-    """Find the content of the value that begins at a place, or of the first one within it, and so on.
+    """Find the content of a value. With several tags, go on to the first value inside it, and so on.
 
     Args:
         data: the bytes.
         at: where the value begins.
-        end: where what it stands in ends.
-        tags: its identifier octet, that of the first value in its content, and so on down to the one looked for.
+        end: where the bytes that may belong to it end.
+        tags: the identifier octet of the value, then of the first value in its content, down to the wanted value.
 
     Returns:
-        Where its content begins and ends.
+        Where the content of the wanted value begins and ends.
 
     Raises:
-        DERError: another value stands there, its length is not in DER, or it does not fit.
+        DERError: a tag is another one, a length is not in DER, or a value is longer than what contains it.
     """
     for tag in tags:
         if at + 2 > end or data[at] != tag:
@@ -33,14 +33,14 @@ def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
         if size >= 0x80:
             at, size = _long_size(data, at, size - 0x80)
         if at + size > end:
-            raise DERError("a value that does not fit")
+            raise DERError("a value longer than what contains it")
         end = at + size
     return at, end
 
 
 def _long_size(data: bytes, at: int, octets: int) -> tuple[int, int]:
-    """Where the content begins, and its size, in so many octets (X.690, section 8.1.3.5) and no more (10.1)."""
-    if octets == 2 and at + 2 <= len(data) and data[at]:  # in nearly every token; and int.from_bytes() takes long
+    """Where the content begins, and its size. DER allows no more octets than the size needs (X.690, section 10.1)."""
+    if octets == 2 and at + 2 <= len(data) and data[at]:  # nearly every token; int.from_bytes() is slower
         return at + 2, data[at] << 8 | data[at + 1]
     size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
     if size < 0x80 or size >> 8 * (octets - 1) == 0:

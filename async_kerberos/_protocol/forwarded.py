@@ -1,7 +1,7 @@
-"""What proxies say of a request, and whether they are believed.
+"""What proxies say about a request, and whether to believe it.
 
-Anybody can write ``X-Forwarded-Proto`` and ``X-Forwarded-Host``. They count only from proxies that the operator has
-named, and only where the peer is known to be one of them.
+Any client can send ``X-Forwarded-Proto`` and ``X-Forwarded-Host``. They count only if the peer of the connection is one
+of the proxies that the operator has named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# A dozen proxies on the way, with addresses of IPv6 and ports, take less. The time for more would be the event loop's.
+# A dozen proxies in a row, with IPv6 addresses and ports, need less. Parsing more would block the event loop.
 _LONGEST_FIELDS = 1000
 _MOST_FIELDS = _MOST_ADDRESSES = 32
 _ADDRESSES = re.compile(r"[0-9A-Fa-f.:]{2,}")
@@ -21,51 +21,51 @@ _IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"  # RFC 4291, section 2.5.5.2
 
 
 def disbelief(peer: tuple[str, int] | None, forwarded_for: Sequence[str], proxies: Sequence[Network]) -> str:
-    """Why what a proxy says of a request is not believed.
+    """Why a proxy's header fields are not believed.
 
     Args:
         peer: address and port of the client, as the server says.
         forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
-        proxies: those that are trusted.
+        proxies: the trusted proxies.
 
     Returns:
-        The reason, to be put after the name of a field; empty where it is believed.
+        The reason, as the end of a sentence that begins with a field's name; empty if they are believed.
     """
     if peer is None or not is_trusted(peer[0], proxies):
         return "is not from one of trusted_proxies"
-    # The server may put into the peer what a client says, and so make anybody one of the proxies.
+    # The server may take the peer from X-Forwarded-For, where any client can write the address of a proxy.
     if not peer[1] or mentions(forwarded_for, peer[0]):
         return "does not count where the server takes the peer from X-Forwarded-For"
     return ""
 
 
 def says_https(forwarded_proto: Sequence[str]) -> bool:
-    """Whether every hop that says something says ``https``; a hop appends its word to what came in."""
+    """Whether all values are ``https``: each proxy on the way may have added one."""
     if not forwarded_proto or _is_long(forwarded_proto):
         return False
     return all(word.strip(" \t").lower() in ("https", "wss") for value in forwarded_proto for word in value.split(","))
 
 
 def is_trusted(address: str, proxies: Sequence[Network]) -> bool:
-    """Whether an address is one of the proxies'."""
+    """Whether an address is that of a trusted proxy."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])  # of this machine's own network, on an interface
+        parsed = ipaddress.ip_address(address.partition("%")[0])  # without the interface of a link-local address
     except ValueError:
         return False
-    # A socket for both families has IPv4 peers as ::ffff:192.0.2.1.
+    # On a socket for both families, an IPv4 peer is ::ffff:192.0.2.1.
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in proxies)
 
 
 def mentions(forwarded_for: Sequence[str], address: str) -> bool:
-    """Whether an address stands, or may stand, in ``X-Forwarded-For`` or ``Forwarded``, with a port or without."""
+    """Whether ``X-Forwarded-For`` or ``Forwarded`` contains an address, or is too long to tell."""
     if _is_long(forwarded_for):
         return True
     texts = {text for value in forwarded_for for text in _ADDRESSES.findall(value)}
     if address in texts:
         return True
     packed = _packed(address.partition("%")[0])
-    # A number is no address, nor is a port after its colon; an address of IPv6 has two.
+    # Drop single numbers, and ports with a colon before them: an IPv6 address has two colons.
     texts = {text for text in texts if "." in text or text.count(":") > 1}
     if packed is None or len(texts) > _MOST_ADDRESSES:
         return packed is not None
@@ -77,12 +77,12 @@ def _is_long(values: Sequence[str]) -> bool:
 
 
 def _readings(text: str) -> tuple[bytes | None, ...]:
-    # "192.0.2.1:80" is no address; "2001:db8::1" is, and in brackets its port comes apart from it.
+    # With a port: "192.0.2.1:80". The port of an IPv6 address follows a bracket, so the pattern separates the two.
     return _packed(text), _packed(text.rpartition(":")[0]), _packed(text.partition(":")[0])
 
 
 def _packed(text: str) -> bytes | None:
-    """The bytes of an address; an IPv4 address in IPv6's form is itself. ``ipaddress`` would take ten times as long."""
+    """The bytes of an address; those of IPv4 for an IPv4-mapped one. ``ipaddress`` would take ten times as long."""
     try:
         packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     except OSError:

@@ -14,16 +14,16 @@ SCHEME = "Negotiate"
 # RFC 9110, section 5.6.2
 _TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
 _NOT_TCHAR = re.compile(rf"[^{_TCHAR}]")
-# RFC 9110, section 11.2: auth-param = token BWS "=" BWS ( token / quoted-string ); quoted strings come emptied here.
+# RFC 9110, section 11.2: auth-param = token BWS "=" BWS ( token / quoted-string ). Quoted strings were emptied before.
 _AUTH_PARAM = re.compile(rf'[{_TCHAR}]+[ \t]*=[ \t]*(?:[{_TCHAR}]+|"")')
-# The closing mark may be missing: a pattern that could fail at the end would be tried again from every mark before it.
+# The closing quote is optional, so that a match cannot fail at the end and start again: that would be quadratic.
 _QUOTED_STRING = re.compile(r'(?s)"(?:[^"\\]|\\.)*"?')
-# Those of Digest, of OAuth and of signatures take less. To look through more would take longer than all else.
+# The parameters of Digest, OAuth and signatures are shorter. Parsing longer ones would take most of a request's time.
 _LONGEST_LIST = 1024
 
 
 class MalformedHeaderError(ValueError):
-    """The header does not follow the grammar. The text says how, and quotes nothing of it."""
+    """The header violates the grammar. The text says how, and quotes nothing of the header."""
 
 
 class TokenTooLargeError(ValueError):
@@ -31,14 +31,14 @@ class TokenTooLargeError(ValueError):
 
 
 def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | None:
-    """Take the GSSAPI token out of a request's ``Authorization``.
+    """Get the GSSAPI token from a request's ``Authorization``.
 
     Args:
         values: the values of all ``Authorization`` fields of the request, in order.
         max_token_size: the largest token to decode, in bytes.
 
     Returns:
-        The token, never empty; None where the request offers no credentials, or those of another scheme.
+        The token, never empty; None if the request has no credentials, or those of another scheme.
 
     Raises:
         MalformedHeaderError: two fields (or two that a server joined by a comma), no token, or one that is not base64.
@@ -47,7 +47,7 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
     if not values:
         return None
     if len(values) > 1:
-        # RFC 9110, section 5.3: a sender must not repeat a field that is no list. Which of two would be the user?
+        # RFC 9110, section 5.3: a sender must not repeat a field that is no list. The two may name different users.
         raise MalformedHeaderError("more than one Authorization field")
     value = values[0].strip(" \t")
     if not value:
@@ -59,7 +59,7 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
     rest = rest.lstrip(" ")
     if not rest:
         raise MalformedHeaderError("Negotiate without a token")
-    # Three bytes make four characters: nothing much longer than the limit is decoded to find out how long it is.
+    # Three bytes make four characters. So we know before we decode whether the token is much longer than the limit.
     if len(rest) <= (max_token_size + 2) // 3 * 4:
         token = _decode(rest)
         if len(token) <= max_token_size:
@@ -77,13 +77,12 @@ def _check_other_scheme(value: str) -> None:
 
 
 def _refuse_joined_fields(rest: str) -> None:
-    """Refuse what follows a scheme if a second field's credentials are, or may be, in it.
+    """Refuse parameters that may contain the credentials of a second ``Authorization`` field.
 
-    A WSGI server joins two fields by a comma. After a comma, the credentials of one field go on with an auth-param and
-    with nothing else.
+    A WSGI server joins two fields by a comma. In a single field, only an auth-param can follow a comma.
     """
     if len(rest) > _LONGEST_LIST:
-        raise MalformedHeaderError("a list of parameters that nobody sends")
+        raise MalformedHeaderError("the list of parameters is too long")
     _, *elements = _QUOTED_STRING.sub('""', rest).split(",")
     for element in elements:
         text = element.strip(" \t")
@@ -97,8 +96,8 @@ def _decode(text: str) -> bytes:
         token = binascii.a2b_base64(text)
     except ValueError:
         raise MalformedHeaderError("the token is not base64") from None
-    # a2b_base64() passes over strange characters, stray bits and padding (RFC 4648, sections 3.2 to 3.5). With
-    # the first, the text is longer than the token's own encoding; the others stand in its last four characters.
+    # a2b_base64() ignores foreign characters, stray bits and padding (RFC 4648, sections 3.2 to 3.5). With foreign
+    # characters, the text is longer than the token's encoding. Stray bits and padding change the last four characters.
     whole_groups = (len(token) - 1) // 3
     last_group = binascii.b2a_base64(token[whole_groups * 3 :], newline=False).decode("ascii")
     if len(text) != whole_groups * 4 + 4 or not text.endswith(last_group):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ANY_HOST = "*"
-"""In place of a host name: any that the keytab has a key of the service for."""
+"""Stands for every host name for which the keytab has a key of the service."""
 
 
 def split_realm(principal: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""What stands in the clear in a client's ticket: for which service it is, and which of its keys opens it.
+"""Reads the part of a client's ticket that is not encrypted: the service, and which of its keys decrypts the ticket.
 
-For messages to the operator, after GSSAPI has refused a token: a key that is missing has one cause, but GSSAPI reports
-it in several ways, by the kind of client. Nothing here is proved. The sender of a token can write anything there.
+For messages to the operator, after GSSAPI has refused a token: GSSAPI reports a missing key in several ways, by the
+kind of client. Nothing here is proved: the sender of a token can write anything into this part.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _OBJECT_IDENTIFIER, _INTEGER, _OCTET_STRING, _GENERAL_STRING, _SEQUENCE = 0x06, 
 _SPNEGO = b"\x2b\x06\x01\x05\x05\x02"
 _TOK_ID_OCTETS = 2  # RFC 4121, section 4.1
 
-# A sequence here has five fields at most, and a service's name two parts. Without bounds a token of many empty ones
-# would take milliseconds.
+# A sequence here has five fields at most, and a service's name two parts. Without these bounds, a token with many empty
+# fields or parts would take milliseconds.
 _MOST_FIELDS = 16
 _LONGEST_NAME = 512
-# An Int32 (RFC 4120, section 5.2.4) and a UInt32 whose first bit is set.
+# An Int32 (RFC 4120, section 5.2.4) takes four; a UInt32 whose first bit is set takes five.
 _INTEGER_OCTETS = 5
 
 # RFC 3961, 3962, 4757, 6803, 8009; https://www.iana.org/assignments/kerberos-parameters.
@@ -41,11 +41,11 @@ _ENCRYPTION_TYPES = {
 
 
 class Ticket(NamedTuple):
-    """The clear part of a ticket, and of what came with it.
+    """The part of an AP-REQ and its ticket that is not encrypted.
 
     Attributes:
-        principal: the service that it is for, ``HTTP/www.example.com@EXAMPLE.COM``, without escapes.
-        version: the version of the key that it is encrypted with (kvno); 0 where the KDC does not say.
+        principal: the service that the ticket is for, ``HTTP/www.example.com@EXAMPLE.COM``, without escapes.
+        version: the version of the key that it is encrypted with (kvno); 0 if the KDC does not say.
         encryption_type: the type of that key (etype).
         session_type: the type of the session key, which the authenticator is encrypted with.
     """
@@ -62,7 +62,7 @@ def encryption_type_name(number: int) -> str:
 
 
 def ticket_in(token: bytes) -> Ticket | None:
-    """The ticket in a token of Kerberos, bare or within SPNEGO; None where there is none in DER."""
+    """The ticket in a Kerberos token, with or without SPNEGO around it; None if the token has no ticket in DER."""
     try:
         return _ticket(_ap_req(_mechanism_token(token)))
     except DERError:
@@ -70,7 +70,7 @@ def ticket_in(token: bytes) -> Ticket | None:
 
 
 def _mechanism_token(token: bytes) -> bytes:
-    """What SPNEGO is wrapped around (RFC 4178, section 4.2); any other token as it is."""
+    """The Kerberos token inside an SPNEGO token (RFC 4178, section 4.2); any other token unchanged."""
     if token[:1] == bytes([_NEG_TOKEN_RESP]):
         at, end = content_of(token, 0, len(token), _NEG_TOKEN_RESP, _SEQUENCE)
     else:
@@ -107,7 +107,7 @@ def _ticket(fields: bytes) -> Ticket:
     begin, stop = _field(fields, at, end, 2, _SEQUENCE)
     begin, stop = _field(fields, begin, stop, 1, _SEQUENCE)
     if stop - begin > _LONGEST_NAME:
-        raise DERError("a name that no service has")
+        raise DERError("a name that is too long")
     parts: list[str] = []
     while begin < stop:
         part, begin = content_of(fields, begin, stop, _GENERAL_STRING)
@@ -120,14 +120,14 @@ def _ticket(fields: bytes) -> Ticket:
 
 
 def _field(data: bytes, at: int, end: int, number: int, *tags: int) -> tuple[int, int]:
-    """Find the content of the field ``[number]`` of a sequence, and in it of these values."""
+    """Find the field ``[number]`` of a sequence, and in it the content of the value with the last of the tags."""
     wanted = 0xA0 | number
     for _ in range(_MOST_FIELDS):
         tag = data[at] if at < end else 0
         if tag == wanted:
             return content_of(data, at, end, tag, *tags)
         _, at = content_of(data, at, end, tag)
-    raise DERError("more fields than there are")
+    raise DERError("too many fields")
 
 
 def _integer(data: bytes, at: int, end: int, number: int) -> int:
@@ -139,5 +139,5 @@ def _integer(data: bytes, at: int, end: int, number: int) -> int:
 
 def _text(data: bytes, at: int, end: int) -> str:
     if end - at > _LONGEST_NAME:
-        raise DERError("a name that nobody has")
+        raise DERError("a name that is too long")
     return data[at:end].decode(errors="replace")

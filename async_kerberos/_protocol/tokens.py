@@ -1,8 +1,7 @@
-"""What a token is, by its bytes: pure functions. What is let through here, GSSAPI has to see, and nothing else.
+"""Checks the kind and the form of a token before GSSAPI gets it: pure functions.
 
-A first token of SPNEGO is taken only in the form that RFC 4178 gives it, since what parses it is a library in C: MIT
-krb5 1.20.1 reads beyond its memory where the list of mechanisms has empty ones in it, which can end the process, and
-takes seconds for a list that is very long.
+GSSAPI is a library in C, so a first SPNEGO token must have the form of RFC 4178. With an empty mechanism in the list of
+mechanisms, MIT krb5 1.20.1 reads beyond its memory, which can crash the process. For a very long list it takes seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from .der import DERError, content_of
 
 _NTLM_SIGNATURE = b"NTLMSSP\0"  # [MS-NLMP], section 2.2.1
 
-_FRAMED = 0x60  # RFC 2743, section 3.1: an object identifier, and the mechanism's own token
+_FRAMED = 0x60  # RFC 2743, section 3.1: an object identifier, then the mechanism's token
 _AP_REQ = 0x6E  # RFC 4120, section 5.5.1, without a frame
 _AP_REP = 0x6F  # RFC 4120, section 5.5.2
 _NEG_TOKEN_RESP = 0xA1  # RFC 4178, section 4.2.2
@@ -23,14 +22,14 @@ _OBJECT_IDENTIFIER = 0x06
 _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # RFC 4178, section 3.1
 _KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # RFC 4121, section 4
 
-# RFC 4178, section 4.2.1: NegotiationToken's negTokenInit [0], a SEQUENCE, whose mechTypes [0] are a SEQUENCE.
+# RFC 4178, section 4.2.1: negTokenInit [0] is a SEQUENCE; its first field, mechTypes [0], is a SEQUENCE too.
 _DOWN_TO_MECH_TYPES = (0xA0, 0x30, 0xA0, 0x30)
-# Windows names four: Kerberos by two identifiers, NegoEx and NTLM.
+# Windows sends four: Kerberos under two identifiers, NegoEx and NTLM.
 _MOST_MECHANISMS = 16
 
 
 class MalformedTokenError(ValueError):
-    """The bytes are no token of a mechanism that there is. The text says why, and quotes nothing of them."""
+    """The bytes are no token of any known mechanism. The text says why, and quotes none of the bytes."""
 
 
 class ForbiddenMechanismError(ValueError):
@@ -38,11 +37,11 @@ class ForbiddenMechanismError(ValueError):
 
 
 class Kind(NamedTuple):
-    """What kind of token it is.
+    """The kind of a token.
 
     Attributes:
-        begins: whether it opens a new exchange; otherwise it can only be a later leg of one.
-        spnego: whether SPNEGO is around whatever mechanism's token this is.
+        begins: whether the token begins a new exchange; otherwise it can only be a later leg.
+        spnego: whether the token is wrapped in SPNEGO.
     """
 
     begins: bool
@@ -60,9 +59,9 @@ def classify(token: bytes) -> Kind:
         token: not empty.
 
     Raises:
-        ForbiddenMechanismError: it is of another mechanism than SPNEGO and Kerberos; NTLM, for one, which browsers send
-            when they could get no ticket.
-        MalformedTokenError: it is none of either.
+        ForbiddenMechanismError: the token is of another mechanism, such as NTLM, which browsers send if they could get
+            no ticket.
+        MalformedTokenError: the bytes are no token of SPNEGO or Kerberos.
     """
     if token.startswith(_NTLM_SIGNATURE):
         raise ForbiddenMechanismError("an NTLM token")
@@ -80,7 +79,7 @@ def classify(token: bytes) -> Kind:
 def _is_spnego(token: bytes) -> bool:
     at, end = content_of(token, 0, len(token), _FRAMED)
     if end != len(token):
-        raise DERError("something follows")
+        raise DERError("bytes follow its end")
     if token.startswith(_KERBEROS, at):
         return False
     if not token.startswith(_SPNEGO, at):
@@ -92,5 +91,5 @@ def _is_spnego(token: bytes) -> bool:
         begin, at = content_of(token, at, end, _OBJECT_IDENTIFIER)
         count += 1
         if begin == at or count > _MOST_MECHANISMS:
-            raise DERError("a list of mechanisms that nobody sends")
+            raise DERError("an empty mechanism, or too many")
     return True

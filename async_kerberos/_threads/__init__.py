@@ -1,1 +1,1 @@
-"""How anything waits: worker threads, and the way back to event loops. Knows nothing of Kerberos."""
+"""How to wait: worker threads, and how their results reach event loops. Knows nothing about Kerberos."""

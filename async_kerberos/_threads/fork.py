@@ -1,4 +1,4 @@
-"""What must not outlive a fork: locks that a thread of the parent holds, and threads that the child does not have."""
+"""Renews objects after a fork: the child may inherit locks that nobody releases, and does not inherit threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _renewals: weakref.WeakKeyDictionary[object, Callable[[Any], None]] = weakref.We
 
 
 def renew_after_fork(owner: T, renew: Callable[[T], None]) -> None:
-    """Have ``renew(owner)`` called in every child process forked while ``owner`` lives."""
+    """Call ``renew(owner)`` in every child process that is forked while ``owner`` lives."""
     _renewals[owner] = renew
 
 

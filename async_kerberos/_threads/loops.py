@@ -1,4 +1,4 @@
-"""Which event loop runs on this thread. Asks no library that nobody has imported: none of its loops can be running."""
+"""Finds the event loop that runs on this thread. A library that is not imported yet runs no loop, so we skip it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """The running loop of asyncio; None on any other, and where trio runs as its guest."""
+    """The running loop of asyncio; None if another loop runs, or if trio runs as a guest of asyncio."""
     loop = _loop_of_asyncio()
     if loop is None:
         return None
@@ -25,7 +25,7 @@ def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 def _loop_of_asyncio() -> asyncio.AbstractEventLoop | None:
     library: Any = sys.modules.get("asyncio")
-    # Another thread may be importing it just now.
+    # While another thread imports asyncio, the function may be missing.
     get_running_loop = getattr(library, "get_running_loop", None)
     if get_running_loop is None:
         return None
@@ -45,35 +45,35 @@ def _is_running(trio: Any) -> bool:
 
 
 def native_token() -> Any:
-    """What stands for the running loop where it is another than asyncio's.
+    """The object that identifies the running loop, for loops other than asyncio's.
 
     Raises:
         RuntimeError: no loop that anyio knows is running.
     """
-    from anyio.lowlevel import current_token  # takes long, and is not needed with asyncio
+    from anyio.lowlevel import current_token  # here: it takes long, and asyncio does not need it
 
-    # Since anyio 4.11 the token wraps the native one; before, it was the native one.
+    # Since anyio 4.11, this token wraps the native one. Older releases return the native one.
     token: Any = current_token()
     return getattr(token, "native_token", token)
 
 
 def call_on_loop(function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
-    """From a thread of a loop's own pool: call a function on the loop, and wait for what it comes to.
+    """Call a coroutine function on the loop that started this worker thread, and wait for its result.
 
     Raises:
-        RuntimeError: the thread is not one of anyio's.
+        RuntimeError: anyio did not start this thread.
     """
-    from anyio.from_thread import run  # for adapters whose framework calls sync views so
+    from anyio.from_thread import run  # only for adapters whose framework runs sync views on threads of anyio
 
     return run(function, *args)
 
 
 def loop_is_running() -> bool:
-    """Whether code that blocks would make a loop wait."""
-    if _loop_of_asyncio() is not None:  # also where no task runs but a callback, of which anyio knows nothing
+    """Whether an event loop runs on this thread, so that blocking code would make it wait."""
+    if _loop_of_asyncio() is not None:  # also true in a callback, outside any task, where anyio finds no loop
         return True
     try:
         native_token()
-    except (AttributeError, RuntimeError):  # the first from what finds loops, while asyncio is being imported
+    except (AttributeError, RuntimeError):  # AttributeError: while another thread imports asyncio
         return False
     return True

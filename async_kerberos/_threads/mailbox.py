@@ -1,12 +1,11 @@
-"""Brings what threads have finished back to the event loops where coroutines wait for it, with few wake-ups.
+"""Brings the results of worker threads to the coroutines that wait for them on event loops, with few wake-ups.
 
-To wake a loop costs as much as a good part of what was waited for. So a thread that goes on with the next job leaves
-the loop asleep, and a thread that finds nothing more to do wakes it for all that has gathered. The loop also looks by
-itself, every few milliseconds: nothing waits long, should the thread's next job be one that hangs.
+To wake a loop takes nearly as long as a job. So a thread that has another job does not wake the loop. A thread that has
+no more jobs wakes it once, for all results that have gathered. The loop also looks by itself every few milliseconds,
+since the thread's next job may hang.
 
-What a loop calls back may be interrupted anywhere, by what a signal's handler or a tracer raises: also before its first
-line, and then nothing of it has run. The next result and the next deadline have to come all the same, so nothing here
-relies on one callback alone.
+A signal's handler or a tracer may raise an exception anywhere in a callback of the loop, even before its first line.
+The next result and the next deadline must come all the same, so nothing here relies on a single callback.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import RunVar
 
-# A busy worker finishes some twenty jobs meanwhile. They have waited longer in the queue that made it busy.
+# How often the loop looks. A busy worker finishes some twenty jobs meanwhile; each has waited longer in the queue.
 _TICK_SECONDS = 0.005
-# While nothing comes, and nobody new: for calls that take long, or hang.
+# The interval grows up to this while no result and no new coroutine comes: the calls take long, or hang.
 _LONGEST_TICK_SECONDS = 0.04
-# A timer beside the ticks, which sets the next tick where one was lost.
+# A second timer: it sets the next tick if an exception has prevented that.
 _SPARE_SECONDS = 0.1
 _NEVER = float("-inf")
 
@@ -41,7 +40,7 @@ class Awaited:
     """Something that one coroutine waits for.
 
     Attributes:
-        waiter: the mailbox's own; None before, and for what nobody waits for any more.
+        waiter: set by the mailbox while a coroutine waits; otherwise None.
     """
 
     __slots__ = ("waiter",)
@@ -50,28 +49,28 @@ class Awaited:
 
 
 class Mailbox:
-    """The mailbox of one event loop: this one is for any loop that anyio knows; asyncio has another, faster one."""
+    """The mailbox of one event loop: of any loop that anyio knows. For asyncio there is a faster subclass."""
 
     def __init__(self, loop: Any) -> None:
-        # Weak, since a variable of the loop's own may hold this for as long as the loop lives, and would hold the loop.
+        # Weak: a variable of the loop may refer to this mailbox, and a reference back would keep the loop alive.
         self._loop: Any = weakref.ref(loop)
         self._finished: deque[Awaited] = deque()
-        # A wake-up was sent, and counts as lost after this time. Until then, no thread sends another.
+        # Until this time, no thread sends another wake-up. After it, the last wake-up counts as lost.
         self._woken_until = _NEVER
 
     def belongs_to(self, loop: Any) -> bool:
-        """Whether it is this loop's."""
+        """Whether this is the mailbox of the loop."""
         return self._loop() is loop
 
     async def wait(self, awaited: Awaited, seconds: float) -> bool:
-        """Wait until it is finished.
+        """Wait until a thread has posted the result.
 
         Args:
-            awaited: what the coroutine waits for; another thread may have posted it already.
-            seconds: for how long at most.
+            awaited: what the coroutine waits for; a thread may have posted it already.
+            seconds: the longest time to wait.
 
         Returns:
-            Whether it is.
+            Whether it was posted in time.
         """
         finished = awaited.waiter = anyio.Event()
         with anyio.move_on_after(seconds):
@@ -80,17 +79,17 @@ class Mailbox:
         return False
 
     def post(self, awaited: Awaited, *, more_follow: bool) -> None:
-        """Deliver what is finished. Called on any thread.
+        """Deliver a result. Called on any thread.
 
         Args:
-            awaited: what.
-            more_follow: whether the thread has something else to do, and will post again.
+            awaited: what is finished.
+            more_follow: whether the thread has another job, and will post again.
         """
         self._finished.append(awaited)
         self._wake_loop()
 
     def _wake_loop(self) -> None:
-        # A thread that returns here has appended before the loop clears the mark, and so before it empties the box.
+        # If we return here, our result is in the box already. The loop resets the time before it empties the box.
         now = time.monotonic()
         if now < self._woken_until:
             return
@@ -98,8 +97,8 @@ class Mailbox:
         try:
             self._call_soon(self._loop())
         except (AttributeError, RuntimeError):
-            # The loop has ended, and all that waited on it. (trio.RunFinishedError is a RuntimeError too.) A new box,
-            # since trio may be emptying this one for the last time.
+            # The loop has ended, and all coroutines with it. (trio.RunFinishedError is a RuntimeError.) Take a new box:
+            # trio may be emptying the old one for the last time.
             self._finished = deque()
 
     def _call_soon(self, loop: Any) -> None:
@@ -112,26 +111,26 @@ class Mailbox:
             waiter = finished[0].waiter
             if waiter is not None:
                 self._release(waiter)
-            finished.popleft()  # only now: an interruption in between loses no result
+            finished.popleft()  # only now, so that an exception before this line loses no result
 
     def _release(self, waiter: Any) -> None:
         waiter.set()
 
 
 class AsyncioMailbox(Mailbox):
-    """Of one event loop of asyncio: without anyio's scopes and events, and with one timer for all who wait."""
+    """The mailbox of an asyncio loop: without anyio's scopes and events, and with one timer for all who wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        # In the order of their deadlines, as long as all wait equally long.
+        # In the order of the deadlines: all coroutines wait equally long.
         self._deadlines: dict[asyncio.Future[bool], float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._interval = _TICK_SECONDS
-        # When the tick, and the spare timer, count as lost; _NEVER while nobody waits.
+        # When the next tick and the spare timer count as lost; _NEVER while no coroutine waits.
         self._tick_lost = self._spare_lost = _NEVER
 
     async def wait(self, awaited: Awaited, seconds: float) -> bool:
-        """As of any mailbox."""
+        """As in :meth:`Mailbox.wait`."""
         loop: asyncio.AbstractEventLoop = self._loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         awaited.waiter = waiter
@@ -145,7 +144,7 @@ class AsyncioMailbox(Mailbox):
             self._deadlines.pop(waiter, None)
 
     def post(self, awaited: Awaited, *, more_follow: bool) -> None:
-        """As to any mailbox."""
+        """As in :meth:`Mailbox.post`, but with fewer wake-ups."""
         self._finished.append(awaited)
         if not more_follow or self._interval > _TICK_SECONDS:
             self._wake_loop()
@@ -158,12 +157,11 @@ class AsyncioMailbox(Mailbox):
             waiter.set_result(True)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, now: float, interval: float) -> None:
-        # In contexts of their own, or that of some request would live as long as there is always another one.
+        # In an empty context: each tick sets the next, so a request's context would live as long as requests come.
         before, self._timer = self._timer, loop.call_later(interval, self._tick, loop, context=contextvars.Context())
         self._interval = interval
         self._tick_lost = now + interval + _LONGEST_TICK_SECONDS
-        # One that is due already is late, and not always lost: to cancel it, on a loop that is slow, would put every
-        # tick off.
+        # A timer that is due may only be late. On a slow loop, new requests would cancel each tick before it runs.
         if before is not None and before.when() > now:
             before.cancel()
         if self._spare_lost <= now:
@@ -172,7 +170,7 @@ class AsyncioMailbox(Mailbox):
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        if self._deadlines:  # first, since what follows may be interrupted
+        if self._deadlines:  # first: an exception may end what follows
             idle = not self._finished
             self._set_timer(loop, now, min(self._interval * 2, _LONGEST_TICK_SECONDS) if idle else _TICK_SECONDS)
         else:
@@ -190,12 +188,12 @@ class AsyncioMailbox(Mailbox):
                 waiter.set_result(False)
             ended.append(waiter)
         for waiter in ended:
-            # The coroutine that waits removes it too, unless it is interrupted in the middle of that.
+            # The waiting coroutine removes it too, unless an exception interrupts that.
             del self._deadlines[waiter]
 
 
 class Mailboxes:
-    """Finds the mailbox of the event loop that runs here."""
+    """Finds the mailbox of the event loop that runs on this thread."""
 
     def __init__(self) -> None:
         self._here = threading.local()
@@ -223,6 +221,6 @@ def _anyio_mailbox() -> Mailbox:
 
 @functools.cache
 def _variable() -> RunVar[Mailbox]:
-    from anyio.lowlevel import RunVar  # for those who have no asyncio; and it takes long
+    from anyio.lowlevel import RunVar  # here: it takes long, and asyncio does not need it
 
     return RunVar("async_kerberos_mailbox")

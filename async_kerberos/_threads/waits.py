@@ -1,4 +1,4 @@
-"""How the decision waits: on an event loop, or on the thread that asks. The decision is one coroutine for both."""
+"""How the decision waits: on an event loop, or on the calling thread. It is the same coroutine for both."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ T = TypeVar("T")
 
 
 class Waits(Protocol):
-    """What a stage of the decision asks for what takes time."""
+    """Makes slow calls for the stages of the decision."""
 
     async def compute(self, call: Callable[[], T]) -> T:
-        """Make a call that computes, as GSSAPI does.
+        """Make a call that computes, such as a step of GSSAPI.
 
         Raises:
-            WorkersError: it could not be made, or not in time.
+            WorkersError: there was no result, or not in time.
         """
         ...
 
 
 class OnLoop:
-    """For event loops: none of them ever waits for a call."""
+    """For event loops: the workers make the calls, so a loop never blocks."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
@@ -37,18 +37,18 @@ class OnThread:
     """For threads that may wait: there is no queue and no deadline."""
 
     async def compute(self, call: Callable[[], T]) -> T:
-        """Make the call here and now."""
+        """Make the call on this thread."""
         return call()
 
 
 def finish(decision: Coroutine[Any, Any, T]) -> T:
-    """Run to its end a coroutine that never suspends: the decision, where each wait is the thread's own.
+    """Run to its end a coroutine that never suspends: the decision with :class:`OnThread`.
 
     Raises:
-        RuntimeError: it did suspend.
+        RuntimeError: the coroutine did suspend.
     """
     results: list[T] = []
-    for _ in _append_result(decision, results).__await__():  # an ``except StopIteration`` would take microseconds
+    for _ in _append_result(decision, results).__await__():  # faster than send() and its StopIteration
         raise RuntimeError("a stage of the decision waited for an event loop, on a thread that has none")
     return results[0]
 

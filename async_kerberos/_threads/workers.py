@@ -1,7 +1,7 @@
-"""The thread boundary: blocking calls made on a few worker threads, awaited on any event loop.
+"""The thread boundary: a few worker threads make blocking calls, and coroutines on any event loop await the results.
 
-Nothing here ever makes an event loop wait. Jobs go to the workers through one queue, which a busy worker drains
-without being woken again; how results go back is in ``_mailbox``.
+Nothing here blocks an event loop. Jobs go to the workers through one queue, which a busy worker drains without being
+woken again. ``mailbox.py`` brings the results back.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class WorkerLimits(NeverSent):
     """How many threads make the blocking calls, and how long a request may wait for them.
 
     Attributes:
-        threads: worker threads; None for one a core. Accepting a token is a computation, so more only contend.
-        queue: calls that may wait for a worker. A worker makes several thousand a second, so 1,024 wait a fraction
-            of a second when all goes well; beyond that, a client is better told to come again.
+        threads: worker threads; None for one per core. To accept a token is computation, so more would not be faster.
+        queue: calls that may wait for a worker. A worker makes several thousand calls a second, so 1,024 normally wait
+            a fraction of a second. A client that comes when the queue is full is told to come again.
         seconds: how long a request waits, in the queue and for the call, before it is answered without a result.
-        replacements: threads that may be started for others which are stuck: for those whose call has taken more than
-            half of ``seconds`` when some request is given up. A call that hangs in the operating system cannot be
-            ended, and holds its thread for as long. Where sixteen hang, the cause does not go away by one more.
+        replacements: how many threads may be started to replace stuck ones. When a request is given up, each thread
+            whose call has taken more than half of ``seconds`` counts as stuck: a call that hangs in the operating
+            system cannot be ended. If sixteen calls hang, one more thread would not help.
 
     Raises:
         ConfigurationError: a number is too small, or not a number.
@@ -61,7 +61,7 @@ class WorkerLimits(NeverSent):
 
 
 class _Job(Awaited, Generic[T]):
-    """One call, and what came of it, for as long as somebody waits for it."""
+    """One call and, while a coroutine waits for it, its result."""
 
     __slots__ = ("abandoned", "call", "error", "mailbox", "result")
 
@@ -74,21 +74,21 @@ class _Job(Awaited, Generic[T]):
         self.error: BaseException | None = None
 
     def make_call(self) -> None:
-        """Note what comes of the call."""
+        """Make the call, and keep its result or its exception."""
         try:
             self.result = self.call()
         except BaseException as error:
             self.error = error
 
     def post(self, *, more_follow: bool) -> None:
-        """Have the one who waits go on."""
+        """Deliver the result to the coroutine that waits."""
         if self.abandoned:
             self.result = self.error = None
         else:
             self.mailbox.post(self, more_follow=more_follow)
 
     def abandon(self) -> None:
-        """Drop whatever has come of it, or will: a thread, or the mailbox of a loop that ends, may keep the job."""
+        """Drop the result, now or when it comes: a thread, or the mailbox of an ended loop, may keep the job."""
         self.abandoned = True
         self.waiter = self.result = self.error = None
 
@@ -98,12 +98,12 @@ class _Pool:
 
     def __init__(self, size: int, replacements: int = 0) -> None:
         self.size = size
-        # SimpleQueue.put never blocks, and sets and counters change atomically: no lock that a loop could wait for.
+        # SimpleQueue.put never blocks, and sets change atomically. So there is no lock for which a loop could wait.
         self.queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
-        # Jobs that no worker has taken yet. The one that removes a job, worker or waiter, has it to itself.
+        # Jobs that no worker has taken yet. A worker makes the call only if it was the one that removed the job here.
         self.waiting: set[_Job[Any]] = set()
-        # When the calls that are being made were begun. A worker that finds its own job gone from here, when it comes
-        # back, has been replaced meanwhile.
+        # When each current call began. If a worker finishes a call and its job is no longer here, the worker has been
+        # replaced meanwhile.
         self._begun: dict[_Job[Any], float] = {}
         self.closed = False
         # Numbers of the workers that are not started yet. The thread that pops a number starts that worker.
@@ -111,7 +111,7 @@ class _Pool:
         self._replacements = list(range(size + replacements, size, -1))
 
     def put(self, job: _Job[Any]) -> bool:
-        """Take a job in, unless the pool is closed."""
+        """Add a job to the queue, unless the pool is closed; return whether it was added."""
         if self._to_start:
             self._start_worker()
         try:
@@ -119,7 +119,7 @@ class _Pool:
             if not self.closed:
                 self.queue.put(job)
                 return True
-        except BaseException:  # a signal's handler may raise here, and nobody would ever take the job from there
+        except BaseException:  # a signal's handler may raise here, before the job is in the queue
             self.waiting.discard(job)
             raise
         self.waiting.discard(job)
@@ -128,12 +128,12 @@ class _Pool:
     def _start_worker(self) -> None:
         try:
             self._start_thread(self._to_start)
-        except RuntimeError as error:  # the system has no thread to give
+        except RuntimeError as error:  # the system cannot start a thread
             if len(self._to_start) == self.size:
                 raise Overloaded(str(error)) from error
 
     def _start_thread(self, numbers: list[int], instead_of: _Job[Any] | None = None) -> bool:
-        """Start a thread that has one of the numbers, unless all have been taken."""
+        """Start a thread with one of the numbers; return False if none is left."""
         try:
             number = numbers.pop()
         except IndexError:
@@ -141,16 +141,16 @@ class _Pool:
         name = f"async-kerberos-{number}"
         try:
             threading.Thread(target=self._serve, args=[number, instead_of], name=name, daemon=True).start()
-        except BaseException:  # a signal's handler may raise here too: better a thread too many than none
+        except BaseException:  # a signal's handler may raise here: rather one thread too many than one too few
             numbers.append(number)
             raise
         return True
 
     def replace_stuck(self, seconds: float) -> int:
-        """Start a worker instead of each whose call has taken so long, as far as replacements are left.
+        """Start a worker for each one whose call has taken this long, as long as replacements are left.
 
         Returns:
-            How many were started.
+            How many workers were started.
         """
         started = 0
         limit = time.monotonic() - seconds
@@ -160,7 +160,7 @@ class _Pool:
             try:
                 if not self._start_thread(self._replacements, job):
                     break
-            except RuntimeError:  # the system has no thread to give
+            except RuntimeError:  # the system cannot start a thread
                 break
             started += 1
         return started
@@ -172,7 +172,7 @@ class _Pool:
 
     def _serve(self, number: int, instead_of: _Job[Any] | None = None) -> None:
         if instead_of is not None and self._begun.pop(instead_of, None) is None:
-            # It has come back meanwhile, or has been replaced already.
+            # The stuck call has ended meanwhile, or its worker has been replaced already.
             self._replacements.append(number)
             return
         del instead_of
@@ -181,13 +181,13 @@ class _Pool:
             if job is None:
                 if not self.waiting:
                     return
-                # A job that came in as the pool was closed is still behind.
+                # A job that was added while the pool closed is still in the queue, behind this None.
                 self.queue.put(None)
             else:
                 try:
                     self.waiting.remove(job)
                 except KeyError:
-                    pass  # withdrawn
+                    pass  # the coroutine has given the job up
                 else:
                     self._begun[job] = time.monotonic()
                     job.make_call()
@@ -195,14 +195,14 @@ class _Pool:
                     if self._begun.pop(job, None) is None:
                         self._replacements.append(number)
                         return
-            del job  # what a call returned must not live on while this thread waits for the next
+            del job  # frees what the call returned before this thread waits for the next job
 
 
 class Workers:
     """A bounded pool of daemon threads for blocking calls.
 
-    Threads start at first use, one with each call until there are enough. One pool serves any number of event loops,
-    on asyncio and on trio.
+    Each of the first calls starts one thread, until there are enough. One pool serves any number of event loops, of
+    asyncio and of trio.
     """
 
     def __init__(self, limits: WorkerLimits) -> None:
@@ -221,8 +221,8 @@ class Workers:
     async def run(self, call: Callable[[], T]) -> T:
         """Make a blocking call on a worker, and wait for it without blocking the loop.
 
-        If the caller is cancelled or the deadline passes, a call that has not begun is never made, and the result of
-        one that has is dropped.
+        If the caller is cancelled or the deadline passes, a call that has not begun is never made. If it has begun, its
+        result is dropped.
 
         Args:
             call: what to call, without arguments.
@@ -249,7 +249,7 @@ class Workers:
     def _submit(self, job: _Job[Any]) -> _Pool:
         while True:
             pool = self._pool
-            # A job that was withdrawn stays in the queue as a shell until a worker meets it; shells are bounded too.
+            # A job that was given up stays in the queue until a worker takes it out. So we bound the whole queue too.
             if len(pool.waiting) >= self._limits.queue or pool.queue.qsize() >= 2 * self._limits.queue:
                 waiting = f"{len(pool.waiting)} calls wait for {self._size} workers"
                 raise Overloaded(waiting + self._replace_stuck(pool))
@@ -257,22 +257,21 @@ class Workers:
                 return pool
 
     def _replace_stuck(self, pool: _Pool) -> str:
-        """Replace the workers that are stuck, and return what there is to say of it."""
-        # A request is given up after the whole time, some of which its call may have waited in the queue.
+        """Replace stuck workers; return a note about it for the log, empty if there were none."""
+        # Half, since the call of a request that is given up may have waited in the queue for some of the time.
         started = pool.replace_stuck(self._limits.seconds / 2)
         return f"; stuck workers replaced: {started}" if started else ""
 
     def close(self) -> None:
-        """Have the threads end when they have made the calls that wait. The next call starts new ones."""
+        """Let the threads finish the calls in the queue, and then end. The next call starts new threads."""
         pool, self._pool = self._pool, self._new_pool()
         pool.close()
 
 
 def without_blocking_a_loop(call: Callable[[], None]) -> None:
-    """Make a call that blocks: here and now, or on a new thread if an event loop runs on this one.
+    """Make a blocking call: on this thread or, if an event loop runs on it, on a new thread.
 
-    For what is done once, as an application is set up: outside a loop no thread is started, since the process may be
-    about to fork.
+    For the setup of an application. Outside a loop no thread is started, since the process may be about to fork.
     """
     if loop_is_running():
         threading.Thread(target=call, name="async-kerberos-setup", daemon=True).start()

@@ -1,1 +1,1 @@
-"""One file per web framework; none is imported by the core."""
+"""One file per web framework. The core imports none of them."""

@@ -31,23 +31,24 @@ __all__ = ["KerberosMiddleware"]
 
 
 class KerberosMiddleware(NeverSent):
-    """Let none but authenticated requests reach an ASGI application.
+    """Let only authenticated requests reach an ASGI application.
 
     The application finds the :class:`~async_kerberos.Identity` at ``scope["kerberos"]``. Lifespan events pass; HTTP
-    requests and WebSocket handshakes are authenticated; a scope of any other type reaches nobody.
+    requests and WebSocket handshakes are authenticated; a scope of any other type raises an error.
 
     Args:
         app: the application.
-        kerberos: the service. Without it and without options, that of the nearest configured application or middleware.
-        user_header: a header that the application trusts to name the user, such as ``Remote-User``: the application
-            finds the principal there, in UTF-8, and nothing that the client has sent under this name, in any spelling.
-        options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` beside it, too.
+        kerberos: the service. Without it and without options, the nearest configured application's or middleware's.
+        user_header: a header from which the application takes the user's name, such as ``Remote-User``. This middleware
+            puts the principal there, in UTF-8, and removes every spelling of it that the client has sent.
+        options: options of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``. With ``kerberos``, only
+            ``cross_site`` is allowed.
 
     Attributes:
-        kerberos: the middleware's own service; None where the nearest counts.
+        kerberos: the middleware's own service; None if it uses the nearest one.
 
     Raises:
-        ConfigurationError: an option is wrong, or stands beside ``kerberos``.
+        ConfigurationError: an option is wrong, or ``kerberos`` is given as well.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class KerberosMiddleware(NeverSent):
             kerberos = Kerberos(**options)
         self.app: App = app
         if user_header is not None:
-            from .._web.user_header import UserHeaderMiddleware  # for few
+            from .._web.user_header import UserHeaderMiddleware  # here: few applications need it
 
             self.app = UserHeaderMiddleware(app, user_header)
         self.kerberos = kerberos
@@ -78,9 +79,9 @@ class KerberosMiddleware(NeverSent):
         """Handle one ASGI scope.
 
         Raises:
-            UnsupportedScopeError: the scope is of a type that ASGI did not have when this was written.
+            UnsupportedScopeError: the type of the scope is unknown to this package.
         """
-        # On Quart this stands around asgi_app, where no scope tells the application.
+        # On Quart this middleware wraps asgi_app, and Quart's scopes do not name the application.
         application = self._around.kerberos if isinstance(self._around, CarrierMiddleware) else None
         if self._is_new:
             self._log_setup(scope, application)
@@ -109,15 +110,15 @@ class KerberosMiddleware(NeverSent):
         finally:
             scope[NEAREST] = before
             state.over = True
-            try:  # noqa: SIM105 - this costs nothing, and contextlib.suppress() a microsecond
+            try:  # noqa: SIM105 - contextlib.suppress() would take a microsecond
                 outer_state.reset(token)
             except ValueError:
-                pass  # where a loop is torn down, the coroutine may be closed in another context than it ran in
+                pass  # a loop that ends may close this coroutine in another context
 
     def _log_setup(self, scope: Scope, application: Kerberos | None) -> None:
         decider = decider_of(scope, self._protection, application)
         if decider is None and scope["type"] == "lifespan":
-            return  # a request may tell of an application
+            return  # a request's scope may name the application later
         self._is_new = False
         (decider or default_kerberos()).log_setup_once()
         other = application or configured(scope.get("app"))
@@ -125,4 +126,4 @@ class KerberosMiddleware(NeverSent):
             warn_of_other_options(self.kerberos, other)
 
     def publish(self, scope: Scope) -> None:
-        """Tell the framework below, in its own terms, of the identity at ``scope["kerberos"]``."""
+        """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

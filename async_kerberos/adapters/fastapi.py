@@ -1,6 +1,6 @@
-"""Kerberos for FastAPI: a dependency that is the signed-in user, and shows up in the OpenAPI document."""
+"""Kerberos for FastAPI: a dependency that returns the signed-in user, and appears in the OpenAPI document."""
 
-# No `from __future__ import annotations`: FastAPI reads a dependency's annotations, and cannot look names up here.
+# No `from __future__ import annotations`: FastAPI could not resolve the names in a dependency's annotations.
 
 from .._decision.guard import Guard
 from .._never_sent import NeverSent
@@ -29,16 +29,16 @@ __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_
 class KerberosIdentity(NeverSent, SecurityBase):
     """A dependency that demands Kerberos authentication: ``Depends(KerberosIdentity())`` is an ``Identity``.
 
-    For routes, WebSocket routes and, among ``dependencies=[...]``, for routers and applications. Several of them on one
-    request take one step together.
+    For routes, WebSocket routes and, in ``dependencies=[...]``, for routers and applications. If a request has several
+    of these dependencies, they check the token only once.
 
-    FastAPI reads a request's body before it asks any dependency. Where a body must not even be read of somebody who has
-    not signed in, guard the application by ``KerberosMiddleware``.
+    FastAPI reads a request's body before it calls any dependency. If the body must not be read before the client has
+    signed in, use ``KerberosMiddleware``.
 
     Args:
-        kerberos: the service; None for that of the nearest configured application or middleware.
-        cross_site: instead of the service's option of this name: ``"allow"`` for a route that other sites' forms may
-            post to, as an identity provider's ``form_post`` does.
+        kerberos: the service; None for the nearest configured application's or middleware's.
+        cross_site: overrides the service's option of this name: ``"allow"`` for a route to which forms of other sites
+            may post, as an identity provider's ``form_post`` does.
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
@@ -57,15 +57,15 @@ class KerberosIdentity(NeverSent, SecurityBase):
         """Authenticate one request.
 
         Raises:
-            HTTPException: the request may not pass; it carries the answer.
-            WebSocketException: it may not pass, and the server can answer a handshake by closing it alone.
+            HTTPException: the request may not pass; the exception carries the answer.
+            WebSocketException: the handshake may not pass, and the server can only close it, without an answer.
         """
         scope = connection.scope
         outcome = await authenticate_scope(scope, self._protection)
         if isinstance(outcome, Denied):
             raise_denial(connection, outcome, HTTPException)
         if not state_of(scope).carried:
-            # Without init_kerberos this is all a dependency can do: it does not see responses the route itself makes.
+            # Without init_kerberos, FastAPI adds these headers only to responses that the route does not make itself.
             for name, value in outcome.headers:
                 response.headers.append(name, value)
         return outcome.identity

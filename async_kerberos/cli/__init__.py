@@ -9,7 +9,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command with the arguments of this process, and end the process with its status."""
     try:
-        # Imported here, so that a missing extra and a Ctrl-C this early end in a message, not in a traceback.
+        # Imported here, so that a missing extra and an early Ctrl-C end without a traceback.
         from ._commands import cli
 
         cli(prog_name="async-kerberos")

@@ -56,7 +56,7 @@ def demo(framework: str, once: bool, port: int | None) -> None:
             "pip install 'async-kerberos[demo]'"
         )
     if port is None:
-        # Runs that nobody visits, several at a time on a CI machine perhaps, have no use for a well-known port.
+        # With --once nobody needs to know the port, and several runs may share a CI machine.
         port = 0 if once else _DEFAULT_PORT
     try:
         run_demo(example, port=port, once=once, screen=Screen())

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from ..testing import Service, User
 
 _HOST = "localhost"
-_POLL_SECONDS = 0.1  # too short to be felt after Ctrl-C, and long enough to cost nothing
+_POLL_SECONDS = 0.1  # too short to notice after Ctrl-C, and long enough to take no CPU time
 _ACCESS_LOGS = ("uvicorn.access", "werkzeug")
-# The sign-in is shown in full by the client; the server's own lines about it would only come between.
+# The client shows the whole sign-in; the server's access log would only interrupt that.
 _LEVELS = {"async_kerberos": logging.INFO, **dict.fromkeys(_ACCESS_LOGS, logging.WARNING)}
 
 
 def run_demo(example: Example, *, port: int, once: bool, screen: Screen) -> None:
-    """Run the demo, on the main thread; whatever happens, it cleans up after itself.
+    """Run the demo, on the main thread. It cleans up after itself, also after an error.
 
     Args:
         example: the application.
@@ -38,9 +38,9 @@ def run_demo(example: Example, *, port: int, once: bool, screen: Screen) -> None
         screen: where to show it.
 
     Raises:
-        DemoError: the sign-in did not work, or something on the way to it.
+        DemoError: the sign-in did not work, or a step before it.
         RealmError: the realm did not start.
-        Signalled: a signal ended it, other than Ctrl-C while it served.
+        Signalled: a signal ended it; but Ctrl-C while it serves is the normal end.
     """
     signals = EndingSignals()
     stack = contextlib.ExitStack()
@@ -139,7 +139,7 @@ def _serve(server: threading.Thread, signals: EndingSignals, user: User, url: st
 def _curl(user: User, url: str) -> str:
     """The command that signs in as the user, from any directory of any shell on this machine."""
     variables = [f"{name}={shlex.quote(user.env[name])}" for name in ("KRB5_CONFIG", "KRB5CCNAME")]
-    # IPv4: the name may stand for ::1 too, where somebody else may serve.
+    # IPv4: localhost may also be ::1, and another server may listen there.
     options = ["--negotiate", "-u", ":", "--ipv4"]
     if getproxies_environment().keys() & {"http", "all"}:
         options += ["--noproxy", _HOST]
@@ -148,7 +148,7 @@ def _curl(user: User, url: str) -> str:
 
 @contextlib.contextmanager
 def _variable(name: str, value: str) -> Generator[None, None, None]:
-    """Set an environment variable: one in the developer's shell is meant for another server than the demo's."""
+    """Set an environment variable. A value from the developer's shell is meant for another server."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

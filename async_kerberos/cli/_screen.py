@@ -1,4 +1,4 @@
-"""What the command prints: readable on a terminal, in a pipe, in a log of CI and without colours."""
+"""Prints the output of the command: readable on a terminal, in a pipe, in a CI log and without colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 
 class Screen:
-    """Standard output for the story, standard error for the log of the server."""
+    """Standard output for the steps of the demo, standard error for the log of the server."""
 
     def __init__(self) -> None:
         self._out = _console(stderr=False)
@@ -25,7 +25,7 @@ class Screen:
         self._out.print(text, style="bold")
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print one line of a step; its style is lost where there are no colours, so it must say nothing new."""
+        """Print one line of a step. Some outputs have no colours, so the style must carry no information."""
         self._out.print(f"   {text}".rstrip(), style=style)
 
     def fields(self, **values: str) -> None:
@@ -35,17 +35,17 @@ class Screen:
             self._out.print(Text.assemble("   ", (f"{name:<{width}}  ", "dim"), printable(value)))
 
     def command(self, text: str) -> None:
-        """Print a shell command on a line of its own, to be copied."""
+        """Print a shell command on a separate line, to be copied."""
         self._out.print(f"\n{text}\n", style="cyan")
 
     def end(self) -> None:
-        """After Ctrl-C, leave the line on which the terminal has shown it."""
+        """After Ctrl-C, begin a new line: the terminal has printed ``^C`` on the current one."""
         if self._out.is_terminal:
             self._out.print()
 
     def log(self, text: str) -> None:
         """Print what the server logs. It may be called on any thread."""
-        # Of a terminal that is gone nobody reads the log, and the server must not stumble over it.
+        # If the terminal is gone, writing to it fails. The server must not fail because of that.
         with contextlib.suppress(OSError):
             for line in text.splitlines():
                 self._err.print(f"   server log: {printable(line)}", style="dim")
@@ -62,7 +62,7 @@ class _ScreenHandler(logging.Handler):
 
 @contextlib.contextmanager
 def logging_to(screen: Screen, levels: dict[str, int]) -> Generator[None, None, None]:
-    """Show the log on the screen: warnings, and of the loggers named what reaches their level."""
+    """Show the log on the screen: warnings, and for the named loggers all records from their level on."""
     loggers = {logging.getLogger(name): level for name, level in levels.items()}
     before = {logger: logger.level for logger in loggers}
     handler = _ScreenHandler(screen)
@@ -78,13 +78,13 @@ def logging_to(screen: Screen, levels: dict[str, int]) -> Generator[None, None, 
 
 
 def printable(text: str) -> str:
-    """One line that no answer of a server and no path of a request can use to control the terminal."""
+    """Escape control characters, so that no text from the network can control the terminal."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")  # an ellipsis is not worth a failure where the locale has none
-    # A line is never wrapped: a curl command in two pieces cannot be copied. Text is data, so no markup in it either.
+        stream.reconfigure(errors="replace")  # the locale's encoding may lack the ellipsis, which must not be an error
+    # No wrapping: a wrapped curl command could not be copied. No markup: the text is data.
     return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..errors import KerberosError
 
-# The demo runs the very files that readers copy from, so that each is written once and what is shown is what runs.
-# They are no modules of the package: in a checkout, an editable installation of it included, they are the top-level
-# folder `examples`, and the wheel has a copy of that folder here.
+# The demo runs the same files that readers copy from, so the code that they see is the code that runs. These files are
+# no modules of the package. In a checkout (also an editable installation) they are in the top-level folder `examples`;
+# the wheel has a copy of that folder beside this file.
 _HERE = Path(__file__).parent
 _EXAMPLE_FOLDERS = (_HERE / "examples", _HERE.parents[1] / "examples")
 
@@ -38,7 +38,7 @@ class Example:
         title: the framework's name.
         file: the file's name.
         server: the name of the server that the demo runs it on.
-        modules: what has to be importable, beside what every demo needs, and the name of its distribution.
+        modules: modules that this example needs, named as the distributions that contain them.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Example:
         """Where the file is.
 
         Raises:
-            DemoError: it is not there.
+            DemoError: the file is missing.
         """
         for folder in _EXAMPLE_FOLDERS:
             if (folder / self.file).is_file():
@@ -59,16 +59,16 @@ class Example:
         raise DemoError(f"this installation has no examples: {self.file} is not in {_EXAMPLE_FOLDERS[0]}")
 
     def load(self) -> Any:
-        """Run the file and return its application. No bytecode is left beside it.
+        """Run the file and return its application. This writes no bytecode.
 
         Raises:
-            DemoError: the file is not there.
+            DemoError: the file is missing.
         """
         return runpy.run_path(str(self.path), run_name="async_kerberos_example")["app"]
 
 
 EXAMPLES = {
-    # asgiref is what Flask's own extra "async" brings, for the async view of the example.
+    # The example has an async view, for which Flask needs asgiref.
     "flask": Example("Flask", "flask_app.py", "werkzeug", ("flask", "asgiref")),
     "quart": Example("Quart", "quart_app.py", "uvicorn", ("quart", "uvicorn")),
     "starlette": Example("Starlette", "starlette_app.py", "uvicorn", ("starlette", "uvicorn")),
@@ -78,22 +78,22 @@ EXAMPLES = {
 
 
 def missing_modules(example: Example) -> list[str]:
-    """The names of what a demo of the example needs and is not installed."""
+    """The modules that the demo of an example needs and that are not installed."""
     return [name for name in (*example.modules, "k5test") if importlib.util.find_spec(name) is None]
 
 
 def listen(port: int) -> socket.socket:
-    """Open the socket to serve on. Done first and by the demo itself: a taken port ends it before anything started.
+    """Open the socket to serve on. The demo does this first, so that a taken port ends it before it starts anything.
 
     Args:
         port: a port of 127.0.0.1; 0 for any.
 
     Raises:
-        DemoError: the port is not to be had.
+        DemoError: the port is taken, or not allowed.
     """
     listener = socket.socket()
     try:
-        # Without it, the port of a demo that has just ended stays taken for a minute. One in use is refused either way.
+        # Otherwise, the port stays taken for a minute after a demo ends. A port in use is refused all the same.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen()
@@ -108,7 +108,7 @@ def listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def serving(example: Example, app: Any, listener: socket.socket) -> Generator[threading.Thread, None, None]:
-    """Run the application on its server, on a thread of this process: so no process can outlive the demo.
+    """Run the application on its server, on a thread of this process, so that no process can outlive the demo.
 
     Yields:
         The thread, which ends when the server does.
@@ -124,7 +124,7 @@ def serving(example: Example, app: Any, listener: socket.socket) -> Generator[th
 def _uvicorn(app: Any, listener: socket.socket) -> Generator[threading.Thread, None, None]:
     import uvicorn
 
-    # Of open WebSockets it would wait for the clients to close them.
+    # Otherwise, uvicorn would wait until clients close their WebSockets.
     config = uvicorn.Config(app, log_config=None, log_level=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo server", daemon=True)
@@ -147,7 +147,7 @@ def _werkzeug(app: Any, listener: socket.socket) -> Generator[threading.Thread, 
 
     class Handler(WSGIRequestHandler):
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            # As uvicorn has it; werkzeug's own line has colours in it, terminal or not.
+            # In uvicorn's format. Werkzeug's own line always contains colours.
             status = int(code) if isinstance(code, int) else code
             logging.getLogger("werkzeug").info('%s - "%s" %s', self.address_string(), self.requestline, status)
 

@@ -1,4 +1,4 @@
-"""The client of the demo: HTTP and GSSAPI with nothing between them, so that every step can be shown."""
+"""The client of the demo. It calls HTTP and GSSAPI directly, so that the demo can show every step."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def negotiate(self) -> str | None:
-        """The value of ``WWW-Authenticate`` that is of the scheme Negotiate; None where there is none."""
+        """The value of ``WWW-Authenticate`` for the scheme Negotiate; None if there is none."""
         return next((value for value in self.challenges if value.split(" ")[0].lower() == "negotiate"), None)
 
 
@@ -45,8 +45,8 @@ class Client:
     """A client that signs in once, with the ticket cache of the environment.
 
     Args:
-        host: the host name of the server, as the URL has it. It is on this machine.
-        port: its port.
+        host: the host name in the URL. The server is on this machine.
+        port: the server's port.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -67,7 +67,7 @@ class Client:
         headers = {"Host": f"{self._host}:{self._port}"}
         if authorization is not None:
             headers["Authorization"] = authorization
-        # By address: the name may stand for ::1 too, where somebody else may serve.
+        # By address: localhost may also be ::1, and another server may listen there.
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", "/", headers=headers)
@@ -80,13 +80,13 @@ class Client:
         return Answer(response.status, response.reason, tuple(response.msg.get_all("WWW-Authenticate", ())), body)
 
     def begin(self) -> tuple[str, datetime]:
-        """Get a ticket for the service from the KDC, and make the token of it.
+        """Get a ticket for the service from the KDC, and make the token from it.
 
         Returns:
             The value of ``Authorization``, and when the ticket expires.
 
         Raises:
-            DemoError: there is no ticket.
+            DemoError: the KDC gave no ticket.
         """
         try:
             # python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the casts.
@@ -97,7 +97,7 @@ class Client:
         return challenge(first.token), datetime.now(timezone.utc) + timedelta(seconds=first.lifetime)
 
     def verify(self, negotiate: str) -> None:
-        """Make sure of the server, by its reply to the token.
+        """Check by the server's reply to the token that it is the right server.
 
         Args:
             negotiate: the value of ``WWW-Authenticate``.
@@ -118,9 +118,9 @@ class Client:
 
 
 def masked(value: str) -> str:
-    """A value of ``Authorization`` or ``WWW-Authenticate`` for the screen: a token is a secret while it is valid.
+    """Shorten a value of ``Authorization`` or ``WWW-Authenticate``: a token is a secret while it is valid.
 
-    Four characters are the header of its ASN.1, the same for everybody.
+    The first four characters are no secret: they encode the ASN.1 header of the token.
     """
     scheme, _, token = value.partition(" ")
     if not token:

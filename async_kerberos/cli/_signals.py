@@ -1,4 +1,4 @@
-"""The signals that end the command, in such a way that it cleans up first."""
+"""Handles the signals that end the command, so that it cleans up first."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Signalled(BaseException):
 
 
 class EndingSignals:
-    """Handles SIGINT, SIGTERM and SIGHUP from now on to the end of the process, which ends with the command.
+    """Handles SIGINT, SIGTERM and SIGHUP until the process ends.
 
-    At first the signals raise :class:`Signalled` on the main thread, so that whatever it waits for is given up.
-    After :meth:`disarm` they are only noted.
+    At first, a signal raises :class:`Signalled` on the main thread, which ends every wait. After :meth:`disarm`, a
+    signal is only noted in :attr:`received`.
 
     Attributes:
         received: the number of the first signal that came; None if none has.
@@ -32,17 +32,17 @@ class EndingSignals:
         self.received: int | None = None
         self._raises = True
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # nohup asks for a program that outlives its terminal. A SIGINT that is ignored asks for nothing: a shell
-            # script gives one to every program that it starts in the background.
+            # nohup ignores SIGHUP so that the program outlives its terminal: leave it ignored. But a shell script
+            # ignores SIGINT in every program that it starts in the background: handle it all the same.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
 
     def disarm(self) -> None:
-        """Raise no more: what comes next polls :attr:`received`, or is the clean-up, which must be whole."""
+        """Stop raising: from now on the main thread polls :attr:`received`, or does the whole clean-up."""
         self._raises = False
 
     def check(self) -> None:
-        """Raise what a handler raised in vain, as where Python was in the middle of a ``__del__``.
+        """Raise again if a signal has come: Python ignores what a handler raises during a ``__del__``, for instance.
 
         Raises:
             Signalled: a signal has come.

@@ -1,1 +1,1 @@
-"""Who somebody is: in each file one way to sign in, or what such a way keeps."""
+"""The ways to sign in: one per file; another file may hold what such a way stores."""

@@ -23,11 +23,12 @@ class HalfOpenLimits(NeverSent):
     """How much an unauthenticated client can make the server hold.
 
     Attributes:
-        total: contexts in all; the oldest gives way. A context takes a few kilobytes, so 1,024 take a few megabytes.
-        per_peer: contexts for one address; its own oldest gives way, so that one client cannot push out the others.
-            Eight are more connections than a browser opens to a host.
-        seconds: how long one exchange may take, from its first leg on. A leg is one round trip; thirty seconds leave
-            time for a slow client to fetch a ticket in between.
+        total: contexts in all; one more drops the oldest. A context takes a few kilobytes, so 1,024 take a few
+            megabytes.
+        per_peer: contexts of one address; one more drops the oldest of this address, so no client can drop those of
+            others. Eight are more connections than a browser opens to a host.
+        seconds: how long one exchange may take, from its first leg on. A leg is one round trip. Thirty seconds leave
+            time for a slow client to get a ticket between two legs.
 
     Raises:
         ConfigurationError: a number is not positive, or not a number.
@@ -44,7 +45,7 @@ class HalfOpenLimits(NeverSent):
 
 
 class HalfOpen(Generic[Context]):
-    """A context that waits, and the moment after which it is lost."""
+    """A context that waits, and its deadline, after which it is dropped."""
 
     __slots__ = ("context", "deadline")
 
@@ -63,11 +64,11 @@ class HalfOpenStore(Generic[Context]):
         renew_after_fork(self, HalfOpenStore[Context]._renew)
 
     def _renew(self) -> None:
-        # After a fork, the connections and their contexts are the parent's; so may be the thread that held the lock.
+        # In a forked child: the connections belong to the parent, and a thread of the parent may have held the lock.
         self._lock = threading.Lock()
         # In the order of their deadlines.
         self._waiting: OrderedDict[Peer, HalfOpen[Context]] = OrderedDict()
-        # Of each address, in the same order.
+        # The ports of each address, in the same order.
         self._ports: dict[str, dict[int, None]] = {}
         self._timer: threading.Timer | None = None
 
@@ -78,9 +79,9 @@ class HalfOpenStore(Generic[Context]):
         """Keep a context until the peer's next leg.
 
         Args:
-            peer: the connection; what waits there already is lost.
+            peer: the connection; a context that it has already is dropped.
             context: what to keep.
-            deadline: that of the exchange, where this is not its first leg.
+            deadline: the deadline of the exchange, if this is not its first leg.
         """
         with self._lock:
             self._drop_expired()
@@ -93,16 +94,16 @@ class HalfOpenStore(Generic[Context]):
                 self._waiting[peer] = HalfOpen(context, self._clock() + self._limits.seconds)
                 self._ports.setdefault(peer[0], {})[peer[1]] = None
             else:
-                # Its time began before that of some others. Few exchanges have a third leg.
+                # This exchange began before some others, so sort again: it is rare that an exchange has a third leg.
                 self._waiting[peer] = HalfOpen(context, deadline)
                 self._waiting = OrderedDict(sorted(self._waiting.items(), key=lambda item: item[1].deadline))
                 self._ports[peer[0]] = {port: None for address, port in self._waiting if address == peer[0]}
             self._set_timer()
 
     def take(self, peer: Peer) -> HalfOpen[Context] | None:
-        """Remove what waits for the peer, and return it unless its time is over."""
+        """Remove the context that waits for the peer; return it unless its deadline has passed."""
         if not self._waiting:
-            return None  # nearly always; and what a connection waits for is put before its next request
+            return None  # the usual case; safe without the lock, since put() comes before the connection's next request
         with self._lock:
             self._drop_expired()
             half_open = self._remove(peer)
@@ -120,14 +121,14 @@ class HalfOpenStore(Generic[Context]):
                 self._timer = None
 
     def _set_timer(self) -> None:
-        """See to it that what expires is dropped, though no client should ever come again."""
+        """Make sure that expired contexts are dropped even if no client ever comes again."""
         if self._timer is not None or not self._waiting:
             return
         oldest = next(iter(self._waiting.values()))
         timer = threading.Timer(max(0.0, oldest.deadline - self._clock()), self._expire)
         timer.name = "async-kerberos-half-open"
         timer.daemon = True
-        # Where the system has no thread to give, the next call drops what has expired by then.
+        # If the system cannot start a thread, the next call drops what has expired.
         with contextlib.suppress(RuntimeError):
             timer.start()
             self._timer = timer

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Leg:
-    """A token that is worth a step, and the half-open context that it continues."""
+    """A token that passed the checks of its form, and the half-open context that it continues."""
 
     __slots__ = ("half_open", "spnego", "steps", "token")
 
@@ -28,7 +28,7 @@ class Leg:
         self.steps = steps
         self.token = token
         self.half_open = half_open
-        self.spnego = spnego  # whether SPNEGO is around the token
+        self.spnego = spnego  # whether the token is wrapped in SPNEGO
 
     def step(self) -> Step:
         """The one blocking call of a request."""
@@ -39,7 +39,7 @@ class Leg:
 
 
 class Tickets:
-    """Signs in by a Kerberos ticket.
+    """Signs users in by their Kerberos tickets.
 
     Args:
         steps: makes the steps.
@@ -67,10 +67,10 @@ class Tickets:
             waits: how the step is waited for.
 
         Returns:
-            Who it is; None where the request has no credentials for Negotiate.
+            The user; None if the request has no credentials for Negotiate.
 
         Raises:
-            Refusal: the token is refused, another leg is needed, or the server cannot tell.
+            Refusal: the token is refused, another leg is needed, or a fault of the server prevents the check.
         """
         leg = self._leg(request)
         if leg is None:
@@ -78,7 +78,7 @@ class Tickets:
         try:
             step = await waits.compute(leg.step)
         except WorkersError as error:
-            # Where one waits for DNS all do: no worker has a credential yet.
+            # If one worker waits for DNS all do, since none has a credential yet.
             raise Refusal(Reason.DNS if self._steps.waits_for_dns else error.reason, str(error)) from None
         if isinstance(step, Refused):
             raise Refusal(step.reason, step.detail)
@@ -93,7 +93,7 @@ class Tickets:
         self._half_open.clear()
 
     def _leg(self, request: AuthRequest) -> Leg | None:
-        """What is worth a step; None where the request has no credentials for Negotiate."""
+        """Check the form of the token; None if the request has no credentials for Negotiate."""
         try:
             token = parse_authorization(request.fields.get("authorization", ()), self._max_token_size)
             if token is None:
@@ -112,7 +112,7 @@ class Tickets:
         peer = request.connection
         half_open = None if peer is None else self._half_open.take(peer)
         if kind.begins:
-            # Whatever waited here was another user's, or this one's failed attempt: a fresh start owes it nothing.
+            # The old context is another user's, or of a failed attempt. A new exchange must not continue it.
             half_open = None
         elif half_open is None:
             raise Refusal(Reason.HALF_OPEN_LOST, "no context waits on this connection")
@@ -121,5 +121,5 @@ class Tickets:
     def _keep(self, request: AuthRequest, leg: Leg, step: Continued) -> None:
         peer = request.connection
         if peer is None:
-            raise Refusal(Reason.HALF_OPEN_LOST, "the request has no connection of its own")
+            raise Refusal(Reason.HALF_OPEN_LOST, "this server cannot tell the client's connection from others")
         self._half_open.put(peer, step.context, None if leg.half_open is None else leg.half_open.deadline)

@@ -1,4 +1,4 @@
-"""What the log says, of requests and of the set-up."""
+"""The lines of the log, about requests and about the setup."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..request import AuthRequest
 
 _logger = logging.getLogger("async_kerberos")
 
-# A message of GSSAPI's that names a file and two principals takes less.
+# A message of GSSAPI that names a file and two principals is shorter.
 _LONGEST_DETAIL = 600
 
 
 def log_denied(denied: Denied, request: AuthRequest, detail: str) -> None:
-    """Say why a request was denied, and what to do."""
+    """Log why a request was denied, and the remedy."""
     reason = denied.reason
     if _logger.isEnabledFor(reason.level):
         text = f"{reason.value} ({one_line(detail)})" if detail else reason.value
@@ -26,17 +26,17 @@ def log_denied(denied: Denied, request: AuthRequest, detail: str) -> None:
 
 
 def log_signed_in(identity: Identity, request: AuthRequest) -> None:
-    """Say who has signed in; for debugging."""
+    """Log who has signed in, at the level DEBUG."""
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug("Kerberos: accepted %s from %s", one_line(identity.principal), client_of(request))
 
 
 def log_setup(steps: Steps, *, names_keytab: bool) -> None:
-    """Say which service principal the server has, or what is wrong with the keytab. Blocks.
+    """Log which service principal the server has, or what is wrong with the keytab. Blocks.
 
     Args:
         steps: the acceptor.
-        names_keytab: whether the option ``keytab`` is there.
+        names_keytab: whether the application sets the option ``keytab``.
     """
     try:
         principal = steps.describe()
@@ -52,12 +52,12 @@ def log_setup(steps: Steps, *, names_keytab: bool) -> None:
 
 
 def client_of(request: AuthRequest) -> str:
-    """The client, as far as it is known."""
+    """The client's address, if it is known."""
     return "a client" if request.peer is None else one_line(request.peer[0])
 
 
 def one_line(text: str) -> str:
-    """Make sure that nothing a client can influence breaks a log line or a terminal, or takes long."""
+    """Shorten and escape a text: a client may have put line breaks or control characters into it."""
     if len(text) > _LONGEST_DETAIL:
         text = f"{text[:_LONGEST_DETAIL]}…"
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

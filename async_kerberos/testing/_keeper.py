@@ -1,11 +1,11 @@
-"""The process that owns a realm's folder and KDC, so that both go when the process that uses the realm is gone.
+"""The keeper: a process that owns a realm's folder and KDC, and removes both when the process that uses them is gone.
 
-It runs beside the tests, in a session of its own, and reads orders from a pipe whose other end only they hold. The
-kernel closes that end however they finish, SIGKILL included, and the keeper then kills the KDC and removes the
-folder. The tests' process needs no signal handler for it: none is replaced, so none has to be put back.
+It runs beside the tests, in its own session, and reads orders from a pipe whose other end only the tests hold. However
+the tests end, even by SIGKILL, the kernel closes their end. Then the keeper kills the KDC and removes the folder. So
+the tests' process needs no signal handler.
 
-This file is both ends of the pipe: :class:`Keeper` is the tests' end, :func:`main` the program. It is run by path,
-without the package and without site-packages, so it imports the standard library only.
+This file has both ends of the pipe: :class:`Keeper` is the tests' end, :func:`main` the keeper's program. Python runs
+the file by path, without the package and without site-packages, so it imports only the standard library.
 
 An order is one line of JSON, one of ``{"claim": port}``, ``{"start": argv, "env": mapping}``, ``{"stop": true}`` and
 ``{"end": true}``. The answer to all but the last is one line of JSON, ``{"failure": text or null}``. Before the first
@@ -29,26 +29,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-# A KDC says that it is up within tens of milliseconds; this is for a machine that swaps.
+# A KDC normally starts within tens of milliseconds, but a machine may swap.
 _KDC_START_SECONDS = 30.0
 # SIGTERM lets the KDC finish a write to its database.
 _KDC_STOP_SECONDS = 5.0
-# The end of the pipe is noticed at once. This is how soon the parent's death is noticed where a process that it forked
-# still holds the pipe open.
+# The keeper notices the end of the pipe at once. But a process that the parent forked may hold the pipe open, so this
+# is how often the keeper checks whether the parent lives.
 _PARENT_CHECK_SECONDS = 0.5
-# A server under test may still be writing its replay cache while the folder goes.
+# A server under test may still write its replay cache while the keeper removes the folder.
 _REMOVE_SECONDS = 2.0
-# More than the keeper needs for everything it does on the way out.
+# More than the keeper needs for its whole clean-up.
 _CLOSE_SECONDS = 10.0
 
-# Absolute, as the keeper does not run in the tests' working directory.
+# Absolute: the keeper does not run in the tests' working directory.
 _PROGRAM = str(Path(__file__).resolve())
 _LOOPBACK = "127.0.0.1"
 _PR_SET_PDEATHSIG = 1
 
 
 class Keeper:
-    """The tests' end: starts the keeper program, gives it orders, and ends it.
+    """The tests' end: starts the keeper's program, gives it orders, and ends it.
 
     Attributes:
         folder: the realm's folder, empty at first.
@@ -66,10 +66,10 @@ class Keeper:
             [sys.executable, "-I", "-S", _PROGRAM, tempfile.gettempdir()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # An inherited stderr would keep a pipe open that somebody may be reading to its end.
+            # If stderr is a pipe, its reader would wait for the keeper's end too.
             stderr=subprocess.DEVNULL,
             cwd="/",
-            # Out of reach of the terminal's Ctrl-C and hang-up.
+            # So the terminal's Ctrl-C and hang-up do not reach it.
             start_new_session=True,
         )
         try:
@@ -79,30 +79,30 @@ class Keeper:
             raise
 
     def claim(self, port: int) -> None:
-        """Claim a port and the next one, of 127.0.0.1, against every other realm for as long as this one lasts.
+        """Claim a port of 127.0.0.1 and the next one: no other realm gets them while this one lasts.
 
         Args:
             port: the port that the KDC will have.
 
         Raises:
-            OSError: another realm has claimed it, or something uses it.
+            OSError: another realm has claimed the port, or a program uses it.
         """
         self._order({"claim": port})
 
     def start_kdc(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        """Start a KDC and wait until it serves; nothing where one is running.
+        """Start a KDC and wait until it serves. Does nothing if it is running.
 
         Args:
             argv: the KDC's program and arguments.
             env: the whole environment of the KDC.
 
         Raises:
-            OSError: it did not come up; the text has what it said.
+            OSError: the KDC did not start; the text contains its output.
         """
         self._order({"start": list(argv), "env": dict(env)})
 
     def stop_kdc(self) -> None:
-        """Stop the KDC and wait until it is gone; nothing where none is running.
+        """Stop the KDC and wait until it is gone. Does nothing if it is not running.
 
         Raises:
             OSError: the keeper itself is gone.
@@ -110,13 +110,13 @@ class Keeper:
         self._order({"stop": True})
 
     def close(self) -> None:
-        """End the KDC, the folder and the keeper, and wait for it. In a forked child nothing happens."""
+        """Stop the KDC, remove the folder, and wait for the keeper's end. Does nothing in a forked child."""
         if os.getpid() != self._owner:
             return
         process = self._process
         if process.stdin is not None:
-            # In words too, as a forked child may hold the pipe open. Writing fails where the keeper is gone, and where
-            # this call has interrupted an order that was being written: there the end of the pipe has to do.
+            # An explicit order, since a forked child may hold the pipe open. It fails if the keeper is gone, or if this
+            # call has interrupted the writing of another order; then closing the pipe has to be enough.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 process.stdin.write(b'{"end": true}\n')
             with contextlib.suppress(OSError):
@@ -124,14 +124,14 @@ class Keeper:
         try:
             process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            # The KDC has the parent-death signal and goes too.
+            # The parent-death signal then ends the KDC too.
             process.kill()
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
         folder = getattr(self, "folder", None)
         if folder is not None:
-            # Only a keeper that was killed itself leaves anything to do here.
+            # There is something to remove only if the keeper was killed.
             shutil.rmtree(folder, ignore_errors=True)
 
     def _order(self, order: Mapping[str, object]) -> None:
@@ -205,10 +205,10 @@ class _Realm:
 
 
 def main() -> None:
-    """Be the keeper: make a folder in the folder named by the first argument, obey, clean up."""
+    """Run the keeper: make a folder inside the folder of the first argument, carry out orders, clean up."""
     parent = os.getppid()
-    # The keeper ends with the pipe, and by nothing else: a signal that is sent to all processes at once must not end it
-    # before it has cleaned up. A handler, not SIG_IGN, which the KDC would inherit.
+    # Only the end of the pipe ends the keeper: a signal to all processes must not end it before it has cleaned up. A
+    # handler, not SIG_IGN, which the KDC would inherit.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: None)
     try:
@@ -224,7 +224,7 @@ def main() -> None:
                 break
             _say(failure=realm.obey(order))
     except BrokenPipeError:
-        pass  # The tests went away while they were being answered.
+        pass  # The tests' process ended before it read the answer.
     finally:
         realm.end()
         _remove(folder)
@@ -235,7 +235,7 @@ def _say(**answer: str | None) -> None:
 
 
 def _orders(parent: int) -> Iterator[dict[str, Any]]:
-    """The orders as they come, until the pipe ends or the parent is gone."""
+    """Yield each order when it comes, until the pipe ends or the parent is gone."""
     waiting = b""
     while True:
         line, newline, rest = waiting.partition(b"\n")
@@ -252,8 +252,8 @@ def _orders(parent: int) -> Iterator[dict[str, Any]]:
 
 
 def _claim(port: int) -> socket.socket:
-    # Two MIT KDCs can listen on one port, and then each gets some of the other's requests. So what decides between
-    # realms is the next port, which nobody listens on and which this program holds alone.
+    # Two MIT KDCs can listen on one port, and then each gets some of the other's requests. So a realm claims the port
+    # by binding the next one, on which no KDC listens and which only one process can bind.
     claimed = socket.socket()
     try:
         claimed.bind((_LOOPBACK, port + 1))
@@ -276,7 +276,7 @@ def _wait_until_up(kdc: "subprocess.Popen[bytes]") -> None:
         left = deadline - time.monotonic()
         ready = select.select([pipe.fileno(), 0], [], [], left)[0] if left > 0 else []
         if pipe.fileno() not in ready:
-            # Nothing but the end can come while an order is carried out.
+            # If the pipe is ready, it has ended: the tests send no order before they have the answer to this one.
             why = "the realm was ended" if ready else f"{_KDC_START_SECONDS:g} s passed"
             _stop(kdc)
             raise OSError(f"{why} before the KDC was up: {_text(said)}")
@@ -312,7 +312,7 @@ def _remove(folder: str) -> None:
 
 
 def _parent_death_signal() -> Callable[[], None] | None:
-    """What the KDC's process does before it becomes the KDC, so that it goes even where the keeper is killed."""
+    """What the KDC's process does before it runs the KDC, so that it ends even if the keeper is killed."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

@@ -1,7 +1,8 @@
 """The realm, its users and its services.
 
-k5test writes the configuration. The KDC is started by the keeper (see ``_keeper``), and the other programs are run
-here: k5test keeps what they say from the error, puts passwords there, and takes no notice of ``kadmin.local`` failing.
+k5test writes the configuration. The keeper (see ``_keeper``) starts the KDC, and this module runs the other programs.
+k5test could do that, but its errors lack the programs' output and contain passwords, and it ignores when
+``kadmin.local`` fails.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from ._keeper import Keeper
 
 try:
     with warnings.catch_warnings():
-        # k5test has invalid escape sequences: compiled where warnings are errors, it would not load.
+        # k5test has invalid escape sequences: where warnings are errors, Python would not compile it.
         warnings.simplefilter("ignore")
         _k5test: Any = importlib.import_module("k5test.realm")
 except ImportError as error:
@@ -37,31 +38,31 @@ except ImportError as error:
     ) from error
 
 ConfValue: TypeAlias = str | Sequence[str] | Mapping[str, "ConfValue"] | None
-"""A value of ``krb5.conf``: a text, several for one name, a subsection, or ``None`` to leave out what is there."""
+"""A value of ``krb5.conf``: a text, several for one name, a subsection, or ``None`` to remove a default."""
 ConfSection: TypeAlias = Mapping[str, ConfValue]
 """The names and values of one section of ``krb5.conf``."""
 
 _TOOLS = ("krb5kdc", "kadmin.local", "kdb5_util", "kinit")
-# Where distributions put the administrator's programs; not on the PATH of every user.
+# Distributions put the administrator's programs here. Not every user has these folders on the PATH.
 _TOOL_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/mit/sbin", "/opt/homebrew/opt/krb5/sbin")
 
-# Below every system's range of ephemeral ports: no outgoing connection takes one of these while the KDC is stopped. One
-# of ten, as k5test numbers its ports; a claim takes two.
+# Below every system's range of ephemeral ports: no outgoing connection takes one of these while the KDC is stopped. In
+# steps of ten: k5test uses ports from the first one on, and a claim takes two.
 _PORTS: Sequence[int] = range(20_000, 32_000, 10)
-# With even half of the ports taken, a run of this many failures has a chance of one in 30,000.
+# If half of the ports are taken, so many failures in a row have a chance of one in 30,000.
 _PORT_TRIES = 15
 _PORT_TAKEN = "Address already in use"
 
-# None of these programs waits for anything but the disk and a KDC on this machine.
+# These programs only wait for the disk and for a KDC on this machine.
 _TOOL_SECONDS = 60.0
 
 
 class RealmError(KerberosError, RuntimeError):
-    """The realm cannot do what was asked: a program is missing, or one failed. The text has what it said."""
+    """The realm cannot do what it was asked: a program is missing, or failed. The text contains its output."""
 
 
 class _K5Realm(Protocol):
-    """What is used of ``k5test.realm.MITRealm``, which has no type annotations."""
+    """The part of ``k5test.realm.MITRealm`` that we use; k5test has no type annotations."""
 
     portbase: int
     env: Mapping[str, str]
@@ -100,7 +101,7 @@ class User:
         renewable: timedelta | None = None,
         forwardable: bool | None = None,
     ) -> "User":
-        """Get a new ticket-granting ticket, in place of everything in the ticket cache.
+        """Get a new ticket-granting ticket. It replaces everything in the ticket cache.
 
         Args:
             lifetime: how long it is valid, in whole seconds. The default is the realm's, one day.
@@ -111,7 +112,7 @@ class User:
             The user itself.
 
         Raises:
-            RealmError: no ticket was given.
+            RealmError: the KDC gave no ticket.
         """
         options: list[str] = []
         if lifetime is not None:
@@ -130,7 +131,7 @@ class Service:
 
     Attributes:
         principal: the full principal, ``HTTP/www.example.test@KRBTEST.COM``.
-        keytab: the file that has its keys, and perhaps other services' too.
+        keytab: the file that has its keys; it may have other services' keys too.
     """
 
     principal: str
@@ -144,7 +145,7 @@ class Service:
 
 
 class Realm:
-    """A throwaway Kerberos realm with a KDC of its own on a free port of 127.0.0.1.
+    """A throwaway Kerberos realm with its own KDC on a free port of 127.0.0.1.
 
     ::
 
@@ -154,8 +155,8 @@ class Realm:
             subprocess.run(["klist"], env={**os.environ, **alice.env})
 
     The KDC and the folder are gone after :meth:`stop` and at the end of the ``with`` block. They also go when the
-    process ends, however it ends: at once where it ends normally, and within moments where a signal ends it, SIGKILL
-    included. No signal handler is installed for that, so those of pytest, an event loop or a server work as ever.
+    process ends: at once after a normal end, and within moments after a signal, even SIGKILL. The realm installs no
+    signal handler for that, so the handlers of pytest, an event loop or a server still work.
 
     Any number of realms can be open at once, in one process and in many. The methods can be called on any thread, and
     the realm does not end with the thread that started it. A forked child can use the realm, but not end it.
@@ -170,7 +171,7 @@ class Realm:
                 ``{"libdefaults": {"clockskew": "30"}}``. The KDC reads the same file.
 
         Raises:
-            TypeError: ``krb5_conf`` has a value that is none of :data:`ConfValue`.
+            TypeError: ``krb5_conf`` has a value that is no :data:`ConfValue`.
         """
         self._name = name
         self._extra = {section: _plain(values, name) for section, values in (krb5_conf or {}).items()}
@@ -208,7 +209,7 @@ class Realm:
                 keeper = Keeper()
             except OSError as error:
                 raise RealmError(f"cannot make the realm's folder: {error}") from error
-            # Runs at the end of the interpreter too, and when the realm is dropped without stop().
+            # Also runs when the interpreter ends, and when the realm is garbage-collected without stop().
             self._end = weakref.finalize(self, keeper.close)
             self._keeper = keeper
             try:
@@ -220,7 +221,7 @@ class Realm:
         return self
 
     def stop(self) -> None:
-        """Stop the KDC and remove the folder with all that is in it. Nothing where that is done already."""
+        """Stop the KDC and remove the folder with everything in it. Does nothing if the realm is stopped."""
         if self._end is not None:
             self._end()
 
@@ -231,7 +232,7 @@ class Realm:
 
     @property
     def folder(self) -> Path:
-        """The folder of everything the realm has on disk. Removed with it.
+        """The folder with all files of the realm. It is removed when the realm stops.
 
         Raises:
             RealmError: the realm is not started.
@@ -249,7 +250,7 @@ class Realm:
 
     @property
     def keytab(self) -> Path:
-        """The keytab of every service that was given no other, named by ``KRB5_KTNAME`` in :attr:`env`.
+        """The keytab of every service that has no other one. ``KRB5_KTNAME`` in :attr:`env` names it.
 
         Raises:
             RealmError: the realm is not started.
@@ -261,8 +262,8 @@ class Realm:
         """The environment variables that make a process use this realm, and those alone; read-only.
 
         For a child process: ``subprocess.run(..., env={**os.environ, **realm.env})``. For this process:
-        :meth:`environ`. ``KRB5CCNAME`` is a ticket cache that does not exist, so that no ticket of the developer's own
-        is used.
+        :meth:`environ`. ``KRB5CCNAME`` names a ticket cache that does not exist: the developer's own tickets are not
+        used.
 
         Raises:
             RealmError: the realm is not started.
@@ -271,7 +272,7 @@ class Realm:
         return self._env
 
     def user(self, name: str, *, password: str | None = None, ticket: bool = True) -> User:
-        """Create a user, with a ticket in a ticket cache of their own.
+        """Create a user, with a ticket in their own ticket cache.
 
         Args:
             name: the principal, with or without the realm: ``alice``.
@@ -279,11 +280,11 @@ class Realm:
             ticket: ``False`` leaves :meth:`User.kinit` to the caller.
 
         Raises:
-            RealmError: the principal exists or is malformed, or no ticket was given.
+            RealmError: the principal exists or is malformed, or the KDC gave no ticket.
         """
         principal = self._principal(name)
         password = secrets.token_urlsafe(18) if password is None else password
-        # The name as a whole, escaped: a/b and a_b are two users.
+        # The whole name, escaped, so that the users a/b and a_b have different files.
         ccache = self.folder / f"{quote(principal, safe='')}.ccache"
         user = User(principal=principal, password=password, ccache=ccache, _realm=self)
         self._kadmin(["addprinc", principal], f"{password}\n{password}\n")
@@ -294,8 +295,8 @@ class Realm:
 
         Args:
             name: the principal, with or without the realm: ``HTTP/www.example.test``.
-            keytab: the file, made where it is missing and added to otherwise; a relative path is one in
-                :attr:`folder`. By default :attr:`keytab`.
+            keytab: the file; if it exists, the keys are added to it. A relative path is below :attr:`folder`. The
+                default is :attr:`keytab`.
 
         Raises:
             RealmError: the principal exists or is malformed, or the keytab cannot be written.
@@ -307,12 +308,12 @@ class Realm:
         return service
 
     def rekey(self, service: Service, *, update_keytab: bool = True) -> int:
-        """Give a service new keys, as an administrator does who rotates them.
+        """Give a service new keys, as an administrator does to rotate them.
 
         Args:
             service: the service.
-            update_keytab: whether the new keys are added to its keytab. The old ones stay there, so tickets that users
-                hold already are still accepted.
+            update_keytab: whether to add the new keys to its keytab. The old keys stay there, so tickets that users
+                already have are still accepted.
 
         Returns:
             The new key version number (kvno).
@@ -339,7 +340,7 @@ class Realm:
         return self._kadmin(arguments)
 
     def stop_kdc(self) -> None:
-        """Stop the KDC and wait until it is gone; nothing where it is stopped.
+        """Stop the KDC and wait until it is gone. Does nothing if it is stopped.
 
         Raises:
             RealmError: the realm is not started.
@@ -351,7 +352,7 @@ class Realm:
             raise RealmError(f"cannot stop the KDC: {error}") from error
 
     def start_kdc(self) -> None:
-        """Start the KDC again, on the same port; nothing where it is running.
+        """Start the KDC again, on the same port. Does nothing if it is running.
 
         Raises:
             RealmError: the realm is not started, or the KDC does not come up.
@@ -364,7 +365,7 @@ class Realm:
 
     @contextlib.contextmanager
     def environ(self, user: User | None = None, service: Service | None = None) -> Generator[None, None, None]:
-        """Put the realm's variables into :data:`os.environ`, and on leaving put back what was there.
+        """Put the realm's variables into :data:`os.environ`, and restore the old values at the end of the block.
 
         The environment belongs to the whole process: other threads see the change.
 
@@ -399,13 +400,13 @@ class Realm:
         return self._keeper, self._k5
 
     def _build(self, folder: Path, tools: Mapping[str, str]) -> None:
-        # k5test asks the resolver for this host's name each time it writes a value; the KDC listens on the loopback
-        # address only.
+        # Without a hostname, k5test would ask the resolver for this host's name each time it writes a value. The KDC
+        # listens on the loopback address only.
         make = cast("Any", type("_LoopbackRealm", (_k5test.MITRealm,), {"hostname": "127.0.0.1"}))
-        # "existing" keeps k5test from making a folder, which it would leave behind when it fails.
+        # With "existing", k5test makes no folder, which it would not remove after a failure.
         self._k5 = cast("_K5Realm", make(realm=self._name, existing=str(folder), get_creds=False, **tools))
         (folder / "rcache").mkdir(mode=0o700)
-        self._configure(_PORTS[0])  # Creating the database needs the files and no port yet.
+        self._configure(_PORTS[0])  # To create the database needs the files, but not the right port yet.
         # The master password protects nothing: the stash file beside the database has the key. It is asked for twice.
         master = secrets.token_urlsafe()
         _run([self._k5.kdb5_util, "create", "-W", "-s"], self._k5.env, f"{master}\n{master}\n")
@@ -413,8 +414,8 @@ class Realm:
     def _configure(self, port: int) -> None:
         keeper, k5 = self._opened()
         k5.portbase = port
-        # The KDC's settings are in krb5.conf too, which the KDC reads anyway: before k5test writes a kdc.conf, it
-        # searches the disk for a plug-in folder that is not needed, which can take seconds.
+        # No kdc.conf: before k5test writes one, it searches the disk for a plug-in folder that we do not need. That can
+        # take seconds. The KDC also reads krb5.conf, so its settings are there.
         env = k5.special_env("test", False, _merge(_CONF, self._extra))
         folder = keeper.folder
         self._env = MappingProxyType(
@@ -427,12 +428,12 @@ class Realm:
                 "KRB5RCACHEDIR": str(folder / "rcache"),
             }
         )
-        # The texts of the programs are read here, so they must not be translated.
+        # We search the output of the programs, so it must not be translated.
         k5.env = {**os.environ, **self._env, "LC_ALL": "C"}
 
     def _start_on_free_port(self, keeper: Keeper) -> None:
         for _ in range(_PORT_TRIES):
-            # Not from the seedable generator: test runs that seed it alike would all try the same ports.
+            # Not from `random`: test runs with the same seed would all try the same ports.
             port = secrets.choice(_PORTS)
             try:
                 keeper.claim(port)
@@ -444,7 +445,7 @@ class Realm:
             except RealmError as error:
                 log = keeper.folder / "kdc.log"
                 said = f"{error}\n{log.read_text(errors='replace') if log.exists() else ''}".strip()
-                # Another program may have taken the port since it was claimed: the KDC's own attempt is the proof.
+                # Another program may have taken the port after the claim. Only the KDC's own attempt is certain.
                 if _PORT_TAKEN not in said:
                     raise RealmError(said) from error
                 log.unlink(missing_ok=True)
@@ -455,12 +456,11 @@ class Realm:
 
     def _kinit(self, user: User, options: Sequence[str]) -> None:
         _, k5 = self._opened()
-        # k5test names the attribute with an underscore, and has no other for the program's path.
         kinit = k5._kinit  # pyright: ignore[reportPrivateUsage] (k5test has no other name for it)
         _run([kinit, *options, "-c", f"FILE:{user.ccache}", user.principal], k5.env, f"{user.password}\n")
 
     def _kadmin(self, arguments: Sequence[str], answers: str = "") -> str:
-        with self._lock:  # Two at once wait for each other's lock on the database a second at a time.
+        with self._lock:  # Two at once would wait for the lock of the database, in steps of a second.
             _, k5 = self._opened()
             return _run([k5.kadmin_local, *arguments], k5.env, answers)
 
@@ -468,7 +468,7 @@ class Realm:
         self._kadmin(["ktadd", "-k", f"FILE:{service.keytab}", "-norandkey", service.principal])
 
 
-# In place of what k5test sets, and beside it. $realm, $port0 and $tmpdir are filled in by k5test.
+# Replaces and extends what k5test sets. k5test fills in $realm, $port0 and $tmpdir.
 _CONF: dict[str, object] = {
     "libdefaults": {
         "dns_canonicalize_hostname": "false",
@@ -494,11 +494,11 @@ _CONF: dict[str, object] = {
 
 
 def _plain(value: object, realm: str) -> object:
-    """A configuration value as k5test takes it."""
+    """Convert a configuration value to the form that k5test expects."""
     if value is None:
         return None
     if isinstance(value, str):
-        return value.replace("$", "$$")  # auth_to_local rules have dollars; k5test would take them for its own.
+        return value.replace("$", "$$")  # auth_to_local rules contain dollars, which k5test would replace.
     if isinstance(value, Mapping):
         section = cast("Mapping[str, object]", value)
         return {"$realm" if key == realm else key.replace("$", "$$"): _plain(section[key], realm) for key in section}
@@ -544,11 +544,11 @@ def _run(argv: Sequence[str], env: Mapping[str, str], answers: str = "") -> str:
             errors="replace",
             timeout=_TOOL_SECONDS,
             check=False,
-            # The terminal's Ctrl-C is for the tests; one that ended kadmin.local midway could leave a lock.
+            # So the terminal's Ctrl-C ends only the tests: a kadmin.local that is interrupted could leave a lock.
             start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        # The cause is left out: it carries the answers, which are passwords.
+        # "from None": the cause contains the answers, which are passwords.
         raise RealmError(f"{Path(argv[0]).name} {' '.join(argv[1:])}: {error}") from None
     if done.returncode:
         raise RealmError(f"{Path(argv[0]).name} {' '.join(argv[1:])}: {done.stdout.strip()}")

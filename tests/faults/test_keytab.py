@@ -217,7 +217,7 @@ TOLD = {
     "empty": Told(lambda keytab, _: put(keytab, b""), ("keytab {keytab}: it is empty",)),
     "no-keys": Told(lambda keytab, good: put(keytab, good[:2]), ("keytab {keytab}: there is no key in it",)),
     "garbage": Told(lambda keytab, _: put(keytab, b"garbage"), ("keytab {keytab}: it is not a keytab",)),
-    "cut": Told(lambda keytab, good: put(keytab, good[:60]), ("keytab {keytab}: an entry in it does not fit",)),
+    "cut": Told(lambda keytab, good: put(keytab, good[:60]), ("keytab {keytab}: an entry in it is longer",)),
     "folder": Told(lambda keytab, _: _make_folder(keytab), ("keytab {keytab}: it is not a regular file",)),
     "others": Told(
         lambda keytab, good: put(keytab, good.replace(b".faults.test", b".others.test")),

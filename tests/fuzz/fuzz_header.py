@@ -53,7 +53,7 @@ _MESSAGES = {
     Verdict.MALFORMED: {
         "more than one Authorization field",
         "Authorization does not begin with a scheme",
-        "a list of parameters that nobody sends",
+        "the list of parameters is too long",
         "Negotiate without a token",
         "the token is not base64",
         "the token is not canonical base64",

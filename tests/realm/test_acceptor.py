@@ -505,7 +505,7 @@ def test_acquire_error_says_which() -> None:
     [
         (HOST, "INFO", f"Kerberos: server is HTTP/{HOST}@KRBTEST.COM"),
         ([HOST, "b.acceptor.test"], "INFO", f"server is HTTP/{HOST}@KRBTEST.COM, HTTP/b.acceptor.test@KRBTEST.COM"),
-        ("*", "INFO", "Kerberos: server is HTTP/*, whichever the keytab has a key for"),
+        ("*", "INFO", "Kerberos: server is HTTP/*, for every host name that the keytab has a key of"),
         ("nowhere.example.test", "WARNING", "Kerberos: No key table entry found matching HTTP/nowhere.example.test"),
         # One of the names is served.
         (
@@ -538,7 +538,7 @@ def test_log_setup_with_keys_of_another_service(realm: Realm, tmp_path: Path, ca
         assert f"keytab {keytab}: it has keys of imap/b.acceptor.test@KRBTEST.COM. " in record.getMessage()
     caplog.clear()
     Kerberos(service="imap", hostname="*", keytab=keytab).log_setup()
-    assert caplog.messages == ["Kerberos: server is imap/*, whichever the keytab has a key for"]
+    assert caplog.messages == ["Kerberos: server is imap/*, for every host name that the keytab has a key of"]
 
 
 def test_log_setup_of_a_name_that_is_not_in_small_letters(
@@ -565,7 +565,7 @@ def test_log_setup_by_a_keytab_in_memory(caplog: pytest.LogCaptureFixture) -> No
     for entry in source:
         krb5.kt_add_entry(context, keytab, entry.principal, entry.kvno, entry.timestamp, entry.key)
     for hostname, said in (
-        ("*", "HTTP/*, whichever the keytab has a key for"),
+        ("*", "HTTP/*, for every host name that the keytab has a key of"),
         ([HOST, "b.acceptor.test"], f"HTTP/{HOST}, HTTP/b.acceptor.test"),
         (HOST, principal),
     ):
@@ -602,7 +602,7 @@ def test_log_setup_without_a_replay_cache(
         monkeypatch.setenv("KRB5_CONFIG", f"{tmp_path}/krb5.conf:{os.environ['KRB5_CONFIG']}")
     kerberos = Kerberos(hostname=HOST)
     kerberos.log_setup()
-    said = f"Kerberos: {setting}: there is no replay cache, so that a token that was stolen is good again. Unset this."
+    said = f"Kerberos: {setting}: there is no replay cache, so a stolen token can be used again. Unset this."
     assert caplog.messages == ([said] if setting else [])
     request = auth_request((fresh(),))
     accepted(kerberos.authenticate_blocking(request))

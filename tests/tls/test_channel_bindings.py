@@ -279,7 +279,7 @@ def test_renewal(tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture)
             assert get(after, new) == (403, "")
             path.write_bytes(new.certfile.read_bytes()[:200])
             assert kept.get(before) == (200, "True")
-            assert "The one before it still is" in caplog.text
+            assert "The one read before stays in use" in caplog.text
             replacement.write_bytes(new.certfile.read_bytes())
             replacement.replace(path)
             assert get(after, new) == (200, "True")

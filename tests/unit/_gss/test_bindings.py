@@ -128,7 +128,7 @@ def test_renewal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert end_point.current() == binding("sha256", old)
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 2
-    assert all("The one before it still is" in error for error in errors)
+    assert all("The one read before stays in use" in error for error in errors)
 
     path.write_bytes(content)
     for _ in range(3):
