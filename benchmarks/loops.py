@@ -26,6 +26,7 @@ from async_kerberos._gss.steps import Established
 
 from .apps.hello import HOSTNAME
 from .figures import Round
+from .results import Loop
 
 CONCURRENT = 16
 _PEER = ("127.0.0.1", 50000)
@@ -126,7 +127,7 @@ def _check(outcome: Outcome) -> None:
         raise NotAcceptedError(outcome)
 
 
-LOOPS: dict[str, Callable[[], Callable[[Sequence[bytes]], None]]] = {
+LOOPS: dict[Loop, Callable[[], Callable[[Sequence[bytes]], None]]] = {
     "bare accept": lambda: one_after_another(bare()),
     "one host": lambda: one_after_another(acceptor(HOSTNAME)),
     "any host": lambda: one_after_another(acceptor("*")),

@@ -95,8 +95,8 @@ def open_scene() -> Generator[Scene, None, None]:
 
 
 def requests(tokens: Sequence[bytes]) -> list[bytes]:
-    """One HTTP request for each token, as bytes to send."""
-    return [request(f"Negotiate {base64.b64encode(token).decode()}") for token in tokens]
+    """One HTTP request for each token, as bytes to send; without a token where that is empty."""
+    return [request(f"Negotiate {base64.b64encode(token).decode()}" if token else None) for token in tokens]
 
 
 def request(authorization: str | None = None, path: str = "/") -> bytes:

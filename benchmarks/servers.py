@@ -16,7 +16,7 @@ import psutil
 from .scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
-_PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 30
 # How long a server keeps a connection while the others have their turn.
 _IDLE_SECONDS = "600"
 
@@ -39,6 +39,11 @@ class Server:
     def resident_bytes(self) -> int:
         """The memory that is theirs, without what they share with other processes."""
         return sum(process.memory_full_info().uss for process in self._processes())
+
+    def empty_replay_cache(self) -> None:
+        """Let the server take the same tokens once more: until then they would be replays."""
+        for path in Path(self.process.environ()["KRB5RCACHEDIR"]).iterdir():
+            path.unlink()
 
     def _processes(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -75,12 +80,12 @@ def uvicorn(app: str) -> Command:
     return command
 
 
-def gunicorn(app: str, threads: int = 8) -> Command:
-    """One worker process of gunicorn, with threads."""
+def gunicorn(app: str) -> Command:
+    """One worker process of gunicorn, with eight threads."""
 
     def command(scene: Scene, port: int) -> Launch:
         place = f"benchmarks.apps.wsgi:{app}()"
-        options = ["--worker-class", "gthread", "--threads", str(threads), "--log-level", "warning"]
+        options = ["--worker-class", "gthread", "--threads", "8", "--log-level", "warning"]
         options += ["--keep-alive", _IDLE_SECONDS]
         arguments = [sys.executable, "-m", "gunicorn", place, "--bind", f"127.0.0.1:{port}", *options]
         return Launch(arguments, scene.server_env())
@@ -119,7 +124,7 @@ def serving(command: Command, scene: Scene) -> Generator[Server, None, None]:
     finally:
         process.terminate()
         try:
-            process.wait(_PATIENCE_SECONDS)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -133,7 +138,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
