@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .apps.hello import HOSTNAME
+from .der import der
 from .scene import Scene
 
 BYTES_PER_GROUP = 40  # of a group in another domain, with its whole SID; one in the user's own takes 8
@@ -104,13 +105,5 @@ def _get_ticket(ccache: Path, service: str, content: bytes) -> None:
 
 def _if_relevant(content: bytes) -> bytes:
     """AuthorizationData (RFC 4120, section 5.2.6): one element, of a type of our own."""
-    element = _der(0x30, _der(0xA0, _der(0x02, struct.pack("b", _AD_LOCAL))) + _der(0xA1, _der(0x04, content)))
-    return _der(0x30, element)
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:
-        return bytes([tag, length]) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
+    element = der(0x30, der(0xA0, der(0x02, struct.pack("b", _AD_LOCAL))) + der(0xA1, der(0x04, content)))
+    return der(0x30, element)

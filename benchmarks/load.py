@@ -15,7 +15,7 @@ _LENGTH = b"\r\ncontent-length: "
 
 
 class WrongAnswerError(Exception):
-    """A server answered otherwise than it should: what was measured is not what was meant."""
+    """A server did not give the expected answer, so the measurement would be of something else."""
 
 
 @dataclass(frozen=True)
