@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .apps.hello import HELLO, HOSTNAME
+from .apps import HELLO, HOSTNAME
 from .scene import Scene
 from .servers import Launch
 

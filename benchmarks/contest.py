@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TypeVar, cast
 
 from . import load
-from .apps.hello import PROBE_PATH
+from .apps import PROBE_PATH
 from .figures import Round
 from .loops import encode
 from .results import Loop, Name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 from .scene import Scene
 
 _VERSION = b"\x05\x02"

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 from .der import der
 from .scene import Scene
 

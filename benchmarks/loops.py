@@ -24,7 +24,7 @@ from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome
 from async_kerberos._gss.acceptor import Acceptor
 from async_kerberos._gss.steps import Established
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 from .figures import Round
 from .results import Loop
 

@@ -17,7 +17,7 @@ import gssapi.raw as gss
 
 from async_kerberos.testing import Realm, User
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
 # Tokens are made before the first of them is used; five minutes, the default, would be too short.
