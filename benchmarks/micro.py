@@ -1,6 +1,6 @@
 """Micro-benchmarks of the core, by pyperf: ``python -m benchmarks.micro``, with pyperf's own options.
 
-What Python does around an accept, piece by piece; GSSAPI has no part in any of it.
+They time what Python does around an accept, piece by piece. None of them calls GSSAPI.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONCURRENT = 16
 
 
 def _first_token() -> bytes:
-    """A NegTokenInit (RFC 4178, section 4.2.1) as a client with Kerberos sends it, around bytes that say nothing."""
+    """A NegTokenInit (RFC 4178, section 4.2.1) as a Kerberos client sends it, with zeros in place of the ticket."""
     mechanisms = b"\xa0\x0d\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
     init = der(0xA0, der(0x30, mechanisms + der(0xA2, der(0x04, bytes(700)))))
     return der(0x60, b"\x06\x06\x2b\x06\x01\x05\x05\x02" + init)

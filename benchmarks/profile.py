@@ -1,4 +1,4 @@
-"""A site under load, to be looked at by a profiler: ``python -m benchmarks.profile``; see CONTRIBUTING.md."""
+"""Keeps a site busy while you profile it: ``python -m benchmarks.profile``; see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .servers import serving, uvicorn
 
 
 def main() -> None:
-    """Send sign-ins for as long as is asked for."""
+    """Send sign-ins for so many seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
-    parser.add_argument("--site", default="middleware", help="a factory of benchmarks/apps/asgi.py that signs in")
+    parser.add_argument("--site", default="middleware", help="a function of benchmarks/apps/asgi.py: its site signs in")
     parser.add_argument("--seconds", type=float, default=30)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server, and the KDC, end with it

@@ -38,7 +38,7 @@ def write(results: Results, path: Path, charts: list[Path]) -> None:
     Args:
         results: what was measured.
         path: the page.
-        charts: the files of the charts, by whose names the template shows them.
+        charts: the files of the charts; the template shows cpu.svg where it says $cpu_chart.
     """
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         table=markdown(comparisons(results)),

@@ -17,7 +17,7 @@ from .scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 30
-# How long a server keeps a connection while the others have their turn.
+# A server keeps idle connections for so long: the others are measured meanwhile.
 _IDLE_SECONDS = "600"
 
 
@@ -33,11 +33,11 @@ class Server:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """What the process, and those it has started, have used until now, by user and by system."""
+        """The CPU, user and system, that the process and its children have used until now."""
         return sum(_cpu_seconds(process.pid) for process in self._processes())
 
     def resident_bytes(self) -> int:
-        """The memory that is theirs, without what they share with other processes."""
+        """The memory of the process and its children, without what they share with other processes."""
         return sum(process.memory_full_info().uss for process in self._processes())
 
     def empty_replay_cache(self) -> None:
@@ -50,13 +50,13 @@ class Server:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # Linux numbers a process's CPU clock so (clock_getcpuclockid(3)): nanoseconds, where /proc counts hundredths.
+    # The number of the process's CPU clock on Linux (clock_getcpuclockid(3)). It counts nanoseconds; /proc only 10 ms.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What starts a server: a command, its environment, and whose process it is to be (None: this process's user)."""
+    """How to start a server: a command, its environment, and the user to run as (None: the same user)."""
 
     arguments: Sequence[str]
     env: Mapping[str, str]

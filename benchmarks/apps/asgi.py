@@ -24,7 +24,7 @@ class Inline(Kerberos):
     """Makes the accept on the event loop, which waits for it, and not on a worker."""
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
-        """Decide, blocking."""
+        """Decide on the event loop's own thread."""
         return self.authenticate_blocking(request, guard)
 
 
