@@ -69,28 +69,20 @@ Command = Callable[[Scene, int], Launch]
 
 def uvicorn(app: str) -> Command:
     """One process of uvicorn, on uvloop and httptools, as `uvicorn[standard]` installs it."""
-
-    def command(scene: Scene, port: int) -> Launch:
-        place = f"benchmarks.apps.asgi:{app}"
-        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-        options += ["--timeout-keep-alive", _IDLE_SECONDS]
-        arguments = [sys.executable, "-m", "uvicorn", "--factory", place, "--port", str(port), *options]
-        return Launch(arguments, scene.server_env())
-
-    return command
+    options = ["--factory", f"benchmarks.apps.asgi:{app}", "--loop", "uvloop", "--http", "httptools"]
+    options += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", _IDLE_SECONDS]
+    return lambda scene, port: _python(scene, "uvicorn", *options, "--port", str(port))
 
 
 def gunicorn(app: str) -> Command:
     """One worker process of gunicorn, with eight threads."""
+    options = [f"benchmarks.apps.wsgi:{app}()", "--worker-class", "gthread", "--threads", "8"]
+    options += ["--log-level", "warning", "--keep-alive", _IDLE_SECONDS]
+    return lambda scene, port: _python(scene, "gunicorn", *options, "--bind", f"127.0.0.1:{port}")
 
-    def command(scene: Scene, port: int) -> Launch:
-        place = f"benchmarks.apps.wsgi:{app}()"
-        options = ["--worker-class", "gthread", "--threads", "8", "--log-level", "warning"]
-        options += ["--keep-alive", _IDLE_SECONDS]
-        arguments = [sys.executable, "-m", "gunicorn", place, "--bind", f"127.0.0.1:{port}", *options]
-        return Launch(arguments, scene.server_env())
 
-    return command
+def _python(scene: Scene, module: str, *arguments: str) -> Launch:
+    return Launch([sys.executable, "-m", module, *arguments], scene.server_env())
 
 
 @contextlib.contextmanager

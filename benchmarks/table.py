@@ -12,8 +12,6 @@ from .results import Results, Takings
 Lines = Sequence[Sequence[str]]
 """A table: lines of cells, the first line its head."""
 
-MIB = 1024 * 1024
-
 
 @dataclass(frozen=True)
 class Row:
@@ -117,7 +115,7 @@ def _of_growth(results: Results) -> list[Row]:
     keys = _growth(results.keytabs[few], results.keytabs[many])
     sizes = _growth(results.tokens[small], results.tokens[large])
     signed_in = results.plan.growth
-    memory = Spread.of([(results.memory[-1] - results.memory[0]) / MIB])
+    memory = Spread.of([(results.memory[-1] - results.memory[0]) / 2**20])
     imports = Spread.of([seconds * 1000 for seconds in results.imports])
     return [
         Row(f"{growth} {few} keys to {many:,}, {ratio}", keys, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -104,21 +105,11 @@ def _fastapi(dependency: Any) -> FastAPI:
     return app
 
 
-def probed_middleware() -> Probed:
-    """As :func:`middleware`, with a probe."""
-    return Probed(middleware())
+def _probed(site: Callable[[], Any]) -> Callable[[], Probed]:
+    return lambda: Probed(site())
 
 
-def probed_inline() -> Probed:
-    """As :func:`inline`, with a probe."""
-    return Probed(inline())
-
-
-def probed_asgi_gssapi() -> Probed:
-    """As :func:`asgi_gssapi`, with a probe."""
-    return Probed(asgi_gssapi())
-
-
-def probed_fastapi_spnego() -> Probed:
-    """As :func:`fastapi_spnego`, with a probe."""
-    return Probed(fastapi_spnego())
+probed_middleware = _probed(middleware)
+probed_inline = _probed(inline)
+probed_asgi_gssapi = _probed(asgi_gssapi)
+probed_fastapi_spnego = _probed(fastapi_spnego)
