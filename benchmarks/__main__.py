@@ -10,7 +10,7 @@ from . import charts, report, suite
 from .results import QUICK, Plan
 from .scene import open_scene
 from .servers import ROOT
-from .table import HEAD, rows, text
+from .table import comparisons, text
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     folder = ROOT / "build" / "bench" if quick else ROOT / "docs"
     with open_scene() as scene:
         results = suite.run(scene, QUICK if quick else Plan())
-    print(text([HEAD, *(row.cells() for row in rows(results))]))
+    print(text(comparisons(results)))
     page = folder / "performance.md"
     report.write(results, page, charts.draw(results, folder / "performance"))
     print(f"\nwritten: {page.relative_to(ROOT)}")

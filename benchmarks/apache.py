@@ -6,12 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from .apps.hello import HELLO, HOSTNAME
+from .apps import HELLO, HOSTNAME
 from .scene import Scene
 from .servers import Launch
 
 _MODULES = Path("/usr/lib/apache2/modules")
-_ORDINARY_USER = 65534  # nobody: Apache refuses to serve as root
+_ORDINARY_USER = 65534  # the user `nobody`, because Apache refuses to serve as root
 
 _CONFIGURATION = """
 ServerRoot {folder}
@@ -45,7 +45,7 @@ _LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "dir", "auth_g
 
 
 def find_apache() -> str | None:
-    """The program, where it and the module are installed."""
+    """The path of Apache, or None unless it and the module are installed."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
     return shutil.which("apache2", path=path) if (_MODULES / "mod_auth_gssapi.so").exists() else None
 
@@ -68,7 +68,7 @@ class Apache:
         env = scene.server_env()
         if os.geteuid() != 0:
             return Launch(arguments, env)
-        # The realm's own files are nobody else's to read.
+        # The user that Apache runs as may not read the realm's own files.
         env["KRB5_CONFIG"] = str(shutil.copy(Path(env["KRB5_CONFIG"]), folder / "krb5.conf"))
         env["KRB5_KTNAME"] = f"FILE:{shutil.copy(scene.realm.keytab, folder / 'keytab')}"
         for path in (folder, *folder.rglob("*"), Path(env["KRB5RCACHEDIR"])):

@@ -1,18 +1,18 @@
-"""What is measured, and how two things are compared: round by round, since the machine's speed drifts."""
+"""The figures of a round, and how two things are compared: round by round, since the machine's speed drifts."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of requests, or accepts, took.
+    """What one round of requests, or of accepts, took.
 
     Attributes:
-        cpu: microseconds of CPU for each, by user and system.
+        cpu: microseconds of CPU for each, user and system together.
         rate: how many a second.
     """
 
@@ -34,45 +34,49 @@ def rate(rounds: Rounds) -> float:
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """The ratio of two things that were measured in turn: the median of the rounds' ratios, the least and the most."""
+class Spread:
+    """A value of several rounds: the median, the least and the most."""
 
     median: float
     least: float
     most: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Ratio:
-        """Of the ratios of all rounds."""
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of the values of all rounds."""
         return cls(statistics.median(values), min(values), max(values))
 
 
-def compare(value: Callable[[Round], float], ours: Rounds, theirs: Rounds) -> Ratio:
-    """Compare a figure of two things that were measured in the same rounds.
+def compare(ours: Iterable[float], theirs: Iterable[float]) -> Spread:
+    """The ratio of two things that were measured in the same rounds: each of our values by the one of theirs."""
+    return Spread.of([our / their for our, their in zip(ours, theirs, strict=True)])
+
+
+def compare_cpu(ours: Rounds, theirs: Rounds) -> Spread:
+    """The ratio of our CPU to theirs."""
+    return compare((taken.cpu for taken in ours), (taken.cpu for taken in theirs))
+
+
+def compare_rate(ours: Rounds, theirs: Rounds) -> Spread:
+    """The ratio of our rate to theirs."""
+    return compare((taken.rate for taken in ours), (taken.rate for taken in theirs))
+
+
+def compare_added(ours: Rounds, theirs: Rounds, without: Rounds) -> Spread:
+    """The ratio of the CPU that ours adds to an application to what theirs adds.
+
+    Each of a round's two differences is small beside what is subtracted, so their ratio can be anything. Therefore the
+    median is the ratio of the medians, and the least and the most are those of the middle half of the rounds.
 
     Args:
-        value: which figure.
-        ours: what stands above the line.
-        theirs: what stands below it.
-    """
-    return Ratio.of([value(our) / value(their) for our, their in zip(ours, theirs, strict=True)])
-
-
-def compare_added(ours: Rounds, theirs: Rounds, without: Rounds) -> Ratio:
-    """Compare the CPU that two things add to a third, by the medians of all three.
-
-    A single round's two differences are small beside what is taken off, and their ratio can be anything; so the least
-    and the most are those of the middle half of the rounds.
-
-    Args:
-        ours: what stands above the line.
-        theirs: what stands below it.
-        without: the third.
+        ours: the application with ours.
+        theirs: the application with theirs.
+        without: the application alone.
     """
     every = zip(ours, theirs, without, strict=True)
-    ratios = [(our.cpu - spare.cpu) / (their.cpu - spare.cpu) for our, their, spare in every]
+    ratios = [(our.cpu - alone.cpu) / (their.cpu - alone.cpu) for our, their, alone in every]
     low, _, high = statistics.quantiles(ratios, n=4)
-    return Ratio((cpu(ours) - cpu(without)) / (cpu(theirs) - cpu(without)), low, high)
+    return Spread((cpu(ours) - cpu(without)) / (cpu(theirs) - cpu(without)), low, high)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

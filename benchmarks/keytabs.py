@@ -1,18 +1,18 @@
-"""Keytabs with many keys, of which one service's are the only ones that count."""
+"""Keytabs with many keys, of which only one service's are ever used."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 from .scene import Scene
 
 _VERSION = b"\x05\x02"
 
 
 def make_keytab(scene: Scene, keys: int) -> Path:
-    """Make a keytab with so many keys: the service's own come last, after those of other hosts.
+    """Make a keytab with so many keys. The service's own come last, after those of other hosts.
 
     Args:
         scene: the scene.

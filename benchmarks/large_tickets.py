@@ -1,7 +1,7 @@
 """Tickets as large as those of users in many groups.
 
-Active Directory puts a user's groups into the ticket (MS-PAC). Here the client asks the KDC for as many bytes of
-authorization data (RFC 4120, section 5.2.6), which go the same way: encrypted within the ticket, into every token.
+Active Directory puts a user's groups into the ticket (MS-PAC). MIT's KDC does not, so the client asks it for as many
+bytes of authorization data (RFC 4120, section 5.2.6). They too are encrypted in the ticket, and so part of every token.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
+from .der import der
 from .scene import Scene
 
-BYTES_PER_GROUP = 40  # of a group in another domain, with its whole SID; one in the user's own takes 8
-_AD_IF_RELEVANT = 1  # servers ignore what they do not know in it
+BYTES_PER_GROUP = 40  # for a group of another domain, whose whole SID is sent; one of the user's own takes 8
+_AD_IF_RELEVANT = 1  # servers ignore elements in it that they do not know
 _NO_STORE = 8  # KRB5_GC_NO_STORE
 _AD_LOCAL = -1  # negative numbers are for local use (RFC 3961, section 8)
 
@@ -95,7 +96,7 @@ def _get_ticket(ccache: Path, service: str, content: bytes) -> None:
         call("krb5_parse_name", context, service.encode(), ctypes.byref(server))
         wanted.client, wanted.server = client, server
         call("krb5_get_credentials", context, _NO_STORE, cache, ctypes.byref(wanted), ctypes.byref(got))
-        # With the data noted beside it, the library would not find the ticket for whoever asks for none.
+        # With the data noted beside the ticket, the library would find it only for callers who ask for the data.
         got.contents.authdata = ctypes.POINTER(ctypes.POINTER(_AuthData))()
         call("krb5_cc_store_cred", context, cache, got)
     finally:
@@ -104,13 +105,5 @@ def _get_ticket(ccache: Path, service: str, content: bytes) -> None:
 
 def _if_relevant(content: bytes) -> bytes:
     """AuthorizationData (RFC 4120, section 5.2.6): one element, of a type of our own."""
-    element = _der(0x30, _der(0xA0, _der(0x02, struct.pack("b", _AD_LOCAL))) + _der(0xA1, _der(0x04, content)))
-    return _der(0x30, element)
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:
-        return bytes([tag, length]) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
+    element = der(0x30, der(0xA0, der(0x02, struct.pack("b", _AD_LOCAL))) + der(0xA1, der(0x04, content)))
+    return der(0x30, element)

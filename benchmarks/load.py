@@ -1,6 +1,6 @@
 """The load: HTTP clients that keep a number of connections busy, and look at every answer.
 
-It shares the machine with the server that is measured, so it does no more than that.
+It shares the machine with the server that is measured, so it does as little as it can.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LENGTH = b"\r\ncontent-length: "
 
 
 class WrongAnswerError(Exception):
-    """A server answered otherwise than it should: what was measured is not what was meant."""
+    """A server did not give the expected answer, so the measurement would be of something else."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Answer:
 
     Attributes:
         status: the beginning of its status line.
-        challenge: the beginning of its ``WWW-Authenticate``, in small letters; empty where it may have none.
+        challenge: the beginning of its ``WWW-Authenticate``, in small letters; empty if there need be none.
     """
 
     status: bytes
@@ -41,7 +41,7 @@ CHALLENGED = Answer(b"http/1.1 401 ", b"\r\nwww-authenticate: negotiate\r\n")
 
 
 class Clients:
-    """A number of connections to a server, which stay open until they are closed.
+    """Connections to a server, which stay open until they are closed.
 
     Args:
         port: the server's, on this machine.

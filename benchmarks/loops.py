@@ -1,7 +1,7 @@
-"""Accepts in a loop, within one process of its own: GSSAPI alone, and through this project's layers.
+"""Accepts in a loop, in a process of their own: by GSSAPI alone, and through this project's layers.
 
-Run as a program: each line of its input is a loop's name and the tokens to accept, as JSON; for each it prints what
-that took.
+Run as a program, it reads lines of JSON, each a loop's name and the tokens to accept, and prints for each what that
+took.
 """
 
 from __future__ import annotations
@@ -24,19 +24,23 @@ from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome
 from async_kerberos._gss.acceptor import Acceptor
 from async_kerberos._gss.steps import Established
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 from .figures import Round
+from .results import Loop
+
+Accept = Callable[[bytes], None]
+AcceptAll = Callable[[Sequence[bytes]], None]
 
 CONCURRENT = 16
 _PEER = ("127.0.0.1", 50000)
 
 
 class NotAcceptedError(Exception):
-    """A token was not accepted: what was measured is not what was meant."""
+    """A token was not accepted, so the measurement would be of something else."""
 
 
-def bare() -> Callable[[bytes], None]:
-    """What GSSAPI itself costs: the accept and the client's name, by one credential."""
+def bare() -> Accept:
+    """What GSSAPI itself costs: the accept and the client's name, with one credential."""
     name = gss.import_name(f"HTTP@{HOSTNAME}".encode(), gss.NameType.hostbased_service)
     acquired: Any = gss.acquire_cred(name, usage="accept")
     creds = acquired.creds
@@ -48,8 +52,8 @@ def bare() -> Callable[[bytes], None]:
     return accept
 
 
-def acceptor(*hostnames: str) -> Callable[[bytes], None]:
-    """The acceptor alone: one step of GSSAPI, and whom it says the client is."""
+def acceptor(*hostnames: str) -> Accept:
+    """The acceptor alone: one step of GSSAPI, and who the client is."""
     step = Acceptor("HTTP", hostnames, None).step
 
     def accept(token: bytes) -> None:
@@ -59,7 +63,13 @@ def acceptor(*hostnames: str) -> Callable[[bytes], None]:
     return accept
 
 
-def one_after_another(accept: Callable[[bytes], None]) -> Callable[[Sequence[bytes]], None]:
+def blocking() -> Accept:
+    """The whole decision on a request, on the calling thread."""
+    kerberos = Kerberos(hostname=HOSTNAME)
+    return lambda token: _check(kerberos.authenticate_blocking(_request(token)))
+
+
+def one_after_another(accept: Accept) -> AcceptAll:
     """Accept all tokens on this thread."""
 
     def run(tokens: Sequence[bytes]) -> None:
@@ -69,8 +79,8 @@ def one_after_another(accept: Callable[[bytes], None]) -> Callable[[Sequence[byt
     return run
 
 
-def on_threads(accepts: Sequence[Callable[[bytes], None]]) -> Callable[[Sequence[bytes]], None]:
-    """Accept all tokens on as many threads."""
+def on_threads(*accepts: Accept) -> AcceptAll:
+    """Accept all tokens, on one thread for each of the accepts."""
     pool = ThreadPoolExecutor(len(accepts))
     runs = [one_after_another(accept) for accept in accepts]
 
@@ -82,22 +92,11 @@ def on_threads(accepts: Sequence[Callable[[bytes], None]]) -> Callable[[Sequence
     return run
 
 
-def blocking_door() -> Callable[[Sequence[bytes]], None]:
-    """The whole decision on a request, on the calling thread."""
-    kerberos = Kerberos(hostname=HOSTNAME)
-
-    def run(tokens: Sequence[bytes]) -> None:
-        for token in tokens:
-            _check(kerberos.authenticate_blocking(_request(token)))
-
-    return run
-
-
-def async_door(*, inline: bool) -> Callable[[Sequence[bytes]], None]:
-    """The whole decision on a request, from an event loop that has a number of requests under way.
+def on_loop(*, inline: bool) -> AcceptAll:
+    """The whole decision on a request, on an event loop that has a number of requests under way.
 
     Args:
-        inline: whether it is made on the loop, by the blocking door.
+        inline: whether the loop itself makes the accept; otherwise it waits for a worker.
     """
     kerberos = Kerberos(hostname=HOSTNAME)
 
@@ -111,10 +110,7 @@ def async_door(*, inline: bool) -> Callable[[Sequence[bytes]], None]:
     async def run_all(tokens: Sequence[bytes]) -> None:
         await asyncio.gather(*(take_requests(tokens[number::CONCURRENT]) for number in range(CONCURRENT)))
 
-    def run(tokens: Sequence[bytes]) -> None:
-        asyncio.run(run_all(tokens))
-
-    return run
+    return lambda tokens: asyncio.run(run_all(tokens))
 
 
 def _request(token: bytes) -> AuthRequest:
@@ -126,18 +122,18 @@ def _check(outcome: Outcome) -> None:
         raise NotAcceptedError(outcome)
 
 
-LOOPS: dict[str, Callable[[], Callable[[Sequence[bytes]], None]]] = {
+LOOPS: dict[Loop, Callable[[], AcceptAll]] = {
     "bare accept": lambda: one_after_another(bare()),
     "one host": lambda: one_after_another(acceptor(HOSTNAME)),
     "any host": lambda: one_after_another(acceptor("*")),
     "several hosts": lambda: one_after_another(acceptor(HOSTNAME, "other.example.test")),
-    "one thread": lambda: on_threads([acceptor(HOSTNAME)]),
-    "two threads": lambda: on_threads([acceptor(HOSTNAME)] * 2),
-    "bare accept, one thread": lambda: on_threads([bare()]),
-    "bare accept, two threads": lambda: on_threads([bare(), bare()]),
-    "blocking": blocking_door,
-    "async": lambda: async_door(inline=False),
-    "async, inline": lambda: async_door(inline=True),
+    "one thread": lambda: on_threads(acceptor(HOSTNAME)),
+    "two threads": lambda: on_threads(*[acceptor(HOSTNAME)] * 2),
+    "bare accept, one thread": lambda: on_threads(bare()),
+    "bare accept, two threads": lambda: on_threads(bare(), bare()),
+    "blocking": lambda: one_after_another(blocking()),
+    "async": lambda: on_loop(inline=False),
+    "async, inline": lambda: on_loop(inline=True),
 }
 
 
@@ -147,9 +143,9 @@ def encode(name: str, tokens: Sequence[bytes]) -> str:
 
 
 def main() -> None:
-    """Run the loops that are asked for, each time with an empty replay cache."""
+    """Run the loops that are asked for. Each run has an empty replay cache, so all loops take the same tokens."""
     folder = os.environ["KRB5RCACHEDIR"]
-    loops: dict[str, Callable[[Sequence[bytes]], None]] = {}
+    loops: dict[Loop, AcceptAll] = {}
     for line in sys.stdin:
         name, encoded = json.loads(line)
         tokens = [base64.b64decode(token) for token in encoded]

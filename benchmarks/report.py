@@ -12,8 +12,8 @@ from pathlib import Path
 from string import Template
 
 from .apache import find_apache
-from .results import Plan, Results
-from .table import HEAD, figures, lag, markdown, rows
+from .results import Results
+from .table import comparisons, figures, lag, markdown
 
 _TEMPLATE = Path(__file__).parent / "performance.md.in"
 _PACKAGES = (
@@ -38,15 +38,15 @@ def write(results: Results, path: Path, charts: list[Path]) -> None:
     Args:
         results: what was measured.
         path: the page.
-        charts: the files of the charts, by whose names the template shows them.
+        charts: the files of the charts; the template shows cpu.svg where it says $cpu_chart.
     """
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        table=markdown([HEAD, *(row.cells() for row in rows(results))]),
-        figures=markdown([["measured", "what", "CPU, µs", "a second"], *figures(results)]),
-        lag=markdown([["", "median, ms", "p99, ms"], *lag(results)]),
+        table=markdown(comparisons(results)),
+        figures=markdown(figures(results)),
+        lag=markdown(lag(results)),
         machine=_machine(),
         versions=", ".join(_versions()),
-        amount=_amount(results.plan),
+        amount=f"{results.plan.rounds} rounds of {results.plan.size} sign-ins",
         **{f"{chart.stem}_chart": os.path.relpath(chart, path.parent) for chart in charts},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,3 @@ def _versions() -> list[str]:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
-
-
-def _amount(plan: Plan) -> str:
-    return f"{plan.rounds} rounds of {plan.size} sign-ins"

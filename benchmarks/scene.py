@@ -17,10 +17,10 @@ import gssapi.raw as gss
 
 from async_kerberos.testing import Realm, User
 
-from .apps.hello import HOSTNAME
+from .apps import HOSTNAME
 
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
-# Tokens are made before the first of them is used; five minutes, the default, would be too short.
+# All tokens are made before the first is used. After the default, five minutes, the last ones would be too old.
 _CLOCK_SKEW_SECONDS = 24 * 3600
 
 
@@ -31,7 +31,7 @@ class Scene:
     Attributes:
         realm: the realm.
         user: the user.
-        folder: a folder for whatever files a measurement needs.
+        folder: for files that a measurement needs.
     """
 
     realm: Realm
@@ -41,8 +41,8 @@ class Scene:
     def server_env(self, keytab: Path | None = None) -> dict[str, str]:
         """The environment of a server: the keytab, and a replay cache of its own, which is empty.
 
-        Every server, the peers' too, has the library's default: a replay cache in a file. As each has its own, the same
-        tokens are good for all of them once.
+        Every server, also a peer's, has the library's default: a replay cache in a file. Each file is another one, so
+        each server accepts each token once.
 
         Args:
             keytab: another keytab than the realm's.
@@ -61,7 +61,7 @@ class Scene:
         processes = os.cpu_count() or 1
         share = -(-count // processes)
         env = {**self.realm.env, "KRB5CCNAME": f"FILE:{ccache or self.user.ccache}"}
-        context = get_context("spawn")  # a fork would keep what the library has cached of another environment
+        context = get_context("spawn")  # after a fork, the library would still know the old environment
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_use, initargs=(env,)) as pool:
             made = [token for tokens in pool.map(make_tokens, [share] * processes) for token in tokens]
         return made[:count]
@@ -72,7 +72,7 @@ def _use(env: dict[str, str]) -> None:
 
 
 def make_tokens(count: int) -> list[bytes]:
-    """Make first tokens for the service, by the ticket cache of the environment."""
+    """Make first tokens for the service, with the ticket cache that the environment names."""
     name = gss.import_name(f"HTTP@{HOSTNAME}".encode(), gss.NameType.hostbased_service)
     flags = int(gss.RequirementFlag.mutual_authentication)
     tokens: list[bytes] = []
@@ -95,8 +95,8 @@ def open_scene() -> Generator[Scene, None, None]:
 
 
 def requests(tokens: Sequence[bytes]) -> list[bytes]:
-    """One HTTP request for each token, as bytes to send."""
-    return [request(f"Negotiate {base64.b64encode(token).decode()}") for token in tokens]
+    """One HTTP request for each token, as bytes to send; without a token where that is empty."""
+    return [request(f"Negotiate {base64.b64encode(token).decode()}" if token else None) for token in tokens]
 
 
 def request(authorization: str | None = None, path: str = "/") -> bytes:

@@ -16,8 +16,8 @@ import psutil
 from .scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
-_PATIENCE_SECONDS = 30
-# How long a server keeps a connection while the others have their turn.
+PATIENCE_SECONDS = 30
+# A server keeps idle connections for so long: the others are measured meanwhile.
 _IDLE_SECONDS = "600"
 
 
@@ -33,25 +33,30 @@ class Server:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """What the process, and those it has started, have used until now, by user and by system."""
+        """The CPU, user and system, that the process and its children have used until now."""
         return sum(_cpu_seconds(process.pid) for process in self._processes())
 
     def resident_bytes(self) -> int:
-        """The memory that is theirs, without what they share with other processes."""
+        """The memory of the process and its children, without what they share with other processes."""
         return sum(process.memory_full_info().uss for process in self._processes())
+
+    def empty_replay_cache(self) -> None:
+        """Let the server take the same tokens once more: until then they would be replays."""
+        for path in Path(self.process.environ()["KRB5RCACHEDIR"]).iterdir():
+            path.unlink()
 
     def _processes(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
 
 
 def _cpu_seconds(pid: int) -> float:
-    # Linux numbers a process's CPU clock so (clock_getcpuclockid(3)): nanoseconds, where /proc counts hundredths.
+    # The number of the process's CPU clock on Linux (clock_getcpuclockid(3)). It counts nanoseconds; /proc only 10 ms.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What starts a server: a command, its environment, and whose process it is to be (None: this process's user)."""
+    """How to start a server: a command, its environment, and the user to run as (None: the same user)."""
 
     arguments: Sequence[str]
     env: Mapping[str, str]
@@ -64,28 +69,20 @@ Command = Callable[[Scene, int], Launch]
 
 def uvicorn(app: str) -> Command:
     """One process of uvicorn, on uvloop and httptools, as `uvicorn[standard]` installs it."""
-
-    def command(scene: Scene, port: int) -> Launch:
-        place = f"benchmarks.apps.asgi:{app}"
-        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-        options += ["--timeout-keep-alive", _IDLE_SECONDS]
-        arguments = [sys.executable, "-m", "uvicorn", "--factory", place, "--port", str(port), *options]
-        return Launch(arguments, scene.server_env())
-
-    return command
+    options = ["--factory", f"benchmarks.apps.asgi:{app}", "--loop", "uvloop", "--http", "httptools"]
+    options += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", _IDLE_SECONDS]
+    return lambda scene, port: _python(scene, "uvicorn", *options, "--port", str(port))
 
 
-def gunicorn(app: str, threads: int = 8) -> Command:
-    """One worker process of gunicorn, with threads."""
+def gunicorn(app: str) -> Command:
+    """One worker process of gunicorn, with eight threads."""
+    options = [f"benchmarks.apps.wsgi:{app}()", "--worker-class", "gthread", "--threads", "8"]
+    options += ["--log-level", "warning", "--keep-alive", _IDLE_SECONDS]
+    return lambda scene, port: _python(scene, "gunicorn", *options, "--bind", f"127.0.0.1:{port}")
 
-    def command(scene: Scene, port: int) -> Launch:
-        place = f"benchmarks.apps.wsgi:{app}()"
-        options = ["--worker-class", "gthread", "--threads", str(threads), "--log-level", "warning"]
-        options += ["--keep-alive", _IDLE_SECONDS]
-        arguments = [sys.executable, "-m", "gunicorn", place, "--bind", f"127.0.0.1:{port}", *options]
-        return Launch(arguments, scene.server_env())
 
-    return command
+def _python(scene: Scene, module: str, *arguments: str) -> Launch:
+    return Launch([sys.executable, "-m", module, *arguments], scene.server_env())
 
 
 @contextlib.contextmanager
@@ -119,7 +116,7 @@ def serving(command: Command, scene: Scene) -> Generator[Server, None, None]:
     finally:
         process.terminate()
         try:
-            process.wait(_PATIENCE_SECONDS)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -133,7 +130,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

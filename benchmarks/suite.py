@@ -7,177 +7,175 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from . import load
 from .apache import Apache, find_apache
-from .contest import CONNECTIONS, WARM_UP, Contender, in_turn, lateness, loops, requests_to
+from .contest import CONNECTIONS, WARM_UP, in_turn, lateness, loops, opened, requests_to, sites
 from .keytabs import make_keytab
 from .large_tickets import BYTES_PER_GROUP, get_ticket
 from .loops import LOOPS
-from .results import (
-    APACHE,
-    ASGI_GSSAPI,
-    BARE,
-    FLASK_GSSAPI,
-    INLINE,
-    OURS,
-    OURS_FASTAPI,
-    SPNEGO,
-    SPNEGO_FASTAPI,
-    UNPROTECTED,
-    Plan,
-    Results,
-    Takings,
-)
+from .results import Loop, Name, Plan, Results, Takings
 from .scene import Scene, requests
 from .servers import Command, gunicorn, serving, uvicorn
 
 
 def run(scene: Scene, plan: Plan) -> Results:
-    """Measure all of it."""
-    results = Results(plan)
+    """Measure everything."""
     count = WARM_UP + plan.rounds * plan.size
     _say(f"making {count:,} tokens")
-    tokens = scene.tokens(count)
-
-    _say("accepts in a loop")
+    suite = _Suite(scene, plan, scene.tokens(count))
     on_threads = [name for name in LOOPS if "thread" in name]
-    with loops(scene, [name for name in LOOPS if name not in on_threads]) as contenders:
-        results.accepts = in_turn(contenders, tokens, plan.rounds)
-    with loops(scene, on_threads) as contenders:
+    commands = _commands()
+    return Results(
+        plan,
+        accepts=suite.accepts([name for name in LOOPS if name not in on_threads], plan.rounds),
         # In longer rounds: it takes the system a while to give each thread a core of its own.
-        results.threads = in_turn(contenders, tokens, plan.rounds // 5)
-
-    _say("sites")
-    sites = {
-        OURS: uvicorn("middleware"),
-        INLINE: uvicorn("inline"),
-        ASGI_GSSAPI: uvicorn("asgi_gssapi"),
-        SPNEGO: uvicorn("fastapi_spnego"),
-        OURS_FASTAPI: uvicorn("dependency"),
-        SPNEGO_FASTAPI: uvicorn("fastapi_spnego_dependency"),
-    }
-    apache = find_apache()
-    if apache is None:
-        _say("Apache with mod_auth_gssapi is not installed, and not measured")
-    else:
-        sites[APACHE] = Apache(apache)
-    with contextlib.ExitStack() as stack:
-        contenders = _contenders(scene, stack, {UNPROTECTED: (uvicorn("unprotected"), load.OPEN)})
-        contenders |= _contenders(scene, stack, {name: (site, load.SIGNED_IN) for name, site in sites.items()})
-        contenders |= stack.enter_context(loops(scene, [BARE]))
-        results.sites = in_turn(contenders, tokens, plan.rounds)
-
-    _say("requests without a token")
-    without = {
-        UNPROTECTED: (uvicorn("unprotected"), load.OPEN),
-        "middleware": (uvicorn("middleware"), load.CHALLENGED),
-        "decorator": (uvicorn("decorator"), load.CHALLENGED),
-    }
-    with contextlib.ExitStack() as stack:
-        contenders = _contenders(scene, stack, without, with_token=False)
-        results.challenges = in_turn(contenders, [b""] * (WARM_UP + 2 * plan.rounds * plan.size), plan.rounds)
-
-    _say("Flask on gunicorn")
-    flask = {
-        UNPROTECTED: (gunicorn("unprotected"), load.OPEN),
-        OURS: (gunicorn("decorator"), load.SIGNED_IN),
-        FLASK_GSSAPI: (gunicorn("flask_gssapi"), load.SIGNED_IN),
-    }
-    with contextlib.ExitStack() as stack:
-        results.flask = in_turn(_contenders(scene, stack, flask), tokens, plan.rounds // 2)
-
-    _say("the event loop's lag")
-    probed = {
-        OURS: uvicorn("probed_middleware"),
-        INLINE: uvicorn("probed_inline"),
-        ASGI_GSSAPI: uvicorn("probed_asgi_gssapi"),
-        SPNEGO: uvicorn("probed_fastapi_spnego"),
-    }
-    results.late = lateness(scene, probed, tokens, max(5, plan.rounds // 6))
-
-    _say("throughput against concurrency")
-    drawn = {name: site for name, site in sites.items() if name in (OURS, INLINE, ASGI_GSSAPI, SPNEGO, APACHE)}
-    results.throughput = _throughput(scene, plan, drawn, tokens)
-
-    _say("keytabs and tokens of many sizes")
-    for keys in plan.keys:
-        with loops(scene, [BARE, "one host", "any host"], keytab=make_keytab(scene, keys)) as contenders:
-            results.keytabs[keys] = in_turn(contenders, tokens, plan.rounds)
-    for groups in plan.groups:
-        large = scene.tokens(count, get_ticket(scene, groups * BYTES_PER_GROUP))
-        with loops(scene, [BARE, "one host"]) as contenders:
-            results.tokens[len(large[0])] = in_turn(contenders, large, plan.rounds)
-
-    _say(f"memory, over {10 * plan.growth:,} sign-ins")
-    results.memory = _memory(scene, uvicorn("middleware"), scene.tokens(plan.growth), 10)
-    _say("import")
-    results.imports = [_import_seconds() for _ in range(plan.imports + 1)][1:]  # the first may have to compile
-    return results
+        threads=suite.accepts(on_threads, plan.rounds // 5),
+        sites=suite.sites(commands),
+        challenges=suite.challenges(),
+        flask=suite.flask(),
+        late=suite.late(),
+        throughput=suite.throughput({name: commands[name] for name in commands if not name.endswith("FastAPI")}),
+        keytabs={keys: suite.keytab(keys) for keys in plan.keys},
+        tokens=dict(suite.large_tokens(groups) for groups in plan.groups),
+        memory=suite.memory(10),
+        imports=suite.imports(),
+    )
 
 
 def _say(what: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
-def _contenders(
-    scene: Scene,
-    stack: contextlib.ExitStack,
-    sites: Mapping[str, tuple[Command, load.Answer]],
-    *,
-    with_token: bool = True,
-) -> dict[str, Contender]:
-    return {
-        name: stack.enter_context(
-            requests_to(stack.enter_context(serving(site, scene)), expected=answer, with_token=with_token)
-        )
-        for name, (site, answer) in sites.items()
+def _commands() -> dict[Name, Command]:
+    """The servers of the sites that all sign in, and that are not Flask's."""
+    commands: dict[Name, Command] = {
+        "async-kerberos": uvicorn("middleware"),
+        "async-kerberos, on the loop": uvicorn("inline"),
+        "ASGI-GSSAPI": uvicorn("asgi_gssapi"),
+        "fastapi-spnego": uvicorn("fastapi_spnego"),
+        "async-kerberos, FastAPI": uvicorn("dependency"),
+        "fastapi-spnego, FastAPI": uvicorn("fastapi_spnego_dependency"),
     }
+    apache = find_apache()
+    if apache is None:
+        _say("Apache with mod_auth_gssapi is not installed, and not measured")
+    else:
+        commands["Apache mod_auth_gssapi"] = Apache(apache)
+    return commands
 
 
-def _throughput(scene: Scene, plan: Plan, sites: Mapping[str, Command], tokens: list[bytes]) -> dict[int, Takings]:
-    taken: dict[int, Takings] = {}
-    share = len(tokens) // len(plan.connections)
-    with contextlib.ExitStack() as stack:
-        servers = {name: stack.enter_context(serving(site, scene)) for name, site in sites.items()}
-        for number, connections in enumerate(plan.connections):
-            part = tokens[number * share : (number + 1) * share]
-            with contextlib.ExitStack() as opened:
-                contenders = {
-                    name: opened.enter_context(requests_to(server, connections=connections))
-                    for name, server in servers.items()
-                }
-                taken[connections] = in_turn(contenders, part, 5, warm_up=0)
-    return taken
+@dataclass(frozen=True)
+class _Suite:
+    """The measurements, one a method.
 
+    Attributes:
+        scene: the scene.
+        plan: how much is measured.
+        tokens: the tokens that every server and loop takes; those that were started anew take the same ones again.
+    """
 
-def _memory(scene: Scene, site: Command, tokens: list[bytes], times: int) -> list[int]:
-    """The memory of a site, in bytes, each time that it has taken all tokens; its replay cache forgets them."""
-    sizes: list[int] = []
-    batch = requests(tokens)
-    with serving(site, scene) as server, contextlib.closing(load.Clients(server.port, CONNECTIONS)) as clients:
-        replay_cache = Path(server.process.environ()["KRB5RCACHEDIR"])
-        for _ in range(times):
-            clients.send(batch, load.SIGNED_IN)
-            time.sleep(0.2)
-            sizes.append(server.resident_bytes())
-            for path in replay_cache.iterdir():
-                path.unlink()
-    return sizes
+    scene: Scene
+    plan: Plan
+    tokens: list[bytes]
+
+    def accepts(self, names: Sequence[Loop], rounds: int) -> Takings:
+        _say(f"accepts, in {len(names)} loops")
+        with loops(self.scene, names) as contenders:
+            return in_turn(contenders, self.tokens, rounds)
+
+    def sites(self, commands: Mapping[Name, Command]) -> Takings:
+        _say("sites")
+        with (
+            sites(self.scene, {"unprotected": uvicorn("unprotected"), **commands}) as on_servers,
+            loops(self.scene, ["bare accept"]) as bare,
+        ):
+            return in_turn({**on_servers, **bare}, self.tokens, self.plan.rounds)
+
+    def challenges(self) -> Takings:
+        _say("requests without a token")
+        commands: dict[Name, Command] = {name: uvicorn(name) for name in ("unprotected", "middleware", "decorator")}
+        no_tokens = [b""] * (WARM_UP + 2 * self.plan.rounds * self.plan.size)
+        with sites(self.scene, commands, load.CHALLENGED) as contenders:
+            return in_turn(contenders, no_tokens, self.plan.rounds)
+
+    def flask(self) -> Takings:
+        _say("Flask on gunicorn")
+        commands: dict[Name, Command] = {
+            "unprotected": gunicorn("unprotected"),
+            "async-kerberos": gunicorn("decorator"),
+            "Flask-GSSAPI": gunicorn("flask_gssapi"),
+        }
+        with sites(self.scene, commands) as contenders:
+            return in_turn(contenders, self.tokens, self.plan.rounds // 2)
+
+    def late(self) -> dict[Name, list[list[float]]]:
+        _say("the event loop's lag")
+        probed: dict[Name, Command] = {
+            "async-kerberos": uvicorn("probed_middleware"),
+            "async-kerberos, on the loop": uvicorn("probed_inline"),
+            "ASGI-GSSAPI": uvicorn("probed_asgi_gssapi"),
+            "fastapi-spnego": uvicorn("probed_fastapi_spnego"),
+        }
+        return lateness(self.scene, probed, self.tokens, max(5, self.plan.rounds // 6))
+
+    def throughput(self, commands: Mapping[Name, Command]) -> dict[int, Takings]:
+        _say("throughput against concurrency")
+        taken: dict[int, Takings] = {}
+        share = len(self.tokens) // len(self.plan.connections)
+        with opened({name: serving(command, self.scene) for name, command in commands.items()}) as servers:
+            for number, connections in enumerate(self.plan.connections):
+                part = self.tokens[number * share : (number + 1) * share]
+                clients = {name: requests_to(server, connections=connections) for name, server in servers.items()}
+                with opened(clients) as contenders:
+                    taken[connections] = in_turn(contenders, part, 5, warm_up=0)
+        return taken
+
+    def keytab(self, keys: int) -> Takings:
+        _say(f"a keytab of {keys:,} keys")
+        keytab = make_keytab(self.scene, keys)
+        with loops(self.scene, ["bare accept", "one host", "any host"], keytab=keytab) as contenders:
+            return in_turn(contenders, self.tokens, self.plan.rounds)
+
+    def large_tokens(self, groups: int) -> tuple[int, Takings]:
+        _say(f"tokens of users in {groups} groups")
+        tokens = self.scene.tokens(len(self.tokens), get_ticket(self.scene, groups * BYTES_PER_GROUP))
+        with loops(self.scene, ["bare accept", "one host"]) as contenders:
+            return len(tokens[0]), in_turn(contenders, tokens, self.plan.rounds)
+
+    def memory(self, times: int) -> list[int]:
+        """The memory of a site, in bytes, each time that it has taken all of ``plan.growth`` tokens."""
+        _say(f"memory, over {times * self.plan.growth:,} sign-ins")
+        sizes: list[int] = []
+        batch = requests(self.scene.tokens(self.plan.growth))
+        with (
+            serving(uvicorn("middleware"), self.scene) as server,
+            contextlib.closing(load.Clients(server.port, CONNECTIONS)) as clients,
+        ):
+            for _ in range(times):
+                clients.send(batch, load.SIGNED_IN)
+                time.sleep(0.2)
+                sizes.append(server.resident_bytes())
+                server.empty_replay_cache()
+        return sizes
+
+    def imports(self) -> list[float]:
+        _say("import")
+        return [_import_seconds() for _ in range(self.plan.imports + 1)][1:]  # the first may have to compile
 
 
 def _import_seconds() -> float:
     """How long the import takes in a new process that has imported gssapi, anyio and asyncio.
 
-    anyio imports asyncio by itself only when something is asked of it; whatever serves requests has done so.
+    anyio imports asyncio only when it is first used. Every program that serves requests has used it.
     """
     program = (
         "import asyncio, gssapi, anyio, time; begun = time.perf_counter(); import async_kerberos; "
         "print(time.perf_counter() - begun)"
     )
-    # As it is installed: compiled.
+    # An installed package is compiled, so this one may be too.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""The table: what is compared with what, and how it must come out."""
+"""The tables: what is compared with what, how it must come out, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .figures import Ratio, Round, compare, compare_added, cpu, percentile, rate
-from .results import (
-    APACHE,
-    ASGI_GSSAPI,
-    BARE,
-    FLASK_GSSAPI,
-    INLINE,
-    OURS,
-    OURS_FASTAPI,
-    SPNEGO,
-    SPNEGO_FASTAPI,
-    UNPROTECTED,
-    Results,
-)
+from .figures import Round, Rounds, Spread, compare, compare_added, compare_cpu, compare_rate, cpu, percentile, rate
+from .results import Results, Takings
 
-MIB = 1024 * 1024
+Lines = Sequence[Sequence[str]]
+"""A table: lines of cells, the first line its head."""
 
 
 @dataclass(frozen=True)
@@ -31,209 +20,172 @@ class Row:
     Attributes:
         what: what is compared with what.
         value: how it came out; None where it could not be measured.
-        must: the bound; None where there is none.
-        aim: what would be better still.
-        at_least: whether more is better.
+        must: the target that has to be met; None where there is none.
+        aim: the target that would be better still; None where there is none.
+        at_least: whether the value has to be at least the target; otherwise at most.
         unit: of the value; empty for a ratio.
     """
 
     what: str
-    value: Ratio | None
-    must: float | None
-    aim: float | None
+    value: Spread | None
+    must: float | None = None
+    aim: float | None = None
     at_least: bool = False
     unit: str = ""
 
     @property
     def verdict(self) -> str:
-        """How the value stands to the bounds, in words."""
+        """Which target is met, in words."""
         if self.value is None:
             return "not measured"
-        if self.must is not None and not self._reaches(self.must):
+        if self.must is not None and not self._meets(self.must, self.value):
             return "missed"
-        if self.aim is not None and self._reaches(self.aim):
+        if self.aim is not None and self._meets(self.aim, self.value):
             return "aim met"
         return "shown" if self.must is None else "met"
 
-    def _reaches(self, bound: float) -> bool:
-        value = 0.0 if self.value is None else self.value.median
-        return value >= bound if self.at_least else value <= bound
+    def _meets(self, target: float, value: Spread) -> bool:
+        return value.median >= target if self.at_least else value.median <= target
 
     def cells(self) -> list[str]:
-        """The row in text: what, value, least to most, must, aim, verdict."""
-        sign = "≥" if self.at_least else "≤"
-
-        def bound(number: float | None) -> str:
-            return "shown" if number is None else f"{sign} {number:g}{self.unit}"
-
-        def figure(number: float) -> str:
-            return f"{number:.1f}" if self.unit else f"{number:.2f}"
-
-        value = spread = ""
+        """The row in text: what, median, least to most, must, aim, verdict."""
+        median = spread = ""
         if self.value is not None:
-            value = f"{figure(self.value.median)}{self.unit}"
-            spread = f"{figure(self.value.least)} to {figure(self.value.most)}"
-        return [self.what, value, spread, bound(self.must), bound(self.aim), self.verdict]
+            digits = 1 if self.unit else 2
+            median = f"{self.value.median:.{digits}f}{self.unit}"
+            spread = f"{self.value.least:.{digits}f} to {self.value.most:.{digits}f}"
+        return [self.what, median, spread, self._target(self.must), self._target(self.aim), self.verdict]
 
-
-HEAD = ["", "median", "rounds", "must", "aim", "verdict"]
+    def _target(self, target: float | None) -> str:
+        return "shown" if target is None else f"{'≥' if self.at_least else '≤'} {target:g}{self.unit}"
 
 
 def rows(results: Results) -> list[Row]:
-    """The whole table."""
-    accepts, threads, sites = results.accepts, results.threads, results.sites
-    challenges, flask = results.challenges, results.flask
-    floor = [Round(bare.cpu + app.cpu, 0) for bare, app in zip(sites[BARE], sites[UNPROTECTED], strict=True)]
-    lag = [
-        percentile(ours, 99) / percentile(theirs, 99)
-        for ours, theirs in zip(results.late[OURS], results.late[ASGI_GSSAPI], strict=True)
+    """All comparisons."""
+    return [*_of_accepts(results), *_of_requests(results), *_of_challenges(results), *_of_growth(results)]
+
+
+def _of_accepts(results: Results) -> list[Row]:
+    accepts, threads = results.accepts, results.threads
+    bare, two_bare = accepts["bare accept"], threads["bare accept, two threads"]
+    return [
+        _cpu("CPU of an accept, one host, to GSSAPI alone", accepts["one host"], bare, 1.15, 1.08),
+        _cpu("CPU of an accept, any host, to GSSAPI alone", accepts["any host"], bare, 1.45),
+        _cpu("CPU of an accept, several hosts, to GSSAPI alone", accepts["several hosts"], bare, 1.45),
+        _rate("accepts a second, two threads to one", threads["two threads"], threads["one thread"], 1.5, 1.7),
+        _rate("the same, of GSSAPI alone", two_bare, threads["bare accept, one thread"]),
     ]
-    apache = None if APACHE not in sites else compare(_cpu, sites[OURS], sites[APACHE])
+
+
+def _of_requests(results: Results) -> list[Row]:
+    accepts, sites, flask = results.accepts, results.sites, results.flask
+    ours, asgi_gssapi = sites["async-kerberos"], sites["ASGI-GSSAPI"]
+    dependency, their_dependency = sites["async-kerberos, FastAPI"], sites["fastapi-spnego, FastAPI"]
+    late, their_late = _p99(results.late["async-kerberos"]), _p99(results.late["ASGI-GSSAPI"])
+    floor = [Round(app.cpu + bare.cpu, 0) for app, bare in zip(sites["unprotected"], sites["bare accept"], strict=True)]
+    on_workers, inline = accepts["async"], accepts["async, inline"]
+    added = compare_added(flask["async-kerberos"], flask["Flask-GSSAPI"], flask["unprotected"])
+    return [
+        _cpu("CPU of a request, workers to inline", ours, sites["async-kerberos, on the loop"], 1.15, 1.0),
+        _cpu("CPU of a request, to ASGI-GSSAPI", ours, asgi_gssapi, 0.75, 0.60),
+        _cpu("CPU of a request, to fastapi-spnego", ours, sites["fastapi-spnego"], 0.40, 0.30),
+        _cpu("the same, both as dependencies of FastAPI", dependency, their_dependency),
+        _cpu("CPU of a request, to Apache with mod_auth_gssapi", ours, sites.get("Apache mod_auth_gssapi"), 0.90, 0.75),
+        _rate("requests a second, to ASGI-GSSAPI", ours, asgi_gssapi, 1.8, 2.2),
+        Row("lag of the event loop, p99, to ASGI-GSSAPI", compare(late, their_late), 0.15, 0.07),
+        _cpu("CPU of a request, to unprotected app and bare accept", ours, floor, aim=1.5),
+        _cpu("CPU of authenticate() alone, 16 at a time, to inline", on_workers, inline, aim=1.5),
+        Row("CPU that signing in adds to a Flask view, to Flask-GSSAPI", added, 0.80, 0.65),
+    ]
+
+
+def _of_challenges(results: Results) -> list[Row]:
+    without = "requests a second without a token"
+    unprotected = results.challenges["unprotected"]
+    return [
+        _rate(f"{without}, middleware to unprotected", results.challenges["middleware"], unprotected, 1.0, 1.3),
+        _rate(f"{without}, decorator to unprotected", results.challenges["decorator"], unprotected, 0.75, 0.9),
+    ]
+
+
+def _of_growth(results: Results) -> list[Row]:
     few, many = min(results.keytabs), max(results.keytabs)
     small, large = min(results.tokens), max(results.tokens)
-    grown = (results.memory[-1] - results.memory[0]) / MIB
-    imports = [seconds * 1000 for seconds in results.imports]
-
-    def accept(name: str, must: float | None, aim: float | None) -> Row:
-        return Row(f"CPU of an accept, {name}, to GSSAPI alone", compare(_cpu, accepts[name], accepts[BARE]), must, aim)
-
+    growth, ratio = "growth of an accept's CPU from", "to that of GSSAPI alone"
+    keys = _growth(results.keytabs[few], results.keytabs[many])
+    sizes = _growth(results.tokens[small], results.tokens[large])
+    signed_in = results.plan.growth
+    memory = Spread.of([(results.memory[-1] - results.memory[0]) / 2**20])
+    imports = Spread.of([seconds * 1000 for seconds in results.imports])
     return [
-        accept("one host", 1.15, 1.08),
-        accept("any host", 1.45, None),
-        accept("several hosts", 1.45, None),
-        Row(
-            "accepts a second, two threads to one",
-            compare(_rate, threads["two threads"], threads["one thread"]),
-            1.5,
-            1.7,
-            at_least=True,
-        ),
-        Row(
-            "the same, of GSSAPI alone",
-            compare(_rate, threads["bare accept, two threads"], threads["bare accept, one thread"]),
-            None,
-            None,
-            at_least=True,
-        ),
-        Row("CPU of a request, workers to inline", compare(_cpu, sites[OURS], sites[INLINE]), 1.15, 1.0),
-        Row("CPU of a request, to ASGI-GSSAPI", compare(_cpu, sites[OURS], sites[ASGI_GSSAPI]), 0.75, 0.60),
-        Row("CPU of a request, to fastapi-spnego", compare(_cpu, sites[OURS], sites[SPNEGO]), 0.40, 0.30),
-        Row(
-            "the same, both as dependencies of FastAPI",
-            compare(_cpu, sites[OURS_FASTAPI], sites[SPNEGO_FASTAPI]),
-            None,
-            None,
-        ),
-        Row("CPU of a request, to Apache with mod_auth_gssapi", apache, 0.90, 0.75),
-        Row(
-            "requests a second, to ASGI-GSSAPI",
-            compare(_rate, sites[OURS], sites[ASGI_GSSAPI]),
-            1.8,
-            2.2,
-            at_least=True,
-        ),
-        Row("lag of the event loop, p99, to ASGI-GSSAPI", Ratio.of(lag), 0.15, 0.07),
-        Row("CPU of a request, to unprotected app and bare accept", compare(_cpu, sites[OURS], floor), None, 1.5),
-        Row(
-            "CPU of authenticate() alone, 16 at a time, to inline",
-            compare(_cpu, accepts["async"], accepts["async, inline"]),
-            None,
-            1.5,
-        ),
-        Row(
-            "CPU that signing in adds to a Flask view, to Flask-GSSAPI",
-            compare_added(flask[OURS], flask[FLASK_GSSAPI], flask[UNPROTECTED]),
-            0.80,
-            0.65,
-        ),
-        Row(
-            "requests a second without a token, middleware to unprotected",
-            compare(_rate, challenges["middleware"], challenges[UNPROTECTED]),
-            1.0,
-            1.3,
-            at_least=True,
-        ),
-        Row(
-            "requests a second without a token, decorator to unprotected",
-            compare(_rate, challenges["decorator"], challenges[UNPROTECTED]),
-            0.75,
-            0.9,
-            at_least=True,
-        ),
-        Row(
-            f"growth of an accept's CPU from {few} keys to {many:,}, to that of GSSAPI alone",
-            _growth(results.keytabs[few], results.keytabs[many]),
-            1.0,
-            None,
-        ),
-        Row(
-            f"growth of an accept's CPU from tokens of {small:,} bytes to {large:,}, to that of GSSAPI alone",
-            _growth(results.tokens[small], results.tokens[large]),
-            1.0,
-            None,
-        ),
-        Row(
-            f"memory after {10 * results.plan.growth:,} sign-ins, over that after {results.plan.growth:,}",
-            Ratio(grown, grown, grown),
-            2,
-            0,
-            unit=" MiB",
-        ),
-        Row("time to import, over gssapi, anyio and asyncio", Ratio.of(imports), 15, 5, unit=" ms"),
+        Row(f"{growth} {few} keys to {many:,}, {ratio}", keys, 1.0),
+        Row(f"{growth} tokens of {small:,} bytes to {large:,}, {ratio}", sizes, 1.0),
+        Row(f"memory after {10 * signed_in:,} sign-ins, over that after {signed_in:,}", memory, 2, 0, unit=" MiB"),
+        Row("time to import, over gssapi, anyio and asyncio", imports, 15, 5, unit=" ms"),
     ]
 
 
-def _cpu(taken: Round) -> float:
-    return taken.cpu
+def _cpu(what: str, ours: Rounds, theirs: Rounds | None, must: float | None = None, aim: float | None = None) -> Row:
+    return Row(what, None if theirs is None else compare_cpu(ours, theirs), must, aim)
 
 
-def _rate(taken: Round) -> float:
-    return taken.rate
+def _rate(what: str, ours: Rounds, theirs: Rounds, must: float | None = None, aim: float | None = None) -> Row:
+    return Row(what, compare_rate(ours, theirs), must, aim, at_least=True)
 
 
-def _growth(before: dict[str, list[Round]], after: dict[str, list[Round]]) -> Ratio:
-    """By how much more ours has grown than the bare loop: the ratio of both after, by that before."""
-    first = compare(_cpu, before["one host"], before[BARE]).median
-    return Ratio.of([our.cpu / bare.cpu / first for our, bare in zip(after["one host"], after[BARE], strict=True)])
+def _p99(rounds: Sequence[Sequence[float]]) -> list[float]:
+    return [percentile(late, 99) for late in rounds]
 
 
-def figures(results: Results) -> list[list[str]]:
-    """What stands behind the ratios: medians in microseconds, and per second."""
-    groups = [
-        ("in a loop", results.accepts),
-        ("on threads", results.threads),
-        ("a site, 16 connections", results.sites),
-        ("a site, no token", results.challenges),
-        ("Flask on gunicorn", results.flask),
-    ]
-    return [
+def _growth(before: Takings, after: Takings) -> Spread:
+    """By how much more ours has grown than GSSAPI alone: the ratio of both after, by that before."""
+    ratio = compare_cpu(before["one host"], before["bare accept"]).median
+    bare = [taken.cpu * ratio for taken in after["bare accept"]]
+    return compare([taken.cpu for taken in after["one host"]], bare)
+
+
+def comparisons(results: Results) -> Lines:
+    """All comparisons as a table."""
+    return [["", "median", "rounds", "must", "aim", "verdict"], *(row.cells() for row in rows(results))]
+
+
+def figures(results: Results) -> Lines:
+    """What was measured: medians in microseconds, and per second."""
+    groups = {
+        "in a loop": results.accepts,
+        "on threads": results.threads,
+        "a site, 16 connections": results.sites,
+        "a site, no token": results.challenges,
+        "Flask on gunicorn": results.flask,
+    }
+    lines = [
         [where, name, f"{cpu(rounds):,.0f}", f"{rate(rounds):,.0f}"]
-        for where, taken in groups
-        for name, rounds in taken.items()
+        for where, takings in groups.items()
+        for name, rounds in takings.items()
     ]
+    return [["measured", "what", "CPU, µs", "a second"], *lines]
 
 
-def lag(results: Results) -> list[list[str]]:
+def lag(results: Results) -> Lines:
     """The lag of the event loop, in milliseconds: medians of the rounds' percentiles."""
-    return [
-        [
-            name,
-            *(f"{statistics.median(percentile(late, percent) for late in rounds) * 1000:.2f}" for percent in (50, 99)),
-        ]
-        for name, rounds in results.late.items()
-    ]
+
+    def median(rounds: list[list[float]], percent: float) -> str:
+        return f"{statistics.median(percentile(late, percent) for late in rounds) * 1000:.2f}"
+
+    lines = [[name, median(rounds, 50), median(rounds, 99)] for name, rounds in results.late.items()]
+    return [["", "median, ms", "p99, ms"], *lines]
 
 
-def text(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells in columns, for a terminal."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+def text(lines: Lines) -> str:
+    """A table in columns, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """The same as a table of Markdown, the first line its head."""
+def markdown(lines: Lines) -> str:
+    """A table in Markdown."""
     head, *body = lines
     ruled = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)

@@ -5,8 +5,8 @@
     curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
-realm at hand, ``async-kerberos demo asgi`` starts a throwaway one.
+the keytab must hold its key. The example listens on this machine only, so ``--resolve`` sends curl there. If you have
+no realm, ``async-kerberos demo asgi`` starts a throwaway one.
 """
 
 import os
@@ -31,7 +31,7 @@ async def respond(send: Send, text: str) -> None:
 
 
 async def greet(scope: Scope, receive: Receive, send: Send) -> None:
-    """The protected application: whoever reaches it has signed in, by HTTP or by a WebSocket handshake."""
+    """The protected application: only requests and WebSocket handshakes that have signed in reach it."""
     identity: Identity = scope["kerberos"]
     if scope["type"] == "http":
         await respond(send, f"Hello, {identity.principal}\n")
@@ -46,7 +46,7 @@ protected = KerberosMiddleware(greet, hostname=os.environ.get("KERBEROS_HOSTNAME
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """What is open stays outside the middleware, and is named: everything else is protected, other paths too."""
+    """Only the paths named here are open. Every other path goes through the middleware."""
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})

@@ -5,8 +5,8 @@
     curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
-realm at hand, ``async-kerberos demo fastapi`` starts a throwaway one.
+the keytab must hold its key. The example listens on this machine only, so ``--resolve`` sends curl there. If you have
+no realm, ``async-kerberos demo fastapi`` starts a throwaway one.
 
 Administrators are the ``…/admin`` of the realm in ``KERBEROS_REALM``, or else of the default realm in krb5.conf.
 """
@@ -48,9 +48,9 @@ def administrators_realm() -> str:
 
 
 def administrator(user: User) -> Identity:
-    """A dependency on top: who has signed in, and may do more. Both take the ticket's one step together."""
+    """A dependency on another one: the user, if an administrator. The ticket is checked once for both."""
     name, _, instance = user.name.rpartition("/")
-    # Never by the name alone: any realm that yours trusts may have a bob/admin. And `\/` is a part of a name.
+    # Compare the realm too: any realm that yours trusts may have a bob/admin. And `\/` is part of a name.
     if user.realm != administrators_realm() or instance != "admin" or not name or name.endswith("\\"):
         raise HTTPException(403, f"{user} is no administrator")
     return user

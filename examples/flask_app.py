@@ -5,8 +5,8 @@
     curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
-realm at hand, ``async-kerberos demo flask`` starts a throwaway one.
+the keytab must hold its key. The example listens on this machine only, so ``--resolve`` sends curl there. If you have
+no realm, ``async-kerberos demo flask`` starts a throwaway one.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ init_kerberos(app, hostname=os.environ.get("KERBEROS_HOSTNAME", "localhost"))
 
 
 @app.get("/")
-@requires_authentication  # below the route: the other way round, Flask would register the open view
+@requires_authentication  # must stand below the route, or Flask registers the unprotected view
 def hello(user: str) -> str:
     return f"Hello, {user}\n"
 
@@ -35,9 +35,9 @@ def public() -> str:
 @app.get("/async/<int:number>")
 @requires_authentication
 async def async_view(user: str, number: int) -> str:
-    """An async view is decorated like any other; what the route brings comes after the user."""
+    """An async view is decorated like any other; the route's arguments come after the user."""
     await asyncio.sleep(0)
-    identity: Identity = g.kerberos_identity  # the whole identity, where the principal as text is not enough
+    identity: Identity = g.kerberos_identity  # if the principal as text is not enough
     return f"Hello, {identity.name} of {identity.realm}, number {number}\n"
 
 

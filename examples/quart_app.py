@@ -5,8 +5,8 @@
     curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
-realm at hand, ``async-kerberos demo quart`` starts a throwaway one.
+the keytab must hold its key. The example listens on this machine only, so ``--resolve`` sends curl there. If you have
+no realm, ``async-kerberos demo quart`` starts a throwaway one.
 """
 
 import os
@@ -20,7 +20,7 @@ init_kerberos(app, hostname=os.environ.get("KERBEROS_HOSTNAME", "localhost"))
 
 
 @app.get("/")
-@requires_authentication  # below the route: the other way round, Quart would register the open view
+@requires_authentication  # must stand below the route, or Quart registers the unprotected view
 async def hello(user: str) -> str:
     return f"Hello, {user}\n"
 
@@ -33,7 +33,7 @@ async def public() -> str:
 @app.websocket("/echo")
 @requires_authentication
 async def echo(user: str) -> None:
-    """Nobody without a ticket gets past the handshake, so no message has to be checked."""
+    """The handshake fails without a ticket, so single messages need no check."""
     await websocket.send(f"Hello, {user}")
     while True:
         await websocket.send(await websocket.receive())

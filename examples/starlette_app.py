@@ -5,8 +5,8 @@
     curl --negotiate -u : --resolve www.example.com:8000:127.0.0.1 http://www.example.com:8000/
 
 The host name is the one that clients have in their URL: they ask the KDC for a ticket for ``HTTP/`` and that name, and
-the keytab has to hold its key. (The example serves on this machine alone, which is what ``--resolve`` says.) Without a
-realm at hand, ``async-kerberos demo starlette`` starts a throwaway one.
+the keytab must hold its key. The example listens on this machine only, so ``--resolve`` sends curl there. If you have
+no realm, ``async-kerberos demo starlette`` starts a throwaway one.
 """
 
 import os
@@ -33,7 +33,7 @@ async def public(request: Request) -> PlainTextResponse:
 
 @requires_authentication
 def me(user: str, request: Request) -> JSONResponse:
-    """``request.user`` is the signed-in user; this view is a sync one, so Starlette calls it on a thread."""
+    """``request.user`` is the signed-in user; this view is not async, so Starlette calls it on a thread."""
     identity: Identity = request.user.kerberos_identity
     return JSONResponse({"display_name": request.user.display_name, "name": identity.name, "realm": identity.realm})
 

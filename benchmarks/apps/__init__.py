@@ -1,1 +1,5 @@
-"""The sites that are measured, each the same greeting; how they are served is in `benchmarks/servers.py`."""
+"""The sites that are measured. All answer with the same greeting; benchmarks/servers.py says how they are served."""
+
+HOSTNAME = "www.example.test"
+HELLO = "hello"
+PROBE_PATH = "/probe"

@@ -1,53 +1,61 @@
-"""The ASGI sites: one factory each."""
+"""The ASGI sites. Each function makes one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Route
 
-from async_kerberos import AuthRequest, Identity, Kerberos, Outcome
+from async_kerberos import AuthRequest, Kerberos, Outcome
 from async_kerberos._decision.guard import NO_GUARD, Guard
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 
-from .hello import HELLO, HOSTNAME, Probed, hello, starlette
+from . import HELLO, HOSTNAME
+from .probe import Probed
 
 
 class Inline(Kerberos):
-    """Makes the same decision on the event loop, which waits for it."""
+    """Makes the accept on the event loop, which waits for it, and not on a worker."""
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
-        """Decide, blocking."""
+        """Decide on the event loop's own thread."""
         return self.authenticate_blocking(request, guard)
 
 
-def unprotected() -> Any:
-    """Nothing but the greeting."""
-    return starlette()
+async def hello(request: Request) -> PlainTextResponse:
+    """The same bytes for everybody."""
+    return PlainTextResponse(HELLO)
 
 
-def middleware() -> Any:
+def unprotected() -> Starlette:
+    """The site without any protection."""
+    return Starlette(routes=[Route("/", hello)])
+
+
+def _behind(middleware: Any, **options: Any) -> Starlette:
+    app = unprotected()
+    app.add_middleware(middleware, **options)
+    return app
+
+
+def middleware() -> Starlette:
     """This project's middleware."""
-    app = starlette()
-    app.add_middleware(KerberosMiddleware, hostname=HOSTNAME)
-    return app
+    return _behind(KerberosMiddleware, hostname=HOSTNAME)
 
 
-def inline() -> Any:
-    """The same, with the accept on the loop."""
-    app = starlette()
-    app.add_middleware(KerberosMiddleware, kerberos=Inline(hostname=HOSTNAME))
-    return app
+def inline() -> Starlette:
+    """The same, with the accept on the event loop."""
+    return _behind(KerberosMiddleware, kerberos=Inline(hostname=HOSTNAME))
 
 
-def decorator() -> Any:
+def decorator() -> Starlette:
     """This project's decorator."""
 
     @requires_authentication
@@ -59,65 +67,49 @@ def decorator() -> Any:
     return app
 
 
-def dependency() -> Any:
+def dependency() -> FastAPI:
     """This project's dependency, on FastAPI."""
-    app = FastAPI()
+    app = _fastapi(KerberosIdentity())
     fastapi_adapter.init_kerberos(app, hostname=HOSTNAME)
-
-    @app.get("/", response_class=PlainTextResponse)
-    async def view(user: Identity = Depends(KerberosIdentity())) -> str:
-        return HELLO
-
     return app
 
 
-def asgi_gssapi() -> Any:
+def asgi_gssapi() -> Starlette:
     """ASGI-GSSAPI's middleware."""
     from asgi_gssapi import SPNEGOAuthMiddleware
 
-    return Starlette(
-        routes=[Route("/", hello)], middleware=[Middleware(SPNEGOAuthMiddleware, service="HTTP", hostname=HOSTNAME)]
-    )
+    return _behind(SPNEGOAuthMiddleware, service="HTTP", hostname=HOSTNAME)
 
 
-def fastapi_spnego() -> Any:
+def fastapi_spnego() -> Starlette:
     """fastapi-spnego's middleware, on Starlette."""
     from fastapi_spnego import SpnegoConfig, SpnegoMiddleware
 
-    app = starlette()
-    app.add_middleware(SpnegoMiddleware, config=SpnegoConfig(hostname=HOSTNAME))
-    return app
+    return _behind(SpnegoMiddleware, config=SpnegoConfig(hostname=HOSTNAME))
 
 
-def fastapi_spnego_dependency() -> Any:
+def fastapi_spnego_dependency() -> FastAPI:
     """fastapi-spnego's dependency, on FastAPI."""
-    from fastapi_spnego import SpnegoAuth, SpnegoConfig, SpnegoIdentity
+    from fastapi_spnego import SpnegoAuth, SpnegoConfig
 
+    return _fastapi(SpnegoAuth(config=SpnegoConfig(hostname=HOSTNAME)))
+
+
+def _fastapi(dependency: Any) -> FastAPI:
     app = FastAPI()
-    authenticated = SpnegoAuth(config=SpnegoConfig(hostname=HOSTNAME))
 
     @app.get("/", response_class=PlainTextResponse)
-    async def view(user: SpnegoIdentity = Depends(authenticated)) -> str:
+    async def view(user: Any = Depends(dependency)) -> str:
         return HELLO
 
     return app
 
 
-def probed_middleware() -> Any:
-    """As :func:`middleware`, with a probe."""
-    return Probed(middleware())
+def _probed(site: Callable[[], Any]) -> Callable[[], Probed]:
+    return lambda: Probed(site())
 
 
-def probed_inline() -> Any:
-    """As :func:`inline`, with a probe."""
-    return Probed(inline())
-
-
-def probed_asgi_gssapi() -> Any:
-    """As :func:`asgi_gssapi`, with a probe."""
-    return Probed(asgi_gssapi())
-
-
-def probed_fastapi_spnego() -> Any:
-    """As :func:`fastapi_spnego`, with a probe."""
-    return Probed(fastapi_spnego())
+probed_middleware = _probed(middleware)
+probed_inline = _probed(inline)
+probed_asgi_gssapi = _probed(asgi_gssapi)
+probed_fastapi_spnego = _probed(fastapi_spnego)

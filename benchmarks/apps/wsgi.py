@@ -1,4 +1,4 @@
-"""The Flask sites: one factory each."""
+"""The Flask sites. Each function makes one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Flask
 
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
-from .hello import HELLO, HOSTNAME
+from . import HELLO, HOSTNAME
 
 
 def unprotected() -> Flask:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -52,17 +52,10 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-@contextlib.contextmanager
-def clients(port: int, connections: int) -> Generator[load.Clients, None, None]:
-    """So many connections."""
-    with contextlib.closing(load.Clients(port, connections)) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("connections", [1, 3, 50])
 def test_each_request_once(port: int, connections: int) -> None:
     """Each request is sent once, whether there are more of them or of connections, and again over the same ones."""
-    with clients(port, connections) as opened:
+    with closing(load.Clients(port, connections)) as opened:
         for begin in (0, 20):
             requests = [request(f"Negotiate {number}") for number in range(begin, begin + 20)]
             assert opened.send(requests, load.SIGNED_IN) > 0
@@ -83,14 +76,14 @@ def test_each_request_once(port: int, connections: int) -> None:
 )
 def test_wrong_answer(port: int, path: str, expected: load.Answer) -> None:
     """An answer that is not the expected one ends the measurement."""
-    with clients(port, 1) as opened, pytest.raises(load.WrongAnswerError):
+    with closing(load.Clients(port, 1)) as opened, pytest.raises(load.WrongAnswerError):
         opened.send([request(path=path)], expected)
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/open", load.OPEN), ("/challenged", load.CHALLENGED)])
 def test_right_answer(port: int, path: str, expected: load.Answer) -> None:
     """One that is, does not."""
-    with clients(port, 2) as opened:
+    with closing(load.Clients(port, 2)) as opened:
         opened.send([request(path=path)] * 5, expected)
 
 

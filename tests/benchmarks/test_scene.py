@@ -12,7 +12,7 @@ from benchmarks.figures import Round
 from benchmarks.keytabs import make_keytab
 from benchmarks.large_tickets import get_ticket
 from benchmarks.loops import LOOPS
-from benchmarks.results import BARE
+from benchmarks.results import Loop
 from benchmarks.scene import Scene, open_scene
 
 
@@ -34,7 +34,7 @@ def test_loops(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_refused(scene: Scene, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_refused(scene: Scene, name: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     """A token that is not accepted ends the measurement: it would be of other work."""
     token = scene.tokens(1)[0]
     with loops(scene, [name]) as contenders, pytest.raises(RuntimeError, match="has failed"):
@@ -64,7 +64,7 @@ def test_keytab(scene: Scene) -> None:
     listed = subprocess.run(["klist", "-k", keytab], check=True, capture_output=True, text=True).stdout
     assert listed.count("@") == 50
     assert "HTTP/www.example.test@" in listed.splitlines()[-1]
-    with loops(scene, [BARE, "any host"], keytab=keytab) as contenders:
+    with loops(scene, ["bare accept", "any host"], keytab=keytab) as contenders:
         in_turn(contenders, scene.tokens(4), 1, warm_up=0)
 
 
@@ -72,5 +72,5 @@ def test_large_ticket(scene: Scene) -> None:
     """A ticket for a user in many groups makes a token as large, and it is accepted."""
     tokens = scene.tokens(4, get_ticket(scene, 10_000))
     assert all(10_000 < len(token) < 12_000 for token in tokens)
-    with loops(scene, [BARE, "one host"]) as contenders:
+    with loops(scene, ["bare accept", "one host"]) as contenders:
         in_turn(contenders, tokens, 1, warm_up=0)

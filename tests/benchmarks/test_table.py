@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.figures import Ratio, Round, compare, compare_added, cpu, percentile, rate
-from benchmarks.results import (
-    APACHE,
-    ASGI_GSSAPI,
-    BARE,
-    FLASK_GSSAPI,
-    INLINE,
-    OURS,
-    OURS_FASTAPI,
-    SPNEGO,
-    SPNEGO_FASTAPI,
-    UNPROTECTED,
-    Plan,
-    Results,
-)
-from benchmarks.table import HEAD, Row, figures, lag, markdown, rows, text
+from benchmarks.figures import Round, Spread, compare_added, compare_cpu, compare_rate, cpu, percentile, rate
+from benchmarks.results import Name, Plan, Results
+from benchmarks.table import Row, comparisons, figures, lag, markdown, rows, text
 
 
 def rounds(*cpus: float) -> list[Round]:
@@ -30,8 +17,8 @@ def rounds(*cpus: float) -> list[Round]:
 def test_compare() -> None:
     """Rounds are compared one by one: what slows both of a round down changes nothing."""
     ours, theirs = rounds(100, 400, 110), rounds(200, 800, 200)
-    assert compare(lambda taken: taken.cpu, ours, theirs) == Ratio(0.5, 0.5, 0.55)
-    assert compare(lambda taken: taken.rate, ours, theirs).median == 2
+    assert compare_cpu(ours, theirs) == Spread(0.5, 0.5, 0.55)
+    assert compare_rate(ours, theirs).median == 2
     assert (cpu(ours), rate(ours)) == (110, 1_000_000 / 110)
 
 
@@ -61,31 +48,40 @@ def test_percentile() -> None:
 def test_verdict(value: float, at_least: bool, verdict: str) -> None:
     """A row says whether its median reaches the bound, and the aim."""
     must, aim = (1.1, 1.15) if at_least else (1.15, 1.0)
-    assert Row("a row", Ratio(value, value, value), must, aim, at_least=at_least).verdict == verdict
+    assert Row("a row", Spread(value, value, value), must, aim, at_least=at_least).verdict == verdict
 
 
 def test_verdict_without_bounds() -> None:
     """A row without a bound is shown; one that could not be measured says so, and is never met."""
-    assert Row("a row", Ratio(1, 1, 1), None, None).verdict == "shown"
+    assert Row("a row", Spread(1, 1, 1), None, None).verdict == "shown"
     assert Row("a row", None, 1, 1).verdict == "not measured"
 
 
 def results() -> Results:
     """Results in which everything of ours costs half of everything else."""
     ours, others = rounds(*[100.0] * 5), rounds(*[200.0] * 5)
-    loops = ("one host", "any host", "several hosts", "blocking", "async", "async, inline")
-    on_threads = ("bare accept, one thread", "bare accept, two threads")
-    sites = (INLINE, ASGI_GSSAPI, SPNEGO, SPNEGO_FASTAPI, APACHE, UNPROTECTED, BARE)
+    loops: list[Name] = ["one host", "any host", "several hosts", "blocking", "async", "async, inline"]
+    on_threads: list[Name] = ["bare accept, one thread", "bare accept, two threads"]
+    sites: list[Name] = [
+        "unprotected",
+        "async-kerberos, on the loop",
+        "ASGI-GSSAPI",
+        "fastapi-spnego",
+        "fastapi-spnego, FastAPI",
+        "Apache mod_auth_gssapi",
+        "bare accept",
+    ]
     return Results(
         Plan(),
-        accepts=dict.fromkeys(loops, ours) | {BARE: others},
-        threads=dict.fromkeys(on_threads, others) | {"one thread": ours, "two threads": [Round(100, 17_000)] * 5},
-        sites=dict.fromkeys(sites, others) | {OURS: ours, OURS_FASTAPI: ours},
-        challenges={UNPROTECTED: ours, "middleware": ours, "decorator": ours},
-        flask={OURS: others, FLASK_GSSAPI: others, UNPROTECTED: ours},
-        late={OURS: [[0.001] * 100] * 5, ASGI_GSSAPI: [[0.010] * 100] * 5},
-        keytabs={2: {"one host": ours, BARE: ours}, 1000: {"one host": ours, BARE: others}},
-        tokens={700: {"one host": ours, BARE: ours}, 12_000: {"one host": others, BARE: ours}},
+        accepts={"bare accept": others, **dict.fromkeys(loops, ours)},
+        threads={"one thread": ours, "two threads": [Round(100, 17_000)] * 5, **dict.fromkeys(on_threads, others)},
+        sites={"async-kerberos": ours, "async-kerberos, FastAPI": ours, **dict.fromkeys(sites, others)},
+        challenges={"unprotected": ours, "middleware": ours, "decorator": ours},
+        flask={"unprotected": ours, "async-kerberos": others, "Flask-GSSAPI": others},
+        late={"async-kerberos": [[0.001] * 100] * 5, "ASGI-GSSAPI": [[0.010] * 100] * 5},
+        throughput={},
+        keytabs={2: {"one host": ours, "bare accept": ours}, 1000: {"one host": ours, "bare accept": others}},
+        tokens={700: {"one host": ours, "bare accept": ours}, 12_000: {"one host": others, "bare accept": ours}},
         memory=[50 * 1024 * 1024, 51 * 1024 * 1024],
         imports=[0.012, 0.013, 0.020],
     )
@@ -116,17 +112,16 @@ def test_rows() -> None:
 def test_without_apache() -> None:
     """Where Apache is not installed, its row says that it was not measured."""
     without = results()
-    del without.sites[APACHE]
+    del without.sites["Apache mod_auth_gssapi"]
     (row,) = (row for row in rows(without) if "Apache" in row.what)
     assert row.verdict == "not measured"
 
 
 def test_as_text() -> None:
     """The table comes in columns for a terminal, and as Markdown."""
-    lines = [HEAD, *(row.cells() for row in rows(results()))]
-    assert {line.index("verdict") for line in text(lines).splitlines()[:1]} == {
-        text(lines).splitlines()[0].index("verd")
-    }
+    lines = comparisons(results())
+    head, first, *_ = text(lines).splitlines()
+    assert head.index("verdict") == first.index("aim met")
     assert markdown(lines).splitlines()[2].startswith("| CPU of an accept, one host, to GSSAPI alone | 0.50 |")
-    assert ["a site, 16 connections", OURS, "100", "10,000"] in figures(results())
-    assert [OURS, "1.00", "1.00"] in lag(results())
+    assert ["a site, 16 connections", "async-kerberos", "100", "10,000"] in figures(results())
+    assert ["async-kerberos", "1.00", "1.00"] in lag(results())
