@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 import httpx
 
+from ..support import HOSTNAME
 from ..support.initiator import Initiator, reply_token
 
-HOST = "www.example.test"
+HOST = HOSTNAME
 SECOND = "adapters.example.test"
 
 

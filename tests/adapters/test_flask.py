@@ -16,6 +16,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
+from .decorators import passing_on_sync
 from .support import HOST, SECOND, ask, check
 
 
@@ -277,14 +278,6 @@ def taking_off(view: Any) -> Any:
     return wrapper
 
 
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
 def passing_on_async(view: Any) -> Any:
     @functools.wraps(view)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -304,7 +297,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
     class Methods(MethodView):
         @requires_authentication
-        @passing_on
+        @passing_on_sync
         def get(this, principal: str, number: int) -> str:  # noqa: N805 - it need not be called self
             return f"{principal} {number} {type(this).__name__}"
 
@@ -319,7 +312,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
     views = {
         "/off": requires_authentication(taking_off(without_user)),
-        "/on": requires_authentication(passing_on(with_user)),
+        "/on": requires_authentication(passing_on_sync(with_user)),
         "/async": requires_authentication(passing_on_async(with_user)),
         "/function": Methods.function,
         "/methods": Methods.as_view("methods"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -16,9 +15,8 @@ from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
+from .decorators import passing_on, taking_off
 from .support import HOST, SECOND, ask, check, converse
-
-V = TypeVar("V")
 
 
 def say_nothing(user: str) -> None: ...
@@ -132,24 +130,6 @@ def test_sync_function_on_the_loop(app: Quart, user: str) -> None:
     app.before_request(sign_in)  # Quart itself calls it on a thread
     app.add_url_rule("/open", "open", lambda: "open")
     check(app, "/open", "open")
-
-
-def taking_off(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
-        return f"{user} {await view(*args, **kwargs)}"
-
-    return wrapper
-
-
-def passing_on(view: V) -> V:
-    function: Any = view
-
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await function(*args, **kwargs)
-
-    return cast("V", wrapper)
 
 
 def test_own_decorators(app: Quart, user: str) -> None:

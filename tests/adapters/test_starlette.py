@@ -27,6 +27,7 @@ from async_kerberos.adapters.starlette import KerberosMiddleware, KerberosUser, 
 from ..support.http import WebSocketClient
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Uvicorn
+from .decorators import passing_on, passing_on_sync
 from .support import HOST, SECOND, ask, check, converse
 
 BACKENDS = ["asyncio", "trio"]
@@ -395,22 +396,6 @@ def test_sync_view_on_the_loop(user: str) -> None:
 def taking_off(view: Any) -> Any:
     @functools.wraps(view)
     def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await view(*args, **kwargs)
-
-    return wrapper
-
-
-def passing_on_sync(view: Any) -> Any:
-    @functools.wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs)
 
     return wrapper

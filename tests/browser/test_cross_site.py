@@ -11,7 +11,7 @@ from _pytest.mark import ParameterSet
 
 from async_kerberos.testing import User
 
-from ..conftest import HOSTNAME
+from ..support import HOSTNAME
 from ..support.waiting import wait_until
 from .chromium import Tab
 from .conftest import SCHEMES, TRUSTED, Scene

@@ -12,22 +12,22 @@ import pytest
 
 from async_kerberos.testing import User
 
-from ..support.deployments import ADAPTERS, HOSTNAME, Deployment, Running, closing_all, on
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS, Running, chosen, closing_all, on
 from ..support.guards import ThreadGuard
 from ..support.servers import Uvicorn
 from .programs import CLIENTS, MUTUAL_AUTHENTICATION_ERRORS, Answer, Call, Client
 
-FRAMEWORKS = [
-    Deployment(ADAPTERS[adapter], server)
-    for adapter, server in {
+FRAMEWORKS = chosen(
+    {
         "flask-sync": "gunicorn",
         "flask-async": "werkzeug",
         "quart-async": "uvicorn-httptools",
         "starlette-async": "uvicorn-h11",
         "fastapi-async": "uvicorn-httptools",
         "asgi": "uvicorn-h11",
-    }.items()
-]
+    }
+)
 # A WSGI one, and the ASGI one whose responses come about in most ways.
 TWO = [deployment for deployment in FRAMEWORKS if deployment.adapter.name in ("flask-sync", "fastapi-async")]
 

@@ -13,7 +13,7 @@ import pytest
 
 from async_kerberos.testing import Realm, User
 
-from ..support.deployments import ADAPTERS, Deployment, Running
+from ..support.deployments import Deployment, Running, chosen
 from ..support.guards import ThreadGuard
 from ..support.http import SECONDS
 from ..support.initiator import Initiator, reply_token
@@ -26,16 +26,15 @@ CONNECTIONS = 32
 # On each connection: enough for every thread that the server and the workers keep to have started.
 WARM_UP = 4
 
-DEPLOYMENTS = [
-    Deployment(ADAPTERS[adapter], server)
-    for adapter, server in {
+DEPLOYMENTS = chosen(
+    {
         "flask-sync": "gunicorn",
         "quart-async": "uvicorn-httptools",
         "starlette-async": "uvicorn-httptools",
         "fastapi-async": "uvicorn-httptools",
         "asgi": "uvicorn-httptools",
-    }.items()
-]
+    }
+)
 
 
 CountThreads = Callable[[], int]

@@ -12,7 +12,8 @@ import pytest
 from async_kerberos import WorkerLimits
 from async_kerberos.testing import Realm
 
-from ..support.deployments import ADAPTERS, ALL, DEFAULT_VARIANT, HOSTNAME, ONE_SERVER, Deployment, Running, on
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS, ALL, DEFAULT_VARIANT, ONE_SERVER, Deployment, Running, on
 from ..support.guards import GssSpy
 from ..support.http import Response
 from ..support.initiator import Initiator, fresh, reply_token

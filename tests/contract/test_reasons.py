@@ -20,10 +20,11 @@ import pytest
 from async_kerberos import Reason, WorkerLimits
 from async_kerberos.testing import Realm, Service, User
 
-from ..faults.conftest import Held
+from ..support import HOSTNAME
 from ..support.crossing import Crossing
-from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
+from ..support.deployments import ALL, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.forge import break_pac, edit_ticket
+from ..support.held import HeldKeytab
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import free_credentials, wait_until
@@ -355,7 +356,7 @@ def test_busy(
                 responses.append(client.response)
 
         asking = [threading.Thread(target=ask, args=[fresh()]) for _ in range(3)]
-        with Held(keytab) as held:
+        with HeldKeytab(keytab) as held:
             asking[0].start()
             held.wait_for_readers()
             for thread in asking[1:]:

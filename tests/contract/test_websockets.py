@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from ..support import HOSTNAME
 from ..support.apps import OWN_CHALLENGE
-from ..support.deployments import HOSTNAME, INTRANET, WEBSOCKETS, Running, on
+from ..support.deployments import INTRANET, WEBSOCKETS, Running, on
 from ..support.initiator import KRB5, NTLM, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
 
 # Of the implementation that uvicorn and websockets are about to leave behind.

@@ -19,11 +19,13 @@ import pytest
 
 from async_kerberos.testing import Service, User
 
+from ..support import ROOT
+from ..support.held import HeldKeytab
 from ..support.http import SECONDS, Address, Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
-from ..support.servers import ROOT, listening_socket
+from ..support.servers import listening_socket
 from ..support.waiting import wait_until
-from .conftest import Held, host_of, target_of
+from .conftest import host_of, target_of
 
 
 class Process:
@@ -131,7 +133,7 @@ def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path
         reply_token(first.challenges)
         initiators = [Initiator(target_of(service), ccache=user.ccache) for _ in asking]
         tokens = [initiator.header for initiator in initiators]
-        with Held(service.keytab) as held:
+        with HeldKeytab(service.keytab) as held:
             for connection, token in zip(asking, tokens, strict=True):
                 connection.send_head("/", token)
             held.wait_for_readers(len(asking))
@@ -214,7 +216,7 @@ def test_fork(service: Service, users: tuple[User, User], tmp_path: Path) -> Non
     try:
         stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         assert stdout.readline() == "ready\n"
-        with Held(copy) as held:
+        with HeldKeytab(copy) as held:
             stdin.write("held\n")
             held.wait_for_readers()
             stdin.write("fork\n")

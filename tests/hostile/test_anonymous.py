@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,16 +13,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from async_kerberos import Accepted, Identity, Kerberos, Reason
 from async_kerberos.testing import Realm
 
-from ..support.asking import PLAIN, auth_request
-from ..support.certificates import rsa_key
+from ..support.asking import PLAIN, auth_request, denied, reply_of
+from ..support.certificates import begin, rsa_key
 from ..support.initiator import KRB5, MUTUAL, SPNEGO, TWO_LEGS, Initiator, negotiate
 from ..support.tokens import neg_token_init, neg_token_resp
-from .trial import HOST, PEER, denied, reply_of
+from .trial import HOST, PEER
 
 NAME, KDC = "ANONYMOUS.TEST", "kdc.anonymous.test"
 ANONYMOUS = "WELLKNOWN/ANONYMOUS"
@@ -43,16 +42,8 @@ NT_ANONYMOUS = gss.OID.from_int_seq("1.3.6.1.5.6.3")  # RFC 2743, section 4.4
 
 def kdc_certificate() -> x509.Certificate:
     """A self-signed certificate that a client takes for the KDC's (RFC 4556, section 3.2.4)."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, KDC)])
-    now = datetime.datetime.now(datetime.timezone.utc)
     return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(rsa_key().public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        begin(KDC, rsa_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(KDC)]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.KERBEROS_PKINIT_KDC]), critical=False)
         .add_extension(KEY_USAGE, critical=False)

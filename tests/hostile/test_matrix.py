@@ -18,6 +18,7 @@ from async_kerberos import Accepted, HalfOpenLimits, Identity, Kerberos, Outcome
 from async_kerberos.testing import Realm, User
 
 from ..support import tokens
+from ..support.asking import denied, reply_of
 from ..support.initiator import (
     KRB5,
     MUTUAL,
@@ -28,7 +29,7 @@ from ..support.initiator import (
     shift_clock,
 )
 from ..support.waiting import wait_until
-from .trial import HOST, PEER, Trial, denied, reply_of
+from .trial import HOST, PEER, Trial
 
 # What a ticket says of its service, realm and key is before this octet, whatever is wrapped around the ticket.
 NAMES_END = 256

@@ -18,13 +18,12 @@ import pytest
 from async_kerberos import Accepted, Identity, Kerberos, Reason
 from async_kerberos.testing import Realm, User
 
-from ..support import tokens
+from ..support import ROOT, tokens
+from ..support.asking import denied, reply_of
 from ..support.initiator import KRB5, MUTUAL, NTLM, TWO_LEGS, Initiator
 from . import mechanisms
 from .mechanisms import NTLM_DOMAIN, NTLM_USER
-from .trial import HOST, Trial, denied, reply_of
-
-ROOT = Path(__file__).parents[2]
+from .trial import HOST, Trial
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 

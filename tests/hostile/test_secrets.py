@@ -40,6 +40,7 @@ from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.methods.tickets import Leg
 from async_kerberos.testing import Realm, RealmError, Service, User
 
+from ..support import ROOT
 from ..support.asking import auth_request
 from ..support.http import get
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate
@@ -49,7 +50,6 @@ from ..support.servers import Uvicorn
 HOST = "secrets.example.test"
 TARGET = f"HTTP@{HOST}"
 PEER = ("192.0.2.7", 40000)
-ROOT = Path(__file__).parents[2]
 
 log = logging.getLogger("async_kerberos")
 

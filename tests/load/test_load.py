@@ -24,7 +24,8 @@ import pytest
 
 from async_kerberos.testing import Realm
 
-ROOT = Path(__file__).parents[2]
+from ..support import ROOT
+
 HOST = "load.example.test"
 USERS = 8
 

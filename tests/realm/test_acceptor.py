@@ -31,7 +31,7 @@ from async_kerberos._gss.steps import AcquireError, Continued, Established, Refu
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.asking import PLAIN, auth_request
-from ..support.exchange import Clock
+from ..support.clocked import Clock
 from ..support.initiator import fresh
 from ..support.tokens import neg_token_init, neg_token_resp, take_response_token
 

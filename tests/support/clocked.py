@@ -1,4 +1,4 @@
-"""Clocks that tests set: a module's, and a loop's whose time passes only while it has nothing to do."""
+"""Clocks that tests set: a function's, a module's, and a loop's whose time passes only while it has nothing to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import types
 from collections.abc import Callable
 
 import pytest
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def own_clock(patch: pytest.MonkeyPatch, module: types.ModuleType, clock: Callable[[], float]) -> None:

@@ -15,8 +15,8 @@ import websockets.asyncio.client
 import websockets.exceptions
 from cryptography.hazmat.primitives import hashes
 
+from ..support import HOSTNAME
 from ..support.certificates import ec_key, rsa_key
-from ..support.deployments import HOSTNAME
 from ..support.guards import ThreadGuard
 from ..support.http import SECONDS
 from ..support.initiator import KRB5, ONE_WAY, SPNEGO, TWO_LEGS, Initiator, negotiate, reply_token

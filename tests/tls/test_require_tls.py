@@ -11,7 +11,8 @@ import pytest
 from hypercorn.middleware import ProxyFixMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..support.deployments import ADAPTERS, HOSTNAME
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS
 from ..support.guards import GssSpy, ThreadGuard
 from ..support.http import Connection, handshake
 from ..support.initiator import Initiator, fresh, reply_token

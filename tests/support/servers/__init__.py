@@ -2,11 +2,10 @@
 
 from .asgi import Hypercorn, Uvicorn
 from .relay import Relay
-from .thread import ROOT, Head, Server, listening_socket
+from .thread import Head, Server, listening_socket
 from .wsgi import Gunicorn, Uwsgi, Werkzeug
 
 __all__ = [
-    "ROOT",
     "Gunicorn",
     "Head",
     "Hypercorn",

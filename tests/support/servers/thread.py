@@ -18,8 +18,6 @@ from ..http import Address
 # Hang guards: a server starts and stops within a second.
 SECONDS = 60.0
 
-ROOT = Path(__file__).parents[3]
-
 Head = list[tuple[str, str]]
 """The header fields of a request, in order."""
 

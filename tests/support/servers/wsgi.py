@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import werkzeug.serving
 
+from .. import ROOT
 from ..guards import ThreadGuard
 from ..waiting import wait_until
-from .thread import ROOT, SECONDS, Server, ThreadServer, listening_socket
+from .thread import SECONDS, Server, ThreadServer, listening_socket
 
 
 class Werkzeug(ThreadServer):

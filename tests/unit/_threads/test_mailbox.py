@@ -26,8 +26,8 @@ from async_kerberos._threads.mailbox import AsyncioMailbox, Awaited, Mailbox, Ma
 from async_kerberos._threads.workers import Workers
 
 from ...support.clocked import Clocked
+from ...support.held import HANG, HeldCall
 
-HANG = 30.0
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
@@ -58,23 +58,23 @@ def test_left_to_the_loop(backend: str) -> None:
 def test_worker_that_hangs_in_its_next_call(backend: str) -> None:
     """What a worker has finished is there while it hangs in the next call."""
     workers = Workers(WorkerLimits(threads=1))
-    begin, gate = threading.Event(), threading.Event()
+    first, second = HeldCall(), HeldCall()
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(workers.run, lambda: begin.wait(HANG))
+            tasks.start_soon(workers.run, first)
             tasks.start_soon(finish)
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(workers.run, lambda: gate.wait(HANG))
+            tasks.start_soon(workers.run, second)
             await anyio.wait_all_tasks_blocked()
-            begin.set()
+            first.release()
 
     async def finish() -> None:
-        assert await workers.run(lambda: 1) == 1  # were it not there, the gate would stay shut
-        gate.set()
+        assert await workers.run(lambda: 1) == 1  # without it, the second call would never be let go
+        second.release()
 
     anyio.run(main, backend=backend)
-    assert gate.is_set()
+    assert second.released.is_set()
     workers.close()
 
 

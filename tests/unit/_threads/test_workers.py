@@ -25,11 +25,9 @@ from async_kerberos._threads.workers import Workers, without_blocking_a_loop
 
 from ...support.clocked import Clocked
 from ...support.forks import fork_and_run
+from ...support.held import HANG, HeldCall
 
 pytestmark = pytest.mark.anyio
-
-HANG = 30.0
-"""Seconds after which something that should have happened counts as a hang."""
 
 
 def in_turn(*calls: Callable[[], object]) -> Callable[[], Any]:
@@ -39,11 +37,6 @@ def in_turn(*calls: Callable[[], object]) -> Callable[[], Any]:
         return [call() for call in calls][-1]
 
     return make_calls
-
-
-def hold(busy: threading.Event, gate: threading.Event) -> Callable[[], Any]:
-    """A call that says it has begun, and blocks until it is let go."""
-    return in_turn(busy.set, lambda: gate.wait(HANG))
 
 
 @contextlib.contextmanager
@@ -56,12 +49,6 @@ def patience(workers: Workers) -> Generator[None, None, None]:
     setattr(workers, "_limits", replace(limits, seconds=HANG))  # noqa: B010
     yield
     setattr(workers, "_limits", limits)  # noqa: B010
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    backend: str = request.param
-    return backend
 
 
 @pytest.fixture
@@ -187,39 +174,38 @@ async def test_default_threads(make_workers: Callable[..., Workers]) -> None:
 async def test_loop_goes_on(make_workers: Callable[..., Workers]) -> None:
     """While a call blocks, the loop does other things: here, it lets the call go on."""
     workers = make_workers(threads=1)
-    gate = threading.Event()
+    held = HeldCall()
 
-    async def open_gate() -> None:
+    async def let_go() -> None:
         await anyio.lowlevel.checkpoint()
-        gate.set()
+        held.release()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(open_gate)
-        assert await workers.run(lambda: gate.wait(HANG)) is True
+        tasks.start_soon(let_go)
+        assert await workers.run(held) is True
 
 
 async def test_overload(make_workers: Callable[..., Workers]) -> None:
     """With the queue full a call is refused at once; when there is room again, it is made."""
     workers = make_workers(threads=1, queue=2)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     results: list[int] = []
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
 
     async def add(number: int) -> None:
         results.append(await workers.run(lambda: number))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         tasks.start_soon(add, 1)
         tasks.start_soon(add, 2)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(Overloaded):
             await workers.run(lambda: 3)
-        gate.set()
+        held.release()
     assert sorted(results) == [1, 2]
     assert await workers.run(lambda: 4) == 4
 
@@ -227,17 +213,17 @@ async def test_overload(make_workers: Callable[..., Workers]) -> None:
 async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     """When the deadline passes the caller is told so; a call that had not begun is never made."""
     workers = make_workers(threads=1, seconds=0.05, replacements=0)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     made: list[str] = []
 
     async with anyio.create_task_group() as running:
         with patience(workers):
-            running.start_soon(workers.run, in_turn(hold(busy, gate), lambda: made.append("begun")))
-            await anyio.to_thread.run_sync(busy.wait, HANG)
+            running.start_soon(workers.run, in_turn(held, lambda: made.append("begun")))
+            await anyio.to_thread.run_sync(held.begun.wait, HANG)
         running.cancel_scope.cancel()
     with pytest.raises(TimedOut):
         await workers.run(lambda: made.append("never"))
-    gate.set()
+    held.release()
     with patience(workers):
         assert await workers.run(lambda: list(made)) == ["begun"]
 
@@ -245,12 +231,12 @@ async def test_deadline(make_workers: Callable[..., Workers]) -> None:
 def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
     """The deadline is the one that was asked for, on either loop."""
     workers = make_workers(threads=1, seconds=7.0, replacements=0)
-    gate = threading.Event()
+    held = HeldCall()
 
     async def main(now: Callable[[], float]) -> float:
         begun = now()
         with pytest.raises(TimedOut):
-            await workers.run(lambda: gate.wait(HANG))
+            await workers.run(held)
         return now() - begun
 
     loop = Clocked()
@@ -258,7 +244,7 @@ def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
     with contextlib.closing(loop):
         assert loop.run_until_complete(main(loop.time)) == pytest.approx(7, abs=0.1)
     assert trio.run(main, trio.current_time, clock=clock) == pytest.approx(7, abs=0.1)
-    gate.set()
+    held.release()
 
 
 async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) -> None:
@@ -300,17 +286,16 @@ async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) 
 async def test_stuck_for_somebody_who_has_gone(make_workers: Callable[..., Workers]) -> None:
     """A worker that hangs in a cancelled request's call is replaced for the sake of the next one."""
     workers = make_workers(threads=1, queue=1, seconds=0.05)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     async with anyio.create_task_group() as running:
-        running.start_soon(workers.run, hold(busy, gate))
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        running.start_soon(workers.run, held)
+        await held.wait_until_begun()
         running.cancel_scope.cancel()
     with pytest.raises(TimedOut):
         await workers.run(lambda: 1)
     with patience(workers):
         assert await workers.run(lambda: 2) == 2
-    gate.set()
+    held.release()
 
 
 async def test_replacing_races_with_coming_back(make_workers: Callable[..., Workers]) -> None:
@@ -344,7 +329,7 @@ async def test_no_thread_for_a_replacement(
 ) -> None:
     """Where the system has no thread to give, a stuck worker stays, and comes back to its work."""
     workers = make_workers(threads=1, seconds=0.05)
-    gate = threading.Event()
+    held = HeldCall()
 
     def no_thread(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -353,8 +338,8 @@ async def test_no_thread_for_a_replacement(
         first = await workers.run(threading.current_thread)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pytest.raises(TimedOut, match=r"seconds$"):
-        await workers.run(lambda: gate.wait(HANG))
-    gate.set()
+        await workers.run(held)
+    held.release()
     while True:
         with contextlib.suppress(TimedOut):
             assert await workers.run(threading.current_thread) is first
@@ -364,36 +349,34 @@ async def test_no_thread_for_a_replacement(
 async def test_cancellation_frees_the_place(make_workers: Callable[..., Workers]) -> None:
     """A cancelled caller's call is withdrawn, its place in the queue is free, and a late result is dropped."""
     workers = make_workers(threads=1, queue=1)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     made: list[str] = []
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
         made.append("result delivered to a caller that has gone")
 
     async with anyio.create_task_group() as running:
         running.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         with anyio.move_on_after(0.001):
             await workers.run(lambda: made.append("withdrawn"))
         running.cancel_scope.cancel()
-    gate.set()
+    held.release()
     assert await workers.run(lambda: list(made)) == []
 
 
 async def test_shells_are_bounded(make_workers: Callable[..., Workers]) -> None:
     """Withdrawn calls that no worker has met yet are bounded too: a stuck worker cannot make them pile up."""
     workers = make_workers(threads=1, queue=2)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         refused = 0
         for _ in range(10):
             with anyio.move_on_after(0.001):
@@ -402,7 +385,7 @@ async def test_shells_are_bounded(make_workers: Callable[..., Workers]) -> None:
                 except Overloaded:
                     refused += 1
         assert refused == 6
-        gate.set()
+        held.release()
 
 
 async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
@@ -423,12 +406,12 @@ async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
 async def test_close(make_workers: Callable[..., Workers]) -> None:
     """Closing lets waiting calls finish and the threads end; the next call starts new ones."""
     workers = make_workers(threads=1)
-    gate = threading.Event()
+    held = HeldCall()
     results: list[int] = []
     first = await workers.run(threading.current_thread)
 
     async def block() -> None:
-        await workers.run(lambda: gate.wait(HANG))
+        await workers.run(held)
 
     async def add(number: int) -> None:
         results.append(await workers.run(lambda: number))
@@ -438,7 +421,7 @@ async def test_close(make_workers: Callable[..., Workers]) -> None:
         tasks.start_soon(add, 1)
         await anyio.wait_all_tasks_blocked()
         workers.close()
-        gate.set()
+        held.release()
     assert results == [1]
     await anyio.to_thread.run_sync(lambda: first.join(HANG))
     assert not first.is_alive()
@@ -545,30 +528,30 @@ def test_many_loops(make_workers: Callable[..., Workers]) -> None:
 def test_loop_that_has_ended(make_workers: Callable[..., Workers], backend: str) -> None:
     """A result for a loop that has ended is dropped, and the worker goes on."""
     workers = make_workers(threads=1)
-    gate = threading.Event()
+    held = HeldCall()
 
     async def give_up() -> None:
         with anyio.move_on_after(0.01):
-            await workers.run(lambda: gate.wait(HANG))
+            await workers.run(held)
 
     async def again() -> int:
         return await workers.run(lambda: 1)
 
     anyio.run(give_up, backend=backend)
-    gate.set()
+    held.release()
     assert anyio.run(again, backend=backend) == 1
 
 
 def test_loop_that_was_closed_in_the_middle(make_workers: Callable[..., Workers]) -> None:
     """A result for a loop that was closed while somebody waited is dropped, and the worker goes on."""
     workers = make_workers(threads=1)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     loop = asyncio.new_event_loop()
-    waiting = loop.create_task(workers.run(hold(busy, gate)))
+    waiting = loop.create_task(workers.run(held))
     loop.run_until_complete(asyncio.sleep(0))
-    assert busy.wait(HANG)
+    assert held.begun.wait(HANG)
     loop.close()
-    gate.set()
+    held.release()
     other = asyncio.new_event_loop()
     assert other.run_until_complete(workers.run(lambda: 1)) == 1
     other.close()
