@@ -11,6 +11,8 @@ from async_kerberos._decision.answers import plain_denial
 from async_kerberos.outcomes import Checked
 from async_kerberos.request import Peer
 
+from .initiator import negotiate
+
 PLAIN = plain_denial(403, Reason.OTHER).headers
 """The headers of an answer that says its status and nothing else."""
 
@@ -29,6 +31,11 @@ def auth_request(
         together["authorization"] = tuple(authorization)
     checked = earlier.checked if isinstance(earlier, Accepted) else earlier
     return AuthRequest(together, peer=peer, earlier=checked, **facts)
+
+
+def token_request(token: bytes, peer: Peer | None = None) -> AuthRequest:
+    """A request with this token of GSSAPI's."""
+    return auth_request((negotiate(token),), peer)
 
 
 def found(

@@ -1,4 +1,4 @@
-"""The thread boundary, without Kerberos: results, errors, bounds, deadlines, cancellation, loops, forks, closing."""
+"""The thread boundary, without Kerberos: results, errors, bounds, deadlines and cancellation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import gc
 import os
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +19,9 @@ import trio.testing
 
 import async_kerberos._threads.workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
-from async_kerberos._threads.mailbox import Mailboxes
-from async_kerberos._threads.workers import Workers, without_blocking_a_loop
+from async_kerberos._threads.workers import Workers
 
 from ...support.clocked import Clocked
-from ...support.forks import fork_and_run
 from ...support.held import HANG, HeldCall
 
 pytestmark = pytest.mark.anyio
@@ -49,26 +46,6 @@ def patience(workers: Workers) -> Generator[None, None, None]:
     setattr(workers, "_limits", replace(limits, seconds=HANG))  # noqa: B010
     yield
     setattr(workers, "_limits", limits)  # noqa: B010
-
-
-@pytest.fixture
-def make_workers() -> Iterator[Callable[..., Workers]]:
-    """Make pools that are closed, and their threads gone, when the test is over."""
-    before = set(threading.enumerate())
-    pools: list[Workers] = []
-
-    def make(**limits: Any) -> Workers:
-        pools.append(Workers(WorkerLimits(**limits)))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        pool.close()
-    for thread in set(threading.enumerate()) - before:
-        # trio keeps threads of its own for a while.
-        if thread.name.startswith("async-kerberos-"):
-            thread.join(HANG)
-            assert not thread.is_alive()
 
 
 async def test_result(make_workers: Callable[..., Workers]) -> None:
@@ -403,76 +380,6 @@ async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
     assert reference() is None
 
 
-async def test_close(make_workers: Callable[..., Workers]) -> None:
-    """Closing lets waiting calls finish and the threads end; the next call starts new ones."""
-    workers = make_workers(threads=1)
-    held = HeldCall()
-    results: list[int] = []
-    first = await workers.run(threading.current_thread)
-
-    async def block() -> None:
-        await workers.run(held)
-
-    async def add(number: int) -> None:
-        results.append(await workers.run(lambda: number))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(block)
-        tasks.start_soon(add, 1)
-        await anyio.wait_all_tasks_blocked()
-        workers.close()
-        held.release()
-    assert results == [1]
-    await anyio.to_thread.run_sync(lambda: first.join(HANG))
-    assert not first.is_alive()
-    assert await workers.run(threading.current_thread) is not first
-
-
-async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]) -> None:
-    """Calls that race with closing are all made: none is left in a pool whose threads have gone."""
-    workers = make_workers(threads=2)
-    stop = threading.Event()
-
-    def keep_closing() -> None:
-        while not stop.is_set():
-            workers.close()
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.0001)  # more turns in less time
-    closer = threading.Thread(target=keep_closing)
-    closer.start()
-    try:
-        with anyio.fail_after(HANG):
-            for number in range(40):
-                assert await workers.run(lambda number=number: number) == number  # type: ignore[misc]
-    finally:
-        stop.set()
-        closer.join()
-        sys.setswitchinterval(interval)
-
-
-async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
-    """A call that comes in between the mark and the end of a pool is made; one that comes after goes to the next."""
-    pool: Any = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look that no type checker minds
-    made: list[str] = []
-
-    def make_job(what: str) -> Any:
-        return getattr(workers_module, "_Job")(lambda: made.append(what), Mailboxes().current())  # noqa: B009 - a private look
-
-    slipped_in, withdrawn = make_job("slipped in"), make_job("withdrawn")
-    pool.waiting.add(slipped_in)
-    pool.close()
-    pool.queue.put(withdrawn)
-    pool.queue.put(slipped_in)
-    getattr(pool, "_serve")(1)  # noqa: B009 - a private look
-    assert made == ["slipped in"]
-    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look
-    pool.closed = True
-    getattr(pool, "_to_start").clear()  # noqa: B009 - a private look
-    assert pool.put(make_job("too late")) is False
-    assert not pool.waiting
-
-
 def test_last_worker_is_started_once() -> None:
     """Where threads of several loops want to start the last worker at the same moment, one of them does."""
     pool = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look
@@ -499,134 +406,6 @@ async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeyp
         patch.setattr(threading.Thread, "start", refuse)
         assert await workers.run(lambda: 3) == 3  # by the one that there is
     assert await workers.run(lambda: 4) == 4
-
-
-def test_many_loops(make_workers: Callable[..., Workers]) -> None:
-    """One pool serves loops on several threads, of asyncio and trio, each result going back where it belongs."""
-    workers = make_workers(threads=2)
-    wrong: list[object] = []
-
-    async def many(start: int) -> None:
-        for number in range(start, start + 200):
-            result = await workers.run(lambda number=number: number)  # type: ignore[misc]
-            if result != number:
-                wrong.append((number, result))
-
-    threads = [
-        threading.Thread(target=anyio.run, args=(many, 1_000 * number), kwargs={"backend": backend})
-        for number, backend in enumerate(["asyncio", "trio"] * 4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(HANG)
-    assert not any(thread.is_alive() for thread in threads)
-    assert wrong == []
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_loop_that_has_ended(make_workers: Callable[..., Workers], backend: str) -> None:
-    """A result for a loop that has ended is dropped, and the worker goes on."""
-    workers = make_workers(threads=1)
-    held = HeldCall()
-
-    async def give_up() -> None:
-        with anyio.move_on_after(0.01):
-            await workers.run(held)
-
-    async def again() -> int:
-        return await workers.run(lambda: 1)
-
-    anyio.run(give_up, backend=backend)
-    held.release()
-    assert anyio.run(again, backend=backend) == 1
-
-
-def test_loop_that_was_closed_in_the_middle(make_workers: Callable[..., Workers]) -> None:
-    """A result for a loop that was closed while somebody waited is dropped, and the worker goes on."""
-    workers = make_workers(threads=1)
-    held = HeldCall()
-    loop = asyncio.new_event_loop()
-    waiting = loop.create_task(workers.run(held))
-    loop.run_until_complete(asyncio.sleep(0))
-    assert held.begun.wait(HANG)
-    loop.close()
-    held.release()
-    other = asyncio.new_event_loop()
-    assert other.run_until_complete(workers.run(lambda: 1)) == 1
-    other.close()
-    setattr(waiting, "_log_destroy_pending", False)  # noqa: B010 - asyncio would complain of what is done here
-
-
-def test_loops_are_not_kept(make_workers: Callable[..., Workers]) -> None:
-    """A pool that outlives a loop does not keep it."""
-    workers = make_workers(threads=1)
-    loop = asyncio.new_event_loop()
-    assert loop.run_until_complete(workers.run(lambda: 1)) == 1
-    loop.close()
-    reference = weakref.ref(loop)
-    del loop
-    # The worker may be in the very act of waking the loop, holding it for that moment.
-    other = asyncio.new_event_loop()
-    assert other.run_until_complete(workers.run(lambda: 2)) == 2
-    other.close()
-    gc.collect()
-    assert reference() is None
-
-
-def test_fork(make_workers: Callable[..., Workers]) -> None:
-    """A forked child has no threads of the pool, and starts its own."""
-    workers = make_workers(threads=1)
-
-    async def result() -> int:
-        return await workers.run(lambda: 7)
-
-    assert asyncio.run(result()) == 7
-    assert fork_and_run(lambda: asyncio.run(result())) == 7
-    assert asyncio.run(result()) == 7
-
-
-def test_setup_outside_a_loop() -> None:
-    """Outside a loop, what is done at set-up is done at once, on no other thread."""
-    threads: list[threading.Thread] = []
-    without_blocking_a_loop(lambda: threads.append(threading.current_thread()))
-    assert threads == [threading.current_thread()]
-
-
-async def test_setup_inside_a_loop() -> None:
-    """Inside a loop, what is done at set-up does not hold the loop up."""
-    done, gate = threading.Event(), threading.Event()
-    threads: list[threading.Thread] = []
-
-    def setup() -> None:
-        gate.wait(HANG)
-        threads.append(threading.current_thread())
-        done.set()
-
-    without_blocking_a_loop(setup)
-    gate.set()
-    await anyio.to_thread.run_sync(lambda: done.wait(HANG))
-    assert threads != [threading.current_thread()]
-    await anyio.to_thread.run_sync(lambda: threads[0].join(HANG))
-
-
-def test_setup_in_a_callback_of_a_loop() -> None:
-    """In a callback of a loop, where no task runs, set-up does not hold the loop up either."""
-    threads: list[threading.Thread] = []
-    done = threading.Event()
-    loop = asyncio.new_event_loop()
-
-    def setup() -> None:
-        threads.append(threading.current_thread())
-        done.set()
-
-    loop.call_soon(without_blocking_a_loop, setup)
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
-    assert done.wait(HANG)
-    assert threads != [threading.current_thread()]
-    threads[0].join(HANG)
 
 
 @pytest.mark.parametrize("option", ["threads", "queue", "seconds"])
