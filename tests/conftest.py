@@ -173,7 +173,7 @@ def alice(realm: Realm) -> User:
 
 @pytest.fixture
 def signed_in(realm: Realm, alice: User, www: Service) -> Generator[User, None, None]:
-    """Alice's ticket cache is this process's: whoever begins to negotiate does so as her."""
+    """Alice's ticket cache is this process's: a client that names no other cache signs in as her."""
     with realm.environ(alice):
         yield alice
 

@@ -1,4 +1,4 @@
-"""Decorators of an application's own, which stand below ours: they take the user off, or pass it on."""
+"""An application's decorators, which stand below ours: they take the user off, or pass it on."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SECOND = "adapters.example.test"
 
 
 class Answer:
-    """An answer, whoever made it.
+    """An answer of any framework.
 
     Attributes:
         status: the status code.

@@ -111,7 +111,7 @@ def test_without_init(user: str) -> None:
 
 
 def test_own_service(app: FastAPI, user: str) -> None:
-    """A dependency may have a service of its own."""
+    """A dependency may have its own service."""
 
     @app.get("/")
     async def view(identity: Identity = Depends(KerberosIdentity(Kerberos(hostname=SECOND)))) -> Any:

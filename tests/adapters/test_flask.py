@@ -35,7 +35,7 @@ def app() -> Flask:
 
 
 def test_function(app: Flask, user: str) -> None:
-    """The decorator takes functions, sync and async, bare, with parentheses and with a Kerberos of their own."""
+    """The decorator takes functions, sync and async, bare, with parentheses and with their own Kerberos."""
 
     @app.get("/bare")
     @requires_authentication
@@ -248,7 +248,7 @@ def test_copied_environ(app: Flask, user: str, times: int) -> None:
 
 
 def test_environ_copied_for_another_request(app: Flask, user: str) -> None:
-    """A request made within another, of a copied environ, has a sign-in of its own, and each response its own reply."""
+    """A request made within another, of a copied environ, has its own sign-in, and each response its own reply."""
     app.add_url_rule("/inner", view_func=requires_authentication(greet))
     inner = Initiator()
 
@@ -326,7 +326,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
 
 def test_configured_twice(app: Flask, user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     init_kerberos(app, hostname=SECOND)
 
     @app.get("/")
@@ -338,7 +338,7 @@ def test_configured_twice(app: Flask, user: str) -> None:
 
 
 def test_dispatcher(app: Flask, user: str) -> None:
-    """Of an application within another one, both configured, the reply comes once."""
+    """Where an application is within another one, both configured, the reply comes once."""
     inner = Flask("inner")
     init_kerberos(inner, hostname=HOST)
     inner.add_url_rule("/", view_func=requires_authentication(greet))

@@ -30,7 +30,7 @@ def app() -> Quart:
 
 
 def test_function(app: Quart, user: str) -> None:
-    """The decorator takes functions, async and sync, bare, with parentheses and with a Kerberos of their own."""
+    """The decorator takes functions, async and sync, bare, with parentheses and with their own Kerberos."""
 
     @app.get("/bare")
     @requires_authentication
@@ -275,7 +275,7 @@ def test_hooks_that_change_the_response(app: Quart, user: str) -> None:
 
 
 def test_configured_twice(app: Quart, user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     init_kerberos(app, hostname=SECOND)
 
     @app.get("/")

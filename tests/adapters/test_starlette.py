@@ -62,7 +62,7 @@ def test_placements(user: str, backend: str) -> None:
 
 
 def test_configured_twice(user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     app = configured(Route("/", view), hostname=SECOND)
     init_kerberos(app, hostname=HOST)
     check(app, "/", user)

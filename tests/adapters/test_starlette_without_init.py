@@ -107,7 +107,7 @@ def test_class_without_init(user: str) -> None:
 
 @pytest.mark.parametrize("way", ["called", "inherited"])
 def test_dispatch_of_a_class(user: str, way: str) -> None:
-    """The ``dispatch`` of a decorated class is guarded, whoever calls it."""
+    """The ``dispatch`` of a decorated class is guarded, also where it is called directly or inherited."""
     decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
 
     @decorate

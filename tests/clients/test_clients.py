@@ -162,8 +162,7 @@ def _meddling(app: Any, change: Callable[[bytes], bytes | None]) -> Any:
 def test_unproved(
     signed_in: User, thread_guard: ThreadGuard, client: Client, change: Callable[[bytes], bytes | None]
 ) -> None:
-    """What the other tests see holds only by the reply: without it, or with a forged one, the client or the look at its
-    context fails."""
+    """Without the server's reply, or with a forged one, the client fails, or its context shows that it has no proof."""
     with closing_all():
         app = _meddling(ADAPTERS["asgi"].build({"hostname": HOSTNAME}), change)
         with Uvicorn(app, threads=thread_guard) as server, pytest.raises(UNPROVED):

@@ -73,7 +73,7 @@ class Request:
     """A request whose token is made.
 
     Attributes:
-        user: the principal of whoever makes it.
+        user: the principal of the user who makes it.
         initiator: the user's side of it, which waits for the server's proof.
         authorization: its field.
     """
@@ -84,7 +84,7 @@ class Request:
 
 
 def prepare(users: Iterator[User], count: int) -> deque[Request]:
-    """Requests with a token of their own each, of one user after the other."""
+    """Requests each with its own token, of one user after the other."""
     requests: deque[Request] = deque()
     for user in itertools.islice(users, count):
         initiator = Initiator(ccache=user.ccache)

@@ -1,4 +1,4 @@
-"""Requests that have no connection of their own: an exchange of two legs ends in 403, one of one leg is as ever."""
+"""Requests whose connection does not tell the client: an exchange of two legs ends in 403, one of one leg works."""
 
 from __future__ import annotations
 

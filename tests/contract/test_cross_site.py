@@ -13,7 +13,7 @@ from ..support.guards import GssSpy
 from ..support.http import Fields
 from ..support.initiator import fresh
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 FOREIGN = ("Origin", "https://evil.test")

@@ -29,7 +29,7 @@ from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import free_credentials, wait_until
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 ONE_SERVER_WITH_WEBSOCKETS = [deployment for deployment in ONE_SERVER if deployment.adapter.websockets]
@@ -227,7 +227,7 @@ def anonymous(realm: Realm, services: None) -> Path:
 
 @pytest.fixture(scope="session")
 def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
-    """Gives a cache with a ticket that has expired, and when it had not; whoever asks first waits for that."""
+    """Gives a cache with a ticket that has expired, and when it was valid; the first call waits for the end."""
     made: list[tuple[Path, float]] = []
 
     def take() -> tuple[Path, float]:
@@ -247,7 +247,7 @@ def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
 
 @pytest.fixture(scope="session")
 def crossing(realm: Realm, services: None) -> Generator[Callable[[], Crossing], None, None]:
-    """Gives the realms of a crossing, its service in the realm's keytab; whoever asks first waits for them."""
+    """Gives the realms of a crossing, its service in the realm's keytab; the first call starts them."""
     made: list[Crossing] = []
     with contextlib.ExitStack() as stack:
 

@@ -114,7 +114,7 @@ def test_preflight_outside_the_middleware(user: User) -> None:
 
 
 def test_realm(user: User) -> None:
-    """The snippet for tests makes a realm of its own."""
+    """The snippet for tests makes its own realm."""
     (source,) = [block for block in blocks("python") if "Realm" in block]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):

@@ -43,7 +43,7 @@ Answer = Reason | None
 
 @pytest.fixture
 def service(realm: Realm, tmp_path: Path) -> Service:
-    """A service of the test's own, in a keytab of its own."""
+    """A service for this test alone, in its own keytab."""
     name = f"HTTP/n{next(_numbers)}-{os.getpid()}.faults.test"
     return realm.service(name, keytab=tmp_path / "keytab")
 
@@ -172,7 +172,7 @@ class Reply:
 
 
 class Apart:
-    """A server without HTTP in a process of its own; see ``acceptor_main``.
+    """A server without HTTP in a separate process; see ``acceptor_main``.
 
     Args:
         service: the service.

@@ -103,7 +103,7 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def faketime() -> Path:
-    """libfaketime, for processes of their own: Debian's package, unpacked and not installed."""
+    """libfaketime, for separate processes: Debian's package, unpacked and not installed."""
     (found,) = unpacked("libfaketime").glob("usr/lib/*/faketime/libfaketimeMT.so.1")
     return found
 

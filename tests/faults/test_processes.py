@@ -29,7 +29,7 @@ from .conftest import host_of, target_of
 
 
 class Process:
-    """A server in a process of its own, started by its own command.
+    """A server in a separate process, started by its own command.
 
     Args:
         command: the module and its arguments; ``{fd}`` is the descriptor of the listening socket.
@@ -47,7 +47,7 @@ class Process:
         }
         self.log = log
         with listening_socket() as listening, log.open("wb") as output:
-            # Whoever connects before the server accepts waits.
+            # A client that connects before the server accepts waits.
             listening.listen()
             self.address: Address = listening.getsockname()
             self.process = subprocess.Popen(
@@ -155,7 +155,7 @@ def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path
 def test_preload(service: Service, users: tuple[User, User], tmp_path: Path) -> None:
     """gunicorn's workers, forked from a process that has used Kerberos already, let users in by both doors.
 
-    So does a worker that the master forks later, in place of one that was killed.
+    A worker that the master forks later, in place of one that was killed, lets them in, too.
     """
     user = users[0]
     command = ["gunicorn", "--preload", "--workers", "2", "-k", "gthread", "--threads", "2", "--bind", "fd://{fd}"]

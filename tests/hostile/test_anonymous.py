@@ -104,7 +104,7 @@ def test_what_the_acceptor_sees(anonymous: Path) -> None:
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 @pytest.mark.parametrize("failure_status", [401, 403])
 def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody in particular does not get in: 403, for a new ticket would not help; no reply; the log says why."""
+    """An anonymous user does not get in: 403, for a new ticket would not help; no reply; the log says why."""
     kerberos = Kerberos(hostname=hostname, failure_status=failure_status)
     for mech in (SPNEGO, KRB5):
         token = Initiator(mech=mech, ccache=anonymous).step()
@@ -114,7 +114,7 @@ def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: py
 
 
 def test_refused_in_two_legs(anonymous: Path) -> None:
-    """Likewise at the end of an exchange of several legs."""
+    """An anonymous ticket is refused at the end of an exchange of several legs, too."""
     kerberos = Kerberos(hostname=HOST)
 
     def send(token: bytes) -> Any:

@@ -100,7 +100,7 @@ def test_no_field_with_a_secret_is_shown() -> None:
 
 
 def test_no_tuple_shows_a_secret() -> None:
-    """Nor does any tuple with such a field."""
+    """No tuple with a field for a token, a header, a cookie, a key or a password shows it."""
     seen: set[str] = set()
     for kind in classes_of_the_package():
         make: Any = kind

@@ -119,7 +119,7 @@ def test_places(
     place: str,
     propagate: bool,
 ) -> None:
-    """A token is found wherever a handler, or whoever looks at a process, could come upon it."""
+    """A token is found wherever a log handler, or somebody who looks at processes, could see it."""
     monkeypatch.setattr(log, "propagate", propagate)
     monkeypatch.setattr(log, "handlers", [logging.NullHandler()])
     PLACES[place](base64.b64encode(token).decode(), tmp_path)

@@ -28,7 +28,7 @@ class Trial:
     Attributes:
         kerberos: with the default options but for the names.
         identity: the only one that may come out.
-        accepted: which tokens were accepted, in the words of whoever sent them.
+        accepted: which tokens were accepted, in the words of the test that sent them.
         reasons: how many were refused for which reason.
     """
 

@@ -147,7 +147,7 @@ def run(machine: type[RuleBasedStateMachine], examples: int) -> None:
 
 
 def test_exchange(clients: Clients) -> None:
-    """Whoever proves to be somebody is signed in as that, once, and nobody else; nobody spoils another's exchange."""
+    """A client is signed in as the user that it proves to be, once, and as no other; none spoils another's exchange."""
 
     class Machine(ExchangeMachine):
         pass

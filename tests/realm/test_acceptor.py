@@ -44,7 +44,7 @@ async def test_async_door(anyio_backend: str, kerberos: Kerberos, alice: User) -
 
 
 def test_client_that_wants_no_mutual_authentication(alice: User) -> None:
-    """A client that did not ask for mutual authentication is served all the same."""
+    """A client that did not ask for mutual authentication is served, too."""
     kerberos = Kerberos(hostname=HOSTNAME)
     for mech in (SPNEGO, KRB5):
         token = Initiator(mech=mech, flags=ONE_WAY).step()
@@ -114,8 +114,10 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
 def test_name_without_a_dot(
     domain: str | None, hostname: Any, realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside itself a name without a dot stands for its name in the domain of krb5.conf, and for no other that begins
-    so; whether a list of names says it, or an inner service below one that takes any."""
+    """A name without a dot stands for itself and for its name in the domain of krb5.conf, and for no other name.
+
+    That holds in a list of names, and for an inner service below one that takes any name.
+    """
     if domain is not None:
         config = tmp_path / "krb5.conf"
         config.write_text(f'[libdefaults]\nqualify_shortname = "{domain}"\n')

@@ -68,7 +68,7 @@ def test_log_setup_with_keys_of_another_service(realm: Realm, tmp_path: Path, ca
 def test_log_setup_of_a_name_that_is_not_in_small_letters(
     realm: Realm, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of a list, a key is found as a ticket is, in letters of any case: no warning for what is served."""
+    """A list of names finds a key as it finds a ticket, in letters of any case: no warning for what is served."""
     caplog.set_level(logging.INFO, "async_kerberos")
     service = realm.service("HTTP/Capital.acceptor.test", keytab=tmp_path / "keytab")
     kerberos = Kerberos(hostname=["capital.acceptor.test", "b.acceptor.test"], keytab=service.keytab)
@@ -80,7 +80,7 @@ def test_log_setup_of_a_name_that_is_not_in_small_letters(
 
 
 def test_log_setup_by_a_keytab_in_memory(caplog: pytest.LogCaptureFixture) -> None:
-    """Of a keytab that is no file nothing is known but that it can be used."""
+    """Where the keytab is no file, the log tells only that it can be used."""
     caplog.set_level(logging.INFO, "async_kerberos")
     principal = f"HTTP/{HOSTNAME}@KRBTEST.COM"
     context = krb5.init_context()

@@ -97,7 +97,7 @@ def test_replay_cache_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capl
 
 
 def test_replay_cache_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay cache on a full disk likewise."""
+    """Where the replay cache is on a full disk nobody gets in: 500."""
     monkeypatch.setenv("KRB5RCACHENAME", "file2:/dev/full")
     outcome = denied(Kerberos(hostname=HOSTNAME).authenticate_blocking(token_request(Initiator().step())))
     assert (outcome.status, outcome.reason) == (500, Reason.SERVER_FAULT)

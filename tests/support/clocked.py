@@ -21,7 +21,7 @@ class Clock:
 
 
 def own_clock(patch: pytest.MonkeyPatch, module: types.ModuleType, clock: Callable[[], float]) -> None:
-    """Give one module a clock of its own in place of ``time.monotonic``, until the patch is undone.
+    """Give one module its own clock in place of ``time.monotonic``, until the patch is undone.
 
     With ``time.monotonic`` itself replaced, the loops of servers that other tests have left running would sleep for as
     long as the two clocks differ: for hours.

@@ -346,7 +346,7 @@ class Running:
         fields: Fields = (),
         body: bytes = b"",
     ) -> Response:
-        """One request on a connection of its own."""
+        """One request on a separate connection."""
         fields = [("X-Variant", variant), *fields]
         with self.connect() as connection:
             return connection.request(path, authorization, method=method, fields=fields, body=body)

@@ -1,4 +1,4 @@
-"""What waits until the test lets it go: a call, and whoever reads a keytab."""
+"""What waits until the test lets it go: a call, and the readers of a keytab."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def hello(user: str) -> str:
 
 
 def actions(redirect: Callable[[str], object], abort: Callable[[int], object]) -> dict[str, Action]:
-    """The views that answer in some way of their own, by path.
+    """The views with an answer that needs no framework but for these helpers, by path.
 
     Args:
         redirect: the framework's ``redirect``.

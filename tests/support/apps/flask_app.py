@@ -82,6 +82,6 @@ def bridged(options: Options | None) -> Any:
 
 
 def bridged_below_middleware(options: Options | None) -> Any:
-    """Likewise, and the middleware outside with the application's own ``Kerberos``."""
+    """The application under an ASGI server, inside the middleware, which has the application's ``Kerberos``."""
     app, kerberos = build_configured(options, asynchronous=False)
     return KerberosMiddleware(WsgiToAsgi(app), kerberos)

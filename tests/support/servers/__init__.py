@@ -1,4 +1,4 @@
-"""Real servers: in this process, on a thread of their own, or in a process of their own."""
+"""Real servers: in this process, on a separate thread, or in a separate process."""
 
 from .asgi import Hypercorn, Uvicorn
 from .relay import Relay

@@ -28,7 +28,7 @@ def make_workers() -> Iterator[Callable[..., Workers]]:
     for pool in pools:
         pool.close()
     for thread in set(threading.enumerate()) - before:
-        # trio keeps threads of its own for a while.
+        # trio keeps its own threads for a while.
         if thread.name.startswith("async-kerberos-"):
             thread.join(HANG)
             assert not thread.is_alive()

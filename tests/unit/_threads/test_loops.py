@@ -18,7 +18,7 @@ from async_kerberos._threads.workers import Workers
 
 @pytest.mark.parametrize("through_a_task", [False, True])
 def test_trio_as_a_guest(through_a_task: bool) -> None:
-    """Trio that runs as the guest of a loop of asyncio is served in its own way, whoever calls it there."""
+    """Trio as the guest of a loop of asyncio is served as trio, whether a task or a callback runs its steps."""
     workers = Workers(WorkerLimits(threads=1))
 
     async def call() -> tuple[int, bool]:
@@ -59,14 +59,14 @@ def test_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_while_asyncio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor where another thread is about to: the module is there before what is in it."""
+    """While another thread imports asyncio, no loop is looked for: the module is there before its contents are."""
     monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
     assert running_asyncio_loop() is None
     assert loop_is_running() is False
 
 
 def test_while_trio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Likewise of trio: until it is there, none of its tasks runs."""
+    """While another thread imports trio, a loop of asyncio is found: no task of trio can run yet."""
 
     async def main() -> bool:
         monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))

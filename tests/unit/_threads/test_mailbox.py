@@ -27,7 +27,7 @@ from ...support.mailboxes import BACKENDS, awaited_by_nobody
 
 @BACKENDS
 def test_left_to_the_loop(backend: str) -> None:
-    """A result whose thread promised another, and then hung, arrives all the same."""
+    """A result arrives, though its thread promised that another would follow, and then hung."""
 
     async def wait() -> bool:
         mailbox = Mailboxes().current()
@@ -67,7 +67,7 @@ def test_worker_that_hangs_in_its_next_call(backend: str) -> None:
 
 
 def test_one_wake_up() -> None:
-    """Of a loop of asyncio, results that gather wake it once, when their thread has nothing more to do."""
+    """Results that gather wake a loop of asyncio once, when their thread has nothing more to do."""
 
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ def test_one_wake_up() -> None:
 
 @BACKENDS
 def test_deadline(backend: str) -> None:
-    """Whoever waits longer than they want is told; others go on to wait, and what comes too late is nobody's."""
+    """A call whose deadline has passed is told so; others go on waiting; a result that is too late is dropped."""
 
     async def main() -> None:
         mailbox = Mailboxes().current()
@@ -147,7 +147,7 @@ def test_cancelled_as_the_result_comes(backend: str) -> None:
 
 
 def test_released_twice() -> None:
-    """What is posted once more, before whoever waited has gone on, changes nothing."""
+    """A result that is posted once more, before the call that waits for it has gone on, changes nothing."""
 
     async def main() -> bool:
         mailbox = Mailboxes().current()
@@ -181,7 +181,7 @@ def test_loop_that_has_ended() -> None:
 
 
 def test_one_of_each_loop() -> None:
-    """Every loop that runs has a mailbox of its own; the same loop, run again, may keep it."""
+    """Every loop that runs has its own mailbox; the same loop, run again, may keep it."""
     mailboxes = Mailboxes()
 
     async def current() -> Mailbox:

@@ -73,7 +73,7 @@ class Interruption:
 def test_interrupted_anywhere(error: type[BaseException], places: tuple[str, ...]) -> None:
     """Wherever the loop is interrupted in the mailbox, the others that wait get their results or their deadlines.
 
-    So does whoever comes later. A LookupError goes to the loop's handler, and a KeyboardInterrupt ends the run.
+    Calls that wait later get theirs, too. A LookupError goes to the loop's handler; a KeyboardInterrupt ends the run.
     """
     for place in range(1, 10_000):
         with contextlib.closing(Clocked()) as loop:
@@ -172,7 +172,7 @@ def test_lost_tick() -> None:
 
 
 def test_all_ticks_lost() -> None:
-    """Where every timer is lost for a time, whoever comes next sets them again, for all."""
+    """Where every timer is lost for a time, the next call that waits sets them again, for all."""
 
     async def main() -> list[bool]:
         first = asyncio.ensure_future(mailbox.wait(awaited_by_nobody(), 5))

@@ -69,7 +69,7 @@ async def test_error(make_workers: Callable[..., Workers]) -> None:
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
 def test_error_that_ends_programs(make_workers: Callable[..., Workers], error: type[BaseException]) -> None:
-    """Whatever a call raises goes to whoever waits for it, and not to the worker, which goes on."""
+    """Every error that a call raises goes to the task that waits for it. The worker goes on."""
     workers = make_workers(threads=1)
     raised = error("of the call")
 

@@ -105,7 +105,7 @@ def test_deadline_of_the_exchange() -> None:
 
 
 def test_expiry_in_order() -> None:
-    """A later leg does not hide, nor is hidden: what has expired is gone, whatever came between."""
+    """A second leg keeps its first leg's deadline: it expires on time, though another exchange began in between."""
     store, clock = make_store()
     store.put(("a", 1), "first leg")
     clock.now += 20.0
