@@ -12,11 +12,10 @@ import pytest_asyncio
 
 from async_kerberos.testing import Realm, Service, User
 
+from .support import HOSTNAME
 from .support.guards import GssSpy, ProcessGuard, ThreadGuard, blocking_guard, fail_for
 from .support.secrets import SecretsGuard
 from .support.signals import heard_by_children
-
-HOSTNAME = "www.example.test"
 
 # Less than a test may take in all; a process takes seconds.
 _PROCESS_SECONDS = 100.0
@@ -174,6 +173,12 @@ def alice(realm: Realm) -> User:
 
 @pytest.fixture
 def signed_in(realm: Realm, alice: User, www: Service) -> Generator[User, None, None]:
-    """Alice's ticket cache is this process's: whoever begins to negotiate does so as her."""
+    """Alice's ticket cache is this process's: a client that names no other cache signs in as her."""
     with realm.environ(alice):
         yield alice
+
+
+@pytest.fixture
+def user(signed_in: User) -> str:
+    """The principal of the user whose tickets there are."""
+    return signed_in.principal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from async_kerberos.testing import Realm, Service, User
+from async_kerberos.testing import Realm, Service
 
 from .support import SECOND
 
@@ -16,6 +16,6 @@ def second(realm: Realm, www: Service) -> Service:
 
 
 @pytest.fixture
-def user(second: Service, signed_in: User) -> str:
-    """The principal of the user whose tickets there are."""
-    return signed_in.principal
+def user(second: Service, user: str) -> str:
+    """The principal of the user whose tickets there are; both sites exist."""
+    return user

@@ -8,14 +8,15 @@ from typing import Any
 import anyio
 import httpx
 
+from ..support import HOSTNAME
 from ..support.initiator import Initiator, reply_token
 
-HOST = "www.example.test"
+HOST = HOSTNAME
 SECOND = "adapters.example.test"
 
 
 class Answer:
-    """An answer, whoever made it.
+    """An answer of any framework.
 
     Attributes:
         status: the status code.

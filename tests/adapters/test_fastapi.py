@@ -24,6 +24,7 @@ from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
+from .decorators import passing_on, passing_on_sync, taking_off
 from .support import HOST, SECOND, ask, check, converse
 
 SIGNED_IN = Depends(KerberosIdentity())
@@ -110,7 +111,7 @@ def test_without_init(user: str) -> None:
 
 
 def test_own_service(app: FastAPI, user: str) -> None:
-    """A dependency may have a service of its own."""
+    """A dependency may have its own service."""
 
     @app.get("/")
     async def view(identity: Identity = Depends(KerberosIdentity(Kerberos(hostname=SECOND)))) -> Any:
@@ -316,34 +317,10 @@ def test_decorated_dependency(app: FastAPI, user: str) -> None:
     assert anyio.run(converse, app, fresh())[1]["text"] == user
 
 
-def taking_off(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
-        return f"{user} {await view(*args, **kwargs)}"
-
-    return wrapper
-
-
 def taking_off_first(view: Any) -> Any:
     @functools.wraps(view)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         return f"{args[0]} {await view(*args[1:], **kwargs)}"
-
-    return wrapper
-
-
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await view(*args, **kwargs)
-
-    return wrapper
-
-
-def passing_on_sync(view: Any) -> Any:
-    @functools.wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
 
     return wrapper
 

@@ -16,6 +16,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
+from .decorators import passing_on_sync
 from .support import HOST, SECOND, ask, check
 
 
@@ -34,7 +35,7 @@ def app() -> Flask:
 
 
 def test_function(app: Flask, user: str) -> None:
-    """The decorator takes functions, sync and async, bare, with parentheses and with a Kerberos of their own."""
+    """The decorator takes functions, sync and async, bare, with parentheses and with their own Kerberos."""
 
     @app.get("/bare")
     @requires_authentication
@@ -247,7 +248,7 @@ def test_copied_environ(app: Flask, user: str, times: int) -> None:
 
 
 def test_environ_copied_for_another_request(app: Flask, user: str) -> None:
-    """A request made within another, of a copied environ, has a sign-in of its own, and each response its own reply."""
+    """A request made within another, of a copied environ, has its own sign-in, and each response its own reply."""
     app.add_url_rule("/inner", view_func=requires_authentication(greet))
     inner = Initiator()
 
@@ -277,14 +278,6 @@ def taking_off(view: Any) -> Any:
     return wrapper
 
 
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
 def passing_on_async(view: Any) -> Any:
     @functools.wraps(view)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -304,7 +297,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
     class Methods(MethodView):
         @requires_authentication
-        @passing_on
+        @passing_on_sync
         def get(this, principal: str, number: int) -> str:  # noqa: N805 - it need not be called self
             return f"{principal} {number} {type(this).__name__}"
 
@@ -319,7 +312,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
     views = {
         "/off": requires_authentication(taking_off(without_user)),
-        "/on": requires_authentication(passing_on(with_user)),
+        "/on": requires_authentication(passing_on_sync(with_user)),
         "/async": requires_authentication(passing_on_async(with_user)),
         "/function": Methods.function,
         "/methods": Methods.as_view("methods"),
@@ -333,7 +326,7 @@ def test_own_decorators(app: Flask, user: str) -> None:
 
 
 def test_configured_twice(app: Flask, user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     init_kerberos(app, hostname=SECOND)
 
     @app.get("/")
@@ -345,7 +338,7 @@ def test_configured_twice(app: Flask, user: str) -> None:
 
 
 def test_dispatcher(app: Flask, user: str) -> None:
-    """Of an application within another one, both configured, the reply comes once."""
+    """Where an application is within another one, both configured, the reply comes once."""
     inner = Flask("inner")
     init_kerberos(inner, hostname=HOST)
     inner.add_url_rule("/", view_func=requires_authentication(greet))

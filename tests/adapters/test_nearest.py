@@ -183,7 +183,7 @@ def test_middleware_outside(make: Any, adapter: Any, middleware: Any, caplog: py
 
 @pytest.mark.usefixtures("default_serves")
 def test_middleware_outside_of_flask(caplog: pytest.LogCaptureFixture) -> None:
-    """Likewise where the application is Flask's, below a bridge: also of views that nobody has decorated."""
+    """Outside of a Flask application, on a bridge, such a middleware lets nobody in either, not even to open views."""
     app = Flask(__name__)
     flask.init_kerberos(app, hostname=HOST, require_tls=True)
 

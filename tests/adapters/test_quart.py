@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -16,9 +15,8 @@ from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
 from ..support.initiator import Initiator, fresh, reply_token
+from .decorators import passing_on, taking_off
 from .support import HOST, SECOND, ask, check, converse
-
-V = TypeVar("V")
 
 
 def say_nothing(user: str) -> None: ...
@@ -32,7 +30,7 @@ def app() -> Quart:
 
 
 def test_function(app: Quart, user: str) -> None:
-    """The decorator takes functions, async and sync, bare, with parentheses and with a Kerberos of their own."""
+    """The decorator takes functions, async and sync, bare, with parentheses and with their own Kerberos."""
 
     @app.get("/bare")
     @requires_authentication
@@ -132,24 +130,6 @@ def test_sync_function_on_the_loop(app: Quart, user: str) -> None:
     app.before_request(sign_in)  # Quart itself calls it on a thread
     app.add_url_rule("/open", "open", lambda: "open")
     check(app, "/open", "open")
-
-
-def taking_off(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(user: str, *args: Any, **kwargs: Any) -> Any:
-        return f"{user} {await view(*args, **kwargs)}"
-
-    return wrapper
-
-
-def passing_on(view: V) -> V:
-    function: Any = view
-
-    @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await function(*args, **kwargs)
-
-    return cast("V", wrapper)
 
 
 def test_own_decorators(app: Quart, user: str) -> None:
@@ -295,7 +275,7 @@ def test_hooks_that_change_the_response(app: Quart, user: str) -> None:
 
 
 def test_configured_twice(app: Quart, user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     init_kerberos(app, hostname=SECOND)
 
     @app.get("/")

@@ -1,45 +1,28 @@
-"""Starlette: where the decorator can stand, with and without ``init_kerberos``, mounts and middleware."""
+"""Starlette: where the decorator can stand, and WebSockets of which a part is decorated."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import anyio
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, requires
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
 from async_kerberos.adapters import asgi
-from async_kerberos.adapters.starlette import KerberosMiddleware, KerberosUser, init_kerberos, requires_authentication
+from async_kerberos.adapters.starlette import init_kerberos, requires_authentication
 
-from ..support.http import WebSocketClient
-from ..support.initiator import Initiator, fresh, reply_token
-from ..support.servers import Uvicorn
+from ..support.initiator import fresh
+from .decorators import passing_on, passing_on_sync
+from .starlette_views import BACKENDS, configured, sync_view, view
 from .support import HOST, SECOND, ask, check, converse
-
-BACKENDS = ["asyncio", "trio"]
-
-
-@requires_authentication
-async def view(user: str, request: Request) -> Response:
-    return PlainTextResponse(user)
-
-
-@requires_authentication()
-def sync_view(user: str, request: Request) -> Response:
-    return PlainTextResponse(f"{user} {threading.current_thread() is threading.main_thread()}")
 
 
 class Methods(HTTPEndpoint):
@@ -64,12 +47,6 @@ class Class(HTTPEndpoint):
         return PlainTextResponse(request.user.display_name)
 
 
-def configured(*routes: Any, hostname: str = HOST) -> Starlette:
-    app = Starlette(routes=list(routes))
-    init_kerberos(app, hostname=hostname)
-    return app
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_placements(user: str, backend: str) -> None:
     """The decorator takes functions, sync and async, methods and classes, on asyncio and on trio."""
@@ -84,199 +61,11 @@ def test_placements(user: str, backend: str) -> None:
         check(app, "/class", user, method=method, backend=backend)
 
 
-def without_init(*paths: tuple[str, Callable[..., Any]]) -> Starlette:
-    """An application without ``init_kerberos``: its views bring their own service."""
-    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
-    return Starlette(routes=[Route(path, decorate(function), methods=["GET"]) for path, function in paths])
-
-
-def test_without_init(user: str) -> None:
-    """Without ``init_kerberos`` the reply comes on what a view returns, streams or raises as an HTTP error."""
-    shared = PlainTextResponse("shared")
-    shared_error = HTTPException(404)
-
-    async def plain(user: str, request: Request) -> Response:
-        return shared
-
-    def sync(user: str, request: Request) -> Response:
-        return shared
-
-    async def stream(user: str, request: Request) -> Response:
-        async def parts() -> AsyncIterator[str]:
-            yield user
-
-        return StreamingResponse(parts())
-
-    async def missing(user: str, request: Request) -> Response:
-        raise shared_error
-
-    def missing_sync(user: str, request: Request) -> Response:
-        raise HTTPException(status_code=404, headers={"WWW-Authenticate": "Other"})
-
-    async def again(user: str, request: Request) -> Response:
-        return PlainTextResponse("", 401)
-
-    async def raise_again(user: str, request: Request) -> Response:
-        raise HTTPException(401)
-
-    app = without_init(
-        ("/plain", plain),
-        ("/sync", sync),
-        ("/stream", stream),
-        ("/missing", missing),
-        ("/missing-sync", missing_sync),
-        ("/again", again),
-        ("/raise-again", raise_again),
-    )
-    for path, status in (("/plain", 200), ("/sync", 200), ("/stream", 200), ("/missing", 404)):
-        for _ in range(2):  # what is returned or raised may be one object for all requests
-            initiator = Initiator()
-            answer = ask(app, path, initiator.header)
-            assert answer.status == status
-            assert len(answer.challenges) == 1
-            initiator.verify(reply_token(answer.challenges))
-    assert "www-authenticate" not in shared.headers
-    assert not shared_error.headers
-    assert ask(app, "/plain").challenges == ["Negotiate"]
-    (both,) = ask(app, "/missing-sync", fresh()).challenges
-    assert both.startswith("Other, Negotiate ")
-    for path in ("/again", "/raise-again"):
-        answer = ask(app, path, fresh())
-        assert (answer.status, answer.challenges) == (401, [])
-
-
-def test_class_without_init(user: str) -> None:
-    """A decorated class proves the server on what it raises too, and its own ``__await__`` is no way round."""
-    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
-
-    @decorate
-    class Resource(HTTPEndpoint):
-        async def get(self, user: str, request: Request) -> Response:
-            raise HTTPException(404)
-
-        async def put(self, user: str, request: Request) -> Response:
-            raise HTTPException(401)
-
-        def __await__(self) -> Any:
-            return PlainTextResponse("open")(self.scope, self.receive, self.send).__await__()
-
-    app = Starlette(routes=[Route("/", Resource)])
-    assert ask(app, "/").status == 401
-    for method, status in (("GET", 404), ("POST", 405)):
-        initiator = Initiator()
-        answer = ask(app, "/", initiator.header, method=method)
-        assert answer.status == status
-        initiator.verify(reply_token(answer.challenges))
-    assert ask(app, "/", fresh(), method="PUT").challenges == []
-
-
-@pytest.mark.parametrize("way", ["called", "inherited"])
-def test_dispatch_of_a_class(user: str, way: str) -> None:
-    """The ``dispatch`` of a decorated class is guarded, whoever calls it."""
-    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
-
-    @decorate
-    class Resource(HTTPEndpoint):
-        async def get(self, user: str, request: Request) -> Response:
-            return PlainTextResponse(user)
-
-    @decorate
-    class Socket(WebSocketEndpoint):
-        async def on_connect(  # type: ignore[override] # the decorator calls it
-            self, user: str, websocket: WebSocket
-        ) -> None:
-            await websocket.accept()
-            await websocket.send_text(user)
-            await websocket.close()
-
-    class Inheriting(Resource):
-        def __await__(self) -> Any:
-            return self.dispatch().__await__()
-
-    class InheritingSocket(Socket):
-        def __await__(self) -> Any:
-            return self.dispatch().__await__()
-
-    async def resource(scope: Any, receive: Any, send: Any) -> None:
-        await Resource(scope, receive, send).dispatch()
-
-    async def socket(scope: Any, receive: Any, send: Any) -> None:
-        await Socket(scope, receive, send).dispatch()
-
-    guarded, guarded_socket = (resource, socket) if way == "called" else (Inheriting, InheritingSocket)
-    app = Starlette(routes=[Mount("/http", app=cast("Any", guarded)), Mount("/ws", app=cast("Any", guarded_socket))])
-    assert ask(app, "/http/").status == 401
-    assert ask(app, "/http/", fresh()).text == user
-    with Uvicorn(app) as server:
-        with WebSocketClient(server.address, "/ws/") as denied:
-            assert denied.response.status == 401
-        with WebSocketClient(server.address, "/ws/", fresh()) as accepted:
-            assert accepted.receive_text() == user
-
-
-def test_cause_is_kept(user: str) -> None:
-    """An HTTP error comes to the application's handler with the cause that the view gave it."""
-    causes: list[BaseException | None] = []
-
-    async def handle(request: Request, error: Exception) -> Response:
-        causes.append(error.__cause__)
-        return PlainTextResponse("", 404)
-
-    async def missing(user: str, request: Request) -> Response:
-        try:
-            raise LookupError
-        except LookupError as error:
-            raise HTTPException(404) from error
-
-    def missing_sync(user: str, request: Request) -> Response:
-        raise HTTPException(404) from LookupError()
-
-    for kerberos in (None, Kerberos(hostname=HOST)):
-        decorate = requires_authentication(kerberos=kerberos)
-        routes = [Route("/async", decorate(missing)), Route("/sync", decorate(missing_sync))]
-        app = Starlette(routes=routes, exception_handlers={HTTPException: handle})
-        if kerberos is None:
-            init_kerberos(app, hostname=HOST)
-        for path in ("/async", "/sync"):
-            assert ask(app, path, fresh()).status == 404
-    assert [type(cause) for cause in causes] == [LookupError] * 4
-
-
 def test_configured_twice(user: str) -> None:
-    """Of two configurations of one application the last one counts."""
+    """Where one application is configured twice, the last configuration counts."""
     app = configured(Route("/", view), hostname=SECOND)
     init_kerberos(app, hostname=HOST)
     check(app, "/", user)
-
-
-def test_websocket_without_init(user: str) -> None:
-    """Without ``init_kerberos`` a WebSocket's function, and each handler of an endpoint, sees to itself."""
-    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
-
-    async def talk(user: str, websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_text(user)
-        await websocket.close()
-
-    class Endpoint(WebSocketEndpoint):
-        encoding = "text"
-
-        @decorate
-        async def on_receive(self, user: str, websocket: WebSocket, data: Any) -> None:
-            await websocket.send_text(f"{user} {data}")
-
-    function = Starlette(routes=[WebSocketRoute("/", decorate(talk))])
-    endpoint = Starlette(routes=[WebSocketRoute("/", Endpoint)])
-    initiator = Initiator()
-    accept, text, _ = anyio.run(converse, function, initiator.header)
-    (reply,) = [value.decode() for name, value in accept["headers"] if name == b"www-authenticate"]
-    initiator.verify(reply_token([reply]))
-    assert text["text"] == user
-    assert anyio.run(converse, endpoint, fresh())[1]["text"] == f"{user} hello"
-    # Once a connection is accepted, closing it is the only answer there is.
-    closed = {"type": "websocket.close", "code": 1008, "reason": ""}
-    assert anyio.run(converse, endpoint, None)[1:] == [closed]
-    assert anyio.run(converse, function, None) == [closed]
 
 
 class Talk(WebSocketEndpoint):
@@ -400,22 +189,6 @@ def taking_off(view: Any) -> Any:
     return wrapper
 
 
-def passing_on(view: Any) -> Any:
-    @functools.wraps(view)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await view(*args, **kwargs)
-
-    return wrapper
-
-
-def passing_on_sync(view: Any) -> Any:
-    @functools.wraps(view)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
 def test_own_decorators(user: str) -> None:
     """A decorator below ours may take the user off or pass it on, be sync, and stand in a class."""
 
@@ -495,118 +268,6 @@ def test_request_is_needed(user: str) -> None:
 
     with pytest.raises(TypeError, match="must take the request"):
         anyio.run(call)
-
-
-def test_mounts(user: str) -> None:
-    """In a mounted application the nearest configuration holds: its own, or else its parent's."""
-    own = configured(Route("/", view), hostname=SECOND)
-    plain = Starlette(routes=[Route("/", view)])
-    app = configured(Mount("/own", own), Mount("/plain", plain), Route("/", view))
-    check(app, "/own/", user, host=SECOND)
-    check(app, "/plain/", user)
-    check(app, "/", user)
-    assert ask(app, "/own/", fresh()).status == 403
-    assert ask(app, "/plain/", fresh(f"HTTP@{SECOND}")).status == 403
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_middleware(user: str, backend: str) -> None:
-    """The middleware guards all routes, also those that are not there, and sets ``request.user`` and ``auth``."""
-
-    @requires("authenticated")
-    async def who(request: Request) -> Response:
-        assert isinstance(request.user, KerberosUser)
-        assert request.user.is_authenticated
-        assert request.user.kerberos_identity == request.scope["kerberos"]
-        assert request.user.identity == request.user.display_name
-        return PlainTextResponse(request.user.display_name)
-
-    app = Starlette(routes=[Route("/", who)], middleware=[Middleware(KerberosMiddleware, hostname=HOST)])
-    check(app, "/", user, backend=backend)
-    assert ask(app, "/nowhere").status == 401
-    answer = ask(app, "/nowhere", fresh())
-    assert (answer.status, len(answer.challenges)) == (404, 1)
-
-
-def test_auth_is_added_to(user: str) -> None:
-    """What another middleware has granted stays beside ``authenticated``."""
-
-    async def scopes(request: Request) -> Response:
-        return PlainTextResponse(" ".join(request.auth.scopes))
-
-    inner = KerberosMiddleware(Starlette(routes=[Route("/", scopes)]), hostname=HOST)
-
-    async def granting(scope: Any, receive: Any, send: Any) -> None:
-        scope["auth"] = AuthCredentials(["intranet"])
-        await inner(scope, receive, send)
-
-    assert ask(granting, "/", fresh()).text == "intranet authenticated"
-
-
-@pytest.mark.parametrize("middleware", [KerberosMiddleware, asgi.KerberosMiddleware])
-def test_nesting(user: str, middleware: Any) -> None:
-    """Below a middleware a view is of that middleware's service, takes no second step, and adds no second reply."""
-    plain = Starlette(routes=[Route("/", view), Route("/sync", sync_view)])
-    check(middleware(plain, hostname=HOST), "/", user)
-    check(middleware(plain, hostname=HOST), "/sync", f"{user} False")
-    check(middleware(middleware(plain, hostname=HOST), hostname="*"), "/", user)
-    check(middleware(configured(Route("/", view)), hostname="*"), "/", user)
-
-
-def test_rules_of_an_inner_service(user: str) -> None:
-    """Below another service's check, a view's own rules decide on the ticket; nothing is stepped twice."""
-    app = KerberosMiddleware(configured(Route("/", view)), hostname="*")
-    answer = ask(app, "/", fresh(f"HTTP@{SECOND}"))
-    assert (answer.status, answer.text) == (403, "Forbidden")
-
-
-def test_requests_do_not_mix(user: str) -> None:
-    """A request that a signed-in view makes within the process is not signed in by it."""
-    inner = configured(Route("/", view))
-
-    @requires_authentication
-    def outer(user: str, request: Request) -> Response:
-        return PlainTextResponse(str(ask(inner, "/").status))
-
-    assert ask(configured(Route("/", outer)), "/", fresh()).text == "401"
-
-
-def test_copied_scope(user: str) -> None:
-    """A scope that is copied for another request, with other credentials or none, carries no sign-in over."""
-    inner = configured(Route("/", view))
-    statuses: list[int] = []
-
-    async def batch(scope: Any, receive: Any, send: Any) -> None:
-        async def note(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        await inner({**scope, "headers": []}, receive, note)
-        await inner(scope, receive, send)
-
-    check(KerberosMiddleware(batch, hostname=HOST), "/", user)
-    assert statuses == [401]
-
-
-class Copying:
-    """A middleware that hands on a copy of the scope."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(dict(scope), receive, send)
-
-
-def test_copied_scope_of_one_request(user: str) -> None:
-    """A middleware that copies the scope loses no reply, on either side of ours, and with no other around the view."""
-    for app in (configured(Route("/", view)), without_init(("/", view.__wrapped__))):  # type: ignore[attr-defined]
-        app.add_middleware(Copying)
-        check(app, "/", user)
-    app = Starlette(routes=[Route("/", view)], middleware=[Middleware(Copying)])
-    init_kerberos(app, hostname=HOST)
-    check(app, "/", user)
-    check(KerberosMiddleware(Copying(KerberosMiddleware(app, hostname=HOST)), hostname=HOST), "/", user)
 
 
 @pytest.mark.asyncio

@@ -105,7 +105,7 @@ def test_header(server: Server, user: str) -> None:
 
 @pytest.mark.parametrize("server", [starlette_app, quart_app], indirect=True)
 def test_websocket(server: Server, user: str) -> None:
-    """So it is on a WebSocket."""
+    """On a WebSocket, too, the application finds the user, and nothing that the client has sent."""
     with WebSocketClient(server.address, "/ws", fresh(), fields=CLAIMS) as websocket:
         assert websocket.receive_text() == f'["{user}"]'
 

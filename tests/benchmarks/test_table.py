@@ -29,7 +29,7 @@ def test_compare_what_is_added() -> None:
 
 
 def test_percentile() -> None:
-    """Of a hundred values, 99 do not exceed the 99th percentile's neighbours; of one, it is that one."""
+    """Of a hundred values 99 do not exceed the 99th percentile's neighbours; that of one value is the value."""
     assert percentile([float(number) for number in range(100)], 99) == 99
     assert percentile([3.0, 1.0, 2.0], 50) == 2
     assert percentile([1.0], 99) == 1

@@ -71,10 +71,10 @@ def program() -> str:
 
 
 class Browser:
-    """A browser with a profile of its own. It ends with the block, and also when this process dies: its pipe ends then.
+    """A browser with its own profile. It ends with the block, and also when this process dies: its pipe ends then.
 
     Args:
-        folder: for its profile and its log; empty, and removed by whoever has made it.
+        folder: for its profile and its log; it is empty, and the caller removes it.
         env: variables for its process, added to this one's: the realm's, and the user's ticket cache.
     """
 

@@ -12,7 +12,7 @@ import pytest
 
 from async_kerberos.testing import User
 
-from ..conftest import HOSTNAME
+from ..support import HOSTNAME
 from ..support.deployments import closing_all
 from ..support.guards import ThreadGuard
 from ..support.tls import self_signed

@@ -15,7 +15,7 @@ from quart import request as quart_request
 from async_kerberos.adapters import flask, quart
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
-from ..conftest import HOSTNAME
+from ..support import HOSTNAME
 from ..support.apps import Options
 from ..support.guards import ThreadGuard
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug

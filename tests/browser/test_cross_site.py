@@ -11,7 +11,7 @@ from _pytest.mark import ParameterSet
 
 from async_kerberos.testing import User
 
-from ..conftest import HOSTNAME
+from ..support import HOSTNAME
 from ..support.waiting import wait_until
 from .chromium import Tab
 from .conftest import SCHEMES, TRUSTED, Scene
@@ -164,7 +164,7 @@ def test_preflight(scene: Scene, host: str, deed: Deed, tab: Tab) -> None:
 
 @each(_cases(["asgi"], EVIL, READS), _cases(["flask", "quart"], EVIL, {"link": LINK}))
 def test_safe(scene: Scene, host: str, deed: Deed, tab: Tab, alice: User) -> None:
-    """A picture, a frame and a link on another site are let in: GET must change nothing, whoever asks for it."""
+    """A picture, a frame and a link on another site are let in: a GET must change nothing, from any site."""
     do(tab, deed, scene.others, host, scene.site)
     assert_ran(scene.site, deed, alice)
 

@@ -1,4 +1,4 @@
-"""Running the command in an environment of its own, and finding what it leaves behind."""
+"""Running the command in its own environment, and finding what it leaves behind."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def test_killed(start: Start) -> None:
 
 
 def test_reader_goes_away(start: Start) -> None:
-    """Where whoever reads the output goes away, as `head` does, the demo ends without a traceback or a trace."""
+    """Where the reader of the output goes away, as `head` does, the demo ends without a traceback or a trace."""
     command = start("demo", "--port", "0", stderr=subprocess.PIPE)
     command.read_until("behind Kerberos")
     command.stdout.close()

@@ -18,7 +18,7 @@ import requests
 import requests.adapters
 from httpx_gssapi import REQUIRED, HTTPSPNEGOAuth
 
-from ..support.deployments import HOSTNAME
+from ..support import HOSTNAME
 
 _requests_gssapi: Any = importlib.import_module("requests_gssapi")
 _requests_kerberos: Any = importlib.import_module("requests_kerberos")

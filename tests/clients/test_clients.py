@@ -12,22 +12,22 @@ import pytest
 
 from async_kerberos.testing import User
 
-from ..support.deployments import ADAPTERS, HOSTNAME, Deployment, Running, closing_all, on
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS, Running, chosen, closing_all, on
 from ..support.guards import ThreadGuard
 from ..support.servers import Uvicorn
 from .programs import CLIENTS, MUTUAL_AUTHENTICATION_ERRORS, Answer, Call, Client
 
-FRAMEWORKS = [
-    Deployment(ADAPTERS[adapter], server)
-    for adapter, server in {
+FRAMEWORKS = chosen(
+    {
         "flask-sync": "gunicorn",
         "flask-async": "werkzeug",
         "quart-async": "uvicorn-httptools",
         "starlette-async": "uvicorn-h11",
         "fastapi-async": "uvicorn-httptools",
         "asgi": "uvicorn-h11",
-    }.items()
-]
+    }
+)
 # A WSGI one, and the ASGI one whose responses come about in most ways.
 TWO = [deployment for deployment in FRAMEWORKS if deployment.adapter.name in ("flask-sync", "fastapi-async")]
 
@@ -162,8 +162,7 @@ def _meddling(app: Any, change: Callable[[bytes], bytes | None]) -> Any:
 def test_unproved(
     signed_in: User, thread_guard: ThreadGuard, client: Client, change: Callable[[bytes], bytes | None]
 ) -> None:
-    """What the other tests see holds only by the reply: without it, or with a forged one, the client or the look at its
-    context fails."""
+    """Without the server's reply, or with a forged one, the client fails, or its context shows that it has no proof."""
     with closing_all():
         app = _meddling(ADAPTERS["asgi"].build({"hostname": HOSTNAME}), change)
         with Uvicorn(app, threads=thread_guard) as server, pytest.raises(UNPROVED):

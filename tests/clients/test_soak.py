@@ -13,7 +13,7 @@ import pytest
 
 from async_kerberos.testing import Realm, User
 
-from ..support.deployments import ADAPTERS, Deployment, Running
+from ..support.deployments import Deployment, Running, chosen
 from ..support.guards import ThreadGuard
 from ..support.http import SECONDS
 from ..support.initiator import Initiator, reply_token
@@ -26,16 +26,15 @@ CONNECTIONS = 32
 # On each connection: enough for every thread that the server and the workers keep to have started.
 WARM_UP = 4
 
-DEPLOYMENTS = [
-    Deployment(ADAPTERS[adapter], server)
-    for adapter, server in {
+DEPLOYMENTS = chosen(
+    {
         "flask-sync": "gunicorn",
         "quart-async": "uvicorn-httptools",
         "starlette-async": "uvicorn-httptools",
         "fastapi-async": "uvicorn-httptools",
         "asgi": "uvicorn-httptools",
-    }.items()
-]
+    }
+)
 
 
 CountThreads = Callable[[], int]
@@ -74,7 +73,7 @@ class Request:
     """A request whose token is made.
 
     Attributes:
-        user: the principal of whoever makes it.
+        user: the principal of the user who makes it.
         initiator: the user's side of it, which waits for the server's proof.
         authorization: its field.
     """
@@ -85,7 +84,7 @@ class Request:
 
 
 def prepare(users: Iterator[User], count: int) -> deque[Request]:
-    """Requests with a token of their own each, of one user after the other."""
+    """Requests each with its own token, of one user after the other."""
     requests: deque[Request] = deque()
     for user in itertools.islice(users, count):
         initiator = Initiator(ccache=user.ccache)

@@ -6,10 +6,11 @@ from collections.abc import Generator
 
 import pytest
 
-from async_kerberos.testing import Realm, User
+from async_kerberos.testing import Realm
 
-from ..support.deployments import Deployment, Running, add_services
-from ..support.guards import ThreadGuard
+from ..support import HOSTNAME
+from ..support.deployed import deployed as deployed
+from ..support.deployments import ADAPTERS, Deployment, Running, add_services
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +19,8 @@ def services(realm: Realm, www: object, this_host: str) -> None:
     add_services(realm)
 
 
-@pytest.fixture(scope="session")
-def deployed(
-    request: pytest.FixtureRequest, realm: Realm, services: None, thread_guard: ThreadGuard
-) -> Generator[Running, None, None]:
-    """The deployment that the test names, running."""
-    deployment: Deployment = request.param
-    with deployment.run(realm.folder, thread_guard) as running:
+@pytest.fixture(params=["hypercorn-asyncio", "hypercorn-trio"])
+def hypercorn(request: pytest.FixtureRequest, services: None) -> Generator[Running, None, None]:
+    """The plain ASGI application on Hypercorn, which speaks HTTP/2."""
+    with Deployment(ADAPTERS["asgi"], request.param).run_one({"hostname": HOSTNAME}) as running:
         yield running
-
-
-@pytest.fixture
-def user(signed_in: User) -> str:
-    """The principal of the user whose tickets there are."""
-    return signed_in.principal

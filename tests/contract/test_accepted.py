@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from ..support import HOSTNAME
 from ..support.apps import OWN_CHALLENGE
-from ..support.deployments import ALL, HOSTNAME, KEPT_ALIVE, Running, on
+from ..support.deployments import ALL, KEPT_ALIVE, Running, on
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, Initiator, reply_token
 
 RESPONSES = {

@@ -140,7 +140,7 @@ def test_other_challenges_beside_ours(deployed: Running) -> None:
 
 @on(ONE_SERVER)
 def test_unconfigured(deployed: Running) -> None:
-    """An application that configures nothing demands authentication all the same."""
+    """An application that configures nothing demands authentication, too."""
     response = deployed.get("/hello", variant=DEFAULT_VARIANT)
     assert (response.status, response.challenges) == (401, ["Negotiate"])
 

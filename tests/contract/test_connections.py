@@ -1,29 +1,22 @@
-"""Requests that have no connection of their own: an exchange of two legs ends in 403, one of one leg is as ever."""
+"""Requests whose connection does not tell the client: an exchange of two legs ends in 403, one of one leg works."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ..support import HOSTNAME
 from ..support.apps import asgi_app
-from ..support.deployments import ADAPTERS, HOSTNAME, ONE_SERVER, Deployment, Running, closing_all, on
+from ..support.deployments import ONE_SERVER, Running, closing_all, on
 from ..support.http import Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, reply_token
 from ..support.servers import Uvicorn
 
 pytestmark = pytest.mark.usefixtures("services")
-
-
-@pytest.fixture(params=["hypercorn-asyncio", "hypercorn-trio"])
-def hypercorn(request: pytest.FixtureRequest) -> Generator[Running, None, None]:
-    """The plain ASGI application on Hypercorn."""
-    with Deployment(ADAPTERS["asgi"], request.param).run_one({"hostname": HOSTNAME}) as running:
-        yield running
 
 
 def test_http_2(hypercorn: Running, user: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import httpx
 import pytest
 
 from async_kerberos import Reason
 
-from ..support.deployments import ADAPTERS, ALL, HOSTNAME, TRUSTED_ORIGIN, WEBSOCKETS, Deployment, Running, on
+from ..support import HOSTNAME
+from ..support.deployments import ALL, TRUSTED_ORIGIN, WEBSOCKETS, Running, on
 from ..support.guards import GssSpy
 from ..support.http import Fields
 from ..support.initiator import fresh
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 FOREIGN = ("Origin", "https://evil.test")
@@ -88,13 +87,6 @@ def test_behind_a_proxy(deployed: Running, user: str) -> None:
         "/hello", fresh(), method="POST", variant="proxied", fields=[*fields, ("X-Forwarded-For", "127.0.0.1")]
     )
     assert response.status == 403
-
-
-@pytest.fixture(params=["hypercorn-asyncio", "hypercorn-trio"])
-def hypercorn(request: pytest.FixtureRequest, services: None) -> Generator[Running, None, None]:
-    """The plain ASGI application on Hypercorn."""
-    with Deployment(ADAPTERS["asgi"], request.param).run_one({"hostname": HOSTNAME}) as running:
-        yield running
 
 
 def test_http_2(hypercorn: Running, user: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,8 @@ import pytest
 from async_kerberos import WorkerLimits
 from async_kerberos.testing import Realm
 
-from ..support.deployments import ADAPTERS, ALL, DEFAULT_VARIANT, HOSTNAME, ONE_SERVER, Deployment, Running, on
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS, ALL, DEFAULT_VARIANT, ONE_SERVER, Deployment, Running, on
 from ..support.guards import GssSpy
 from ..support.http import Response
 from ..support.initiator import Initiator, fresh, reply_token
@@ -47,7 +48,7 @@ def test_misconfigured(
     log = deployed.logged(caplog)
     assert "server misconfigured" in log
     assert cause in log
-    # A request without a token is challenged all the same: nothing has to be acquired for that.
+    # A request without a token is still challenged: nothing has to be acquired for that.
     assert deployed.get("/hello", variant=variant).status == 401
 
 
@@ -95,7 +96,7 @@ def test_defaults(deployed: Running, this_host: str, user: str) -> None:
 
 
 class _Hanging:
-    """A keytab that can be made to hang whoever reads it."""
+    """A keytab that can be made to hang every reader."""
 
     def __init__(self, keytab: Path, path: Path) -> None:
         self.path = path
@@ -107,7 +108,7 @@ class _Hanging:
         os.mkfifo(self.path)
 
     def release(self) -> None:
-        # Whoever waits to read finds the pipe open, and then at its end; who comes later finds the keytab.
+        # Readers that wait find the pipe open, and then at its end; later readers find the keytab.
         pipe = os.open(self.path, os.O_RDWR)
         copy = self.path.with_suffix(".new")
         shutil.copy(self._keytab, copy)

@@ -98,7 +98,7 @@ def test_child_hears_signals() -> None:
 
 
 def test_child_hears_signals_in_the_background() -> None:
-    """Under nohup, or in the background of a script, they are ignored, and a child is ended by them all the same."""
+    """Under nohup, or in the background of a script, they are ignored, and still end a child."""
     program = """
 import signal, subprocess
 from tests.support.signals import heard_by_children

@@ -17,7 +17,7 @@ from ..support.deployments import ALL, WEBSOCKETS, Deployment, Running, on
 from ..support.http import Response, handshake
 from ..support.initiator import NTLM, fresh, negotiate
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 MIB = 1024 * 1024

@@ -20,15 +20,16 @@ import pytest
 from async_kerberos import Reason, WorkerLimits
 from async_kerberos.testing import Realm, Service, User
 
-from ..faults.conftest import Held
+from ..support import HOSTNAME
 from ..support.crossing import Crossing
-from ..support.deployments import ALL, HOSTNAME, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
+from ..support.deployments import ALL, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.forge import break_pac, edit_ticket
+from ..support.held import HeldKeytab
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import free_credentials, wait_until
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 ONE_SERVER_WITH_WEBSOCKETS = [deployment for deployment in ONE_SERVER if deployment.adapter.websockets]
@@ -228,7 +229,7 @@ def anonymous(realm: Realm, services: None) -> Path:
 
 @pytest.fixture(scope="session")
 def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
-    """Gives a cache with a ticket that has expired, and when it had not; whoever asks first waits for that."""
+    """Gives a cache with a ticket that has expired, and when it was valid; the first call waits for the end."""
     made: list[tuple[Path, float]] = []
 
     def take() -> tuple[Path, float]:
@@ -248,7 +249,7 @@ def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
 
 @pytest.fixture(scope="session")
 def crossing(realm: Realm, services: None) -> Generator[Callable[[], Crossing], None, None]:
-    """Gives the realms of a crossing, its service in the realm's keytab; whoever asks first waits for them."""
+    """Gives the realms of a crossing, its service in the realm's keytab; the first call starts them."""
     made: list[Crossing] = []
     with contextlib.ExitStack() as stack:
 
@@ -359,7 +360,7 @@ def test_busy(
                 responses.append(client.response)
 
         asking = [threading.Thread(target=ask, args=[fresh()]) for _ in range(3)]
-        with Held(keytab) as held:
+        with HeldKeytab(keytab) as held:
             asking[0].start()
             held.wait_for_readers()
             for thread in asking[1:]:

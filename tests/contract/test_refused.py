@@ -12,7 +12,8 @@ import pytest
 
 from async_kerberos.testing import Realm, User
 
-from ..support.deployments import ADAPTERS, ALL, HOSTNAME, INTRANET, ONE_SERVER, Deployment, Running, on
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS, ALL, INTRANET, ONE_SERVER, Deployment, Running, on
 from ..support.initiator import KRB5, NTLM, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import wait_until
 

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from ..support import HOSTNAME
 from ..support.apps import OWN_CHALLENGE
-from ..support.deployments import HOSTNAME, INTRANET, WEBSOCKETS, Running, on
+from ..support.deployments import INTRANET, WEBSOCKETS, Running, on
 from ..support.initiator import KRB5, NTLM, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
 
-# Of the implementation that uvicorn and websockets are about to leave behind.
+# A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
 
@@ -114,7 +115,7 @@ def test_no_two_legs(deployed: Running, user: str, caplog: pytest.LogCaptureFixt
 
 @on(WEBSOCKETS)
 def test_no_second_leg(deployed: Running, user: str) -> None:
-    """Nor can one that began with a request be completed by a handshake on the same connection."""
+    """An exchange that began with a request cannot be completed by a handshake on the same connection."""
     initiator = Initiator(flags=TWO_LEGS)
     with deployed.connect() as connection:
         first = connection.request("/hello", initiator.header)

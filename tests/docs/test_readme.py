@@ -8,7 +8,6 @@ import io
 import re
 import subprocess
 import types
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,10 +17,10 @@ import pytest
 from async_kerberos import Denied, Kerberos
 from async_kerberos.testing import Realm, User
 
+from ..support import ROOT
 from ..support.asking import auth_request
 from ..support.initiator import fresh
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 HOST = "www.example.com"
 
@@ -115,7 +114,7 @@ def test_preflight_outside_the_middleware(user: User) -> None:
 
 
 def test_realm(user: User) -> None:
-    """The snippet for tests makes a realm of its own."""
+    """The snippet for tests makes its own realm."""
     (source,) = [block for block in blocks("python") if "Realm" in block]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from ..support import ROOT
+
 TEXT = (ROOT / "docs" / "security.md").read_text()
 ROWS = [
     line

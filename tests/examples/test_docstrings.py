@@ -20,9 +20,9 @@ import pytest
 
 from async_kerberos.testing import Realm, Service
 
+from ..support import ROOT
 from .test_examples import FRAMEWORKS, free_port
 
-ROOT = Path(__file__).parents[2]
 HOST = "www.example.com"
 SECONDS = 60.0
 

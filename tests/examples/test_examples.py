@@ -36,7 +36,7 @@ SignIn = Callable[[Address, str], Response]
 
 @pytest.fixture(scope="session")
 def localhost(realm: Realm) -> Service:
-    """The service HTTP/localhost, in a keytab of its own."""
+    """The service HTTP/localhost, in its own keytab."""
     return realm.service("HTTP/localhost", keytab="localhost.keytab")
 
 
@@ -186,7 +186,7 @@ def test_asgi(localhost: Service, alice: User, tmp_path: Path) -> None:
 def test_fastapi_administrators(
     localhost: Service, realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FastAPI: an administrator is one of the realm that is set, and not whoever's name ends so."""
+    """FastAPI: an administrator is of the realm that is set; a name that ends like one's is not enough."""
     monkeypatch.setenv("KERBEROS_REALM", "OTHER.TEST")
     with running("fastapi", localhost, tmp_path) as address:
         admin = Initiator("HTTP@localhost", ccache=realm.user("carol/admin").ccache)

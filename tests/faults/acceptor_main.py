@@ -1,4 +1,4 @@
-"""A server without HTTP, in a process of its own: each line of its input is a request, answered by a line.
+"""A server without HTTP, in a separate process: each line of its input is a request, answered by a line.
 
 It is for faults that cannot be brought upon the tests' own process: another user's rights, a limit, another clock.
 """
@@ -47,7 +47,7 @@ def main(hostname: str, keytab: str, uid: int | None, seconds: float) -> None:
 
     Args:
         hostname: as for ``Kerberos``.
-        keytab: likewise.
+        keytab: as for ``Kerberos``.
         uid: whose rights to go down to; None for none's.
         seconds: how long a request may wait for a worker.
     """

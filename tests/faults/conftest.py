@@ -1,15 +1,13 @@
-"""What the tests of faults share: requests that go on meanwhile, a server apart, a keytab whose readers wait."""
+"""What the tests of faults share: requests that go on meanwhile, a server apart."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
 import queue
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -25,10 +23,10 @@ import pytest
 from async_kerberos import Denied, Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
+from ..support import ROOT
 from ..support.asking import auth_request
 from ..support.http import SECONDS
 from ..support.initiator import fresh
-from ..support.servers import ROOT
 from ..support.waiting import wait_until
 from .acceptor_main import decide
 
@@ -45,7 +43,7 @@ Answer = Reason | None
 
 @pytest.fixture
 def service(realm: Realm, tmp_path: Path) -> Service:
-    """A service of the test's own, in a keytab of its own."""
+    """A service for this test alone, in its own keytab."""
     name = f"HTTP/n{next(_numbers)}-{os.getpid()}.faults.test"
     return realm.service(name, keytab=tmp_path / "keytab")
 
@@ -174,7 +172,7 @@ class Reply:
 
 
 class Apart:
-    """A server without HTTP in a process of its own; see ``acceptor_main``.
+    """A server without HTTP in a separate process; see ``acceptor_main``.
 
     Args:
         service: the service.
@@ -290,40 +288,9 @@ def someone_else() -> int | None:
     return UNPRIVILEGED if os.geteuid() == 0 else None
 
 
-class Held:
-    """A keytab that whoever reads it waits for: another holds a lock on it, as ``kadmin`` does while it writes.
-
-    Args:
-        keytab: the keytab.
-    """
-
-    def __init__(self, keytab: Path) -> None:
-        self._keytab = keytab
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Held:
-        self._file = self._keytab.open("r+b")
-        # A lock of the open file, not of the process: an acceptor in this one is to wait for it too.
-        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Let them read."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def wait_for_readers(self, count: int = 1) -> None:
-        """Return when so many wait."""
-        inode = self._keytab.stat().st_ino
-
-        def waiting() -> bool:
-            lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-            return sum("->" in words and words[-3].endswith(f":{inode}") for words in lines) >= count
-
-        wait_until(waiting, f"{count} wait to read the keytab")
+def readable_copy(service: Service, folder: Path) -> Path:
+    """A copy of the service's keytab in this folder, which every user may read."""
+    keytab = folder / "keytab"
+    keytab.write_bytes(service.keytab.read_bytes())
+    keytab.chmod(0o644)
+    return keytab

@@ -29,7 +29,7 @@ def main(hostname: str, free: str, held: str) -> None:
     Args:
         hostname: the service's host.
         free: its keytab.
-        held: a copy of it, which is made to hang whoever reads it from the first line of the input to the third.
+        held: a copy of it; who reads the copy hangs, from the first line of the input to the third.
     """
     first = Kerberos(hostname=hostname, keytab=free)
     second = Kerberos(hostname=hostname, keytab=held)

@@ -1,4 +1,4 @@
-"""The application that the tests' servers serve in processes of their own; the environment says for which service."""
+"""The application that the tests' servers serve in separate processes; the environment says for which service."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from async_kerberos.testing import Service, User
 
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, fresh
 from ..support.waiting import free_credentials
-from .conftest import Apart, ask, host_of, someone_else, target_of
+from .conftest import Apart, ask, host_of, readable_copy, someone_else, target_of
 
 _BAD = "[libdefaults]\nthis is no relation\n"
 
@@ -135,9 +135,7 @@ def test_unreadable(which: str, service: Service, users: tuple[User, User], open
     (folder / "more").mkdir()
     culprit = {"file": path, "folder": folder, "included-folder": folder / "more"}[which]
     uid = someone_else()
-    keytab = open_folder / "keytab"
-    keytab.write_bytes(service.keytab.read_bytes())
-    keytab.chmod(0o644)
+    keytab = readable_copy(service, open_folder)
     replay = open_folder / "replay"
     replay.mkdir()
     replay.chmod(0o777)

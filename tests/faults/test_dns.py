@@ -31,7 +31,7 @@ def _within(folder: Path, hosts: str = "") -> list[str]:
     table = folder / "hosts"
     table.write_text(hosts)
     files = {"/etc/resolv.conf": str(resolver), "/etc/hosts": str(table)}
-    # Who is not root may be it in a namespace of users.
+    # A user who is not root may become root in a user namespace.
     unshare = ["unshare", "--mount", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     return [*unshare, sys.executable, "-m", "tests.faults.elsewhere_main", json.dumps(files)]
 
@@ -57,7 +57,7 @@ def test_silent(door: str, service: Service, users: tuple[User, User], tmp_path:
 
 
 def test_silent_for_a_thread(service: Service, users: tuple[User, User], tmp_path: Path) -> None:
-    """Where a thread waits as long as it takes, the log says what for; once there is a credential, nobody waits."""
+    """A thread that waits without a deadline logs that it waits for DNS; once there is a credential, nobody waits."""
     env = _configuration(tmp_path, "true")
     with Apart(service, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
         first, second = (server.ask(fresh(target_of(service), ccache=users[0].ccache)) for _ in range(2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
+from ..support.debs import unpacked
+from ..support.held import HeldKeytab
 from ..support.initiator import KRB5, SPNEGO, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
-from ..support.servers import ROOT
-from .conftest import DOORS, Apart, Held, ask, host_of, target_of
+from .conftest import DOORS, Apart, ask, host_of, target_of
 
 MINUTE = 60
 
@@ -103,12 +103,8 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def faketime() -> Path:
-    """libfaketime, for processes of their own: Debian's package, unpacked and not installed."""
-    if shutil.which("apt-get") is None:
-        pytest.skip("there is no apt-get here to fetch libfaketime with")
-    done = subprocess.run([ROOT / "scripts" / "fetch-debs", "libfaketime"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (found,) = Path(done.stdout.strip()).glob("usr/lib/*/faketime/libfaketimeMT.so.1")
+    """libfaketime, for separate processes: Debian's package, unpacked and not installed."""
+    (found,) = unpacked("libfaketime").glob("usr/lib/*/faketime/libfaketimeMT.so.1")
     return found
 
 
@@ -160,7 +156,7 @@ def test_deadline_when_the_clock_is_set(
     with Apart(service, seconds=seconds, env=clock.env) as server:
         assert server.ask(token()).reason is None
         authorization = token()
-        with Held(service.keytab) as held:
+        with HeldKeytab(service.keytab) as held:
             begun = time.monotonic()
             server.begin(authorization, door)
             held.wait_for_readers()

@@ -259,7 +259,7 @@ def test_told(
 def test_a_few_principals(
     realm: Realm, service: Service, make_kerberos: Callable[..., Kerberos], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of many principals a few are named, those of the same service first."""
+    """Where a keytab has many principals, a few are named, those of the same service first."""
     others = [realm.service(f"{kind}/{host_of(service)}", keytab=service.keytab) for kind in ("cifs", "host", "imap")]
     make_kerberos(hostname="nobody.faults.test", keytab=service.keytab).log_setup()
     named = ", ".join([service.principal, *(other.principal for other in others[:2])])

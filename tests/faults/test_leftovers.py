@@ -35,12 +35,13 @@ from async_kerberos.testing import Service, User
 
 from ..support.apps import asgi_app
 from ..support.asking import auth_request
+from ..support.held import HeldKeytab
 from ..support.http import Connection
 from ..support.initiator import MUTUAL, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug
 from ..support.waiting import wait_until
 from .acceptor_main import decide
-from .conftest import DOORS, Held, ask, host_of, target_of
+from .conftest import DOORS, ask, host_of, target_of
 
 # Half-open contexts are to go by themselves soon.
 BRIEFLY = HalfOpenLimits(seconds=1.0)
@@ -258,7 +259,7 @@ def test_step_that_ends_too_late(
         await anyio.to_thread.run_sync(wait_until, lambda: ledger.accepts > before[0], "the step has ended")
         assert isinstance(await kerberos.authenticate(auth_request((negotiate(b"\x60\0"),))), Denied)
 
-    with Held(service.keytab) as held:
+    with HeldKeytab(service.keytab) as held:
         anyio.run(too_late, backend=backend)
     wait_until(lambda: ledger.accepts > before[0], "the step has ended")
     assert ledger.made == before[1] + 1, "the step did not succeed"
@@ -284,7 +285,7 @@ def test_loop_that_ends_before_the_delivery(
     two_legs = fresh(target_of(service), flags=TWO_LEGS, ccache=users[0].ccache)
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache), "asyncio") is None
     loop = asyncio.new_event_loop()
-    with Held(service.keytab) as held:
+    with HeldKeytab(service.keytab) as held:
         asking = loop.create_task(kerberos.authenticate(auth_request((two_legs,), ("192.0.2.14", 40_000))))
         loop.run_until_complete(asyncio.sleep(0))
         held.wait_for_readers()
@@ -402,7 +403,7 @@ def test_clients_that_leave(name: str, service: Service, users: tuple[User, User
                 connection.socket.sendall(f"GET /hello HTTP/1.1\r\nHost: a\r\nAuthorization: {second}\r\n\r\n".encode())
 
     def leave_while_the_worker_is_at_it(abruptly: bool) -> None:
-        with Held(service.keytab) as held, contextlib.ExitStack() as stack:
+        with HeldKeytab(service.keytab) as held, contextlib.ExitStack() as stack:
             for flags in (MUTUAL, TWO_LEGS):
                 connection = stack.enter_context(leaving(server, abruptly))
                 connection.send_head("/hello", initiator(flags).header)

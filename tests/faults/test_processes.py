@@ -19,15 +19,17 @@ import pytest
 
 from async_kerberos.testing import Service, User
 
+from ..support import ROOT
+from ..support.held import HeldKeytab
 from ..support.http import SECONDS, Address, Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
-from ..support.servers import ROOT, listening_socket
+from ..support.servers import listening_socket
 from ..support.waiting import wait_until
-from .conftest import Held, host_of, target_of
+from .conftest import host_of, target_of
 
 
 class Process:
-    """A server in a process of its own, started by its own command.
+    """A server in a separate process, started by its own command.
 
     Args:
         command: the module and its arguments; ``{fd}`` is the descriptor of the listening socket.
@@ -45,7 +47,7 @@ class Process:
         }
         self.log = log
         with listening_socket() as listening, log.open("wb") as output:
-            # Whoever connects before the server accepts waits.
+            # A client that connects before the server accepts waits.
             listening.listen()
             self.address: Address = listening.getsockname()
             self.process = subprocess.Popen(
@@ -131,7 +133,7 @@ def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path
         reply_token(first.challenges)
         initiators = [Initiator(target_of(service), ccache=user.ccache) for _ in asking]
         tokens = [initiator.header for initiator in initiators]
-        with Held(service.keytab) as held:
+        with HeldKeytab(service.keytab) as held:
             for connection, token in zip(asking, tokens, strict=True):
                 connection.send_head("/", token)
             held.wait_for_readers(len(asking))
@@ -153,7 +155,7 @@ def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path
 def test_preload(service: Service, users: tuple[User, User], tmp_path: Path) -> None:
     """gunicorn's workers, forked from a process that has used Kerberos already, let users in by both doors.
 
-    So does a worker that the master forks later, in place of one that was killed.
+    A worker that the master forks later, in place of one that was killed, lets them in, too.
     """
     user = users[0]
     command = ["gunicorn", "--preload", "--workers", "2", "-k", "gthread", "--threads", "2", "--bind", "fd://{fd}"]
@@ -214,7 +216,7 @@ def test_fork(service: Service, users: tuple[User, User], tmp_path: Path) -> Non
     try:
         stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         assert stdout.readline() == "ready\n"
-        with Held(copy) as held:
+        with HeldKeytab(copy) as held:
             stdin.write("held\n")
             held.wait_for_readers()
             stdin.write("fork\n")

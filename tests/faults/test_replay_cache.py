@@ -17,7 +17,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import fresh
-from .conftest import UNPRIVILEGED, Apart, Reply, Traffic, ask, host_of, someone_else, target_of
+from .conftest import UNPRIVILEGED, Apart, Reply, Traffic, ask, host_of, readable_copy, someone_else, target_of
 
 
 def _swap(path: Path, target: Path | str) -> None:
@@ -99,9 +99,7 @@ def _expect_faults(replies: list[Reply]) -> None:
 def test_unwritable(service: Service, users: tuple[User, User], open_folder: Path) -> None:
     """Where the server's user may not write into the folder requests get 500, until that user may."""
     uid = someone_else()
-    keytab, folder = open_folder / "keytab", open_folder / "replay"
-    keytab.write_bytes(service.keytab.read_bytes())
-    keytab.chmod(0o644)
+    keytab, folder = readable_copy(service, open_folder), open_folder / "replay"
     folder.mkdir()
     doors = ("blocking", "asyncio", "trio")
     folder.chmod(0o555)

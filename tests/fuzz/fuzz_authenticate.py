@@ -196,7 +196,7 @@ class _Run:
 
 
 def main() -> None:
-    """Fuzz, in a realm of its own."""
+    """Fuzz, in its own realm."""
     with Realm() as realm, realm.environ():
         clients = Clients(realm, "fuzz")
         fuzz(lambda data: check(clients, data))

@@ -15,10 +15,10 @@ import gssapi.raw as gss
 from async_kerberos import Accepted, Kerberos, Outcome, Reason
 
 from ..support import tokens
-from ..support.asking import auth_request
+from ..support.asking import auth_request, reply_of
 from ..support.initiator import KRB5, NTLM, ONE_WAY, SPNEGO, Initiator, negotiate
 from ..support.tokens import IAKERB, MS_KRB5, NEGOEX, NTLMSSP, neg_token_init, wrap
-from .trial import HOST, PEER, reply_of
+from .trial import HOST, PEER
 
 NTLM_USER, NTLM_DOMAIN = "bob", "EXAMPLE"
 ACCEPTED = "accepted"

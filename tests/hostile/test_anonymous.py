@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,16 +13,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from async_kerberos import Accepted, Identity, Kerberos, Reason
 from async_kerberos.testing import Realm
 
-from ..support.asking import PLAIN, auth_request
-from ..support.certificates import rsa_key
+from ..support.asking import PLAIN, auth_request, denied, reply_of
+from ..support.certificates import begin, rsa_key
 from ..support.initiator import KRB5, MUTUAL, SPNEGO, TWO_LEGS, Initiator, negotiate
 from ..support.tokens import neg_token_init, neg_token_resp
-from .trial import HOST, PEER, denied, reply_of
+from .trial import HOST, PEER
 
 NAME, KDC = "ANONYMOUS.TEST", "kdc.anonymous.test"
 ANONYMOUS = "WELLKNOWN/ANONYMOUS"
@@ -43,16 +42,8 @@ NT_ANONYMOUS = gss.OID.from_int_seq("1.3.6.1.5.6.3")  # RFC 2743, section 4.4
 
 def kdc_certificate() -> x509.Certificate:
     """A self-signed certificate that a client takes for the KDC's (RFC 4556, section 3.2.4)."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, KDC)])
-    now = datetime.datetime.now(datetime.timezone.utc)
     return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(rsa_key().public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        begin(KDC, rsa_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(KDC)]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.KERBEROS_PKINIT_KDC]), critical=False)
         .add_extension(KEY_USAGE, critical=False)
@@ -113,7 +104,7 @@ def test_what_the_acceptor_sees(anonymous: Path) -> None:
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 @pytest.mark.parametrize("failure_status", [401, 403])
 def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody in particular does not get in: 403, for a new ticket would not help; no reply; the log says why."""
+    """An anonymous user does not get in: 403, for a new ticket would not help; no reply; the log says why."""
     kerberos = Kerberos(hostname=hostname, failure_status=failure_status)
     for mech in (SPNEGO, KRB5):
         token = Initiator(mech=mech, ccache=anonymous).step()
@@ -123,7 +114,7 @@ def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: py
 
 
 def test_refused_in_two_legs(anonymous: Path) -> None:
-    """Likewise at the end of an exchange of several legs."""
+    """An anonymous ticket is refused at the end of an exchange of several legs, too."""
     kerberos = Kerberos(hostname=HOST)
 
     def send(token: bytes) -> Any:

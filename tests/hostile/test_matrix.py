@@ -18,6 +18,7 @@ from async_kerberos import Accepted, HalfOpenLimits, Identity, Kerberos, Outcome
 from async_kerberos.testing import Realm, User
 
 from ..support import tokens
+from ..support.asking import denied, reply_of
 from ..support.initiator import (
     KRB5,
     MUTUAL,
@@ -28,7 +29,7 @@ from ..support.initiator import (
     shift_clock,
 )
 from ..support.waiting import wait_until
-from .trial import HOST, PEER, Trial, denied, reply_of
+from .trial import HOST, PEER, Trial
 
 # What a ticket says of its service, realm and key is before this octet, whatever is wrapped around the ticket.
 NAMES_END = 256
@@ -134,7 +135,7 @@ def test_truncated(trial: Trial, mech: gss.OID) -> None:
 
 @pytest.mark.usefixtures("no_replay_cache")
 def test_beheaded(trial: Trial) -> None:
-    """Of a token that lost its beginning, nothing passes but the Kerberos token within."""
+    """Where a token lost its beginning, nothing passes but the Kerberos token within."""
     token = Initiator().step()
     _, kerberos_token = tokens.take_neg_token_init(token)
     assert kerberos_token is not None
@@ -458,7 +459,7 @@ def test_spoilt_connection(trial: Trial, mallory: User, left: Callable[[User], b
 
 @pytest.mark.parametrize("mech", MECHS.values(), ids=MECHS.keys())
 def test_users_never_cross(trial: Trial, mallory: User, mech: gss.OID) -> None:
-    """Who goes on with another's exchange gets in as who they prove to be, or not at all."""
+    """A user who goes on with another's exchange gets in as the user that the ticket proves, or not at all."""
     mallorys = Trial(trial.kerberos, Identity(mallory.principal, f"HTTP/{HOST}"))
 
     def ticket(ccache: Path | None = None) -> bytes:
@@ -499,7 +500,7 @@ def _many_addresses(number: int) -> tuple[str, int]:
     ids=["one-address", "many-addresses"],
 )
 def test_flood(trial: Trial, peer: Callable[[int], tuple[str, int]], kept: int) -> None:
-    """Of 10,000 exchanges left open, the newest are kept, as many as the limits say, and memory does not grow."""
+    """When 10,000 exchanges are left open, the newest are kept, up to the limits, and memory does not grow."""
     flood = 10_000
     empty, ticket = tokens.neg_token_init([KRB5]), tokens.neg_token_resp(Initiator(mech=KRB5).step())
     trial.send(empty, "before the flood")

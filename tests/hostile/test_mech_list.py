@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from ..support import ROOT
 from ..support.initiator import KRB5, SPNEGO, negotiate
 from ..support.tokens import der, oid, wrap
-
-ROOT = Path(__file__).parents[2]
 
 # On a worker thread: its memory ends sooner than the main thread's.
 PROGRAM = """

@@ -18,13 +18,12 @@ import pytest
 from async_kerberos import Accepted, Identity, Kerberos, Reason
 from async_kerberos.testing import Realm, User
 
-from ..support import tokens
+from ..support import ROOT, tokens
+from ..support.asking import denied, reply_of
 from ..support.initiator import KRB5, MUTUAL, NTLM, TWO_LEGS, Initiator
 from . import mechanisms
 from .mechanisms import NTLM_DOMAIN, NTLM_USER
-from .trial import HOST, Trial, denied, reply_of
-
-ROOT = Path(__file__).parents[2]
+from .trial import HOST, Trial
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 
@@ -88,7 +87,7 @@ def test_forbidden(hostname: str) -> None:
 @pytest.mark.parametrize("keytab", [False, True], ids=["environment", "option"])
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 def test_forbidden_with_the_plugin(realm: Realm, alice: User, run: Run, hostname: str, keytab: bool) -> None:
-    """Likewise where the plug-in for NTLM is loaded; it does not crash, and tickets are accepted as ever."""
+    """With the plug-in for NTLM loaded, such tokens are refused, too; nothing crashes, and tickets are accepted."""
     result = result_of(run("forbidden", hostname=hostname, keytab=str(realm.keytab) if keytab else None))
     assert unexpected(result["forbidden"]) == {}
     assert result["tickets"] == [f"{mechanisms.ACCEPTED} {alice.principal}"] * 2
@@ -115,7 +114,7 @@ def test_ntlm_exchange(realm: Realm, run: Run, hostname: str, keytab: bool) -> N
 
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 def test_second_check(run: Run, hostname: str) -> None:
-    """Where the restriction to Kerberos has no effect, an NTLM exchange that completes is refused all the same."""
+    """Where the restriction to Kerberos has no effect, an NTLM exchange that completes is still refused."""
     plain = result_of(run("plain-exchange", users_known=True))
     assert plain[0] == "challenge"
     assert plain[1].startswith(f"{mechanisms.ACCEPTED} {NTLM_DOMAIN}\\{NTLM_USER}")

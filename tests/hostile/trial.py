@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from async_kerberos import Accepted, Denied, Identity, Kerberos, Outcome, Reason
+from async_kerberos import Accepted, Identity, Kerberos, Outcome, Reason
 
-from ..support.asking import PLAIN, auth_request
+from ..support import HOSTNAME
+from ..support.asking import PLAIN, auth_request, reply_of
 from ..support.initiator import negotiate
 
-HOST = "www.example.test"
+HOST = HOSTNAME
 PEER = ("192.0.2.7", 40_000)
 
 # The issue's own number: no outcome may take longer.
@@ -28,7 +28,7 @@ class Trial:
     Attributes:
         kerberos: with the default options but for the names.
         identity: the only one that may come out.
-        accepted: which tokens were accepted, in the words of whoever sent them.
+        accepted: which tokens were accepted, in the words of the test that sent them.
         reasons: how many were refused for which reason.
     """
 
@@ -73,15 +73,3 @@ class Trial:
             assert outcome.headers == PLAIN, f"{what}: {outcome}"
         self.reasons[outcome.reason] += 1
         return outcome
-
-
-def reply_of(outcome: Outcome) -> bytes:
-    """The token of the answer; empty where there is none."""
-    (value,) = [value for name, value in outcome.headers if name == "WWW-Authenticate"]
-    return base64.b64decode(value.removeprefix("Negotiate").lstrip(), validate=True)
-
-
-def denied(outcome: Outcome) -> Denied:
-    """The outcome, which is a denial."""
-    assert isinstance(outcome, Denied), outcome
-    return outcome

@@ -1,4 +1,4 @@
-"""The server under load, in a process of its own: ``python -m tests.load.app_main HOSTNAME``; it prints its port."""
+"""The server under load, in a separate process: ``python -m tests.load.app_main HOSTNAME``; it prints its port."""
 
 from __future__ import annotations
 

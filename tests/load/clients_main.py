@@ -1,4 +1,4 @@
-"""The clients, in a process of their own: ``python -m tests.load.clients_main PORT REQUESTS HOSTNAME CCACHE...``.
+"""The clients, in a separate process: ``python -m tests.load.clients_main PORT REQUESTS HOSTNAME CCACHE...``.
 
 It makes all tokens, connects, and says ``ready``. For each line ``COUNT RATE`` on standard input it makes so many
 requests, so many a second, spread over its connections, and answers with one line of JSON: what came of them.

@@ -24,7 +24,8 @@ import pytest
 
 from async_kerberos.testing import Realm
 
-ROOT = Path(__file__).parents[2]
+from ..support import ROOT
+
 HOST = "load.example.test"
 USERS = 8
 
@@ -33,7 +34,7 @@ LONG = os.environ.get("LOAD") == "long"
 ROUNDS, REQUESTS = (8, 2500) if LONG else (3, 500)
 PAUSE_SECONDS = 4.0 if LONG else 0.2
 # About a third of what one process can take on two cores that the clients share: where all 64 connections are always
-# busy, whoever asks for anything waits for the answers to the other 64, signed in or not.
+# busy, every request waits for the answers to the other 64, whether it has a ticket or not.
 RATE = 500.0
 PROBES_A_SECOND = 100.0
 # Of the server's memory, from a quarter of the requests on. A short run is still filling its pools.

@@ -15,7 +15,8 @@ from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.request import Peer
 from async_kerberos.testing import Realm
 
-from ..support.exchange import Attempt, Clients, Clock, Exchange, WaitingModel
+from ..support.clocked import Clock
+from ..support.exchange import Attempt, Clients, Exchange, WaitingModel
 from ..support.initiator import KRB5, MUTUAL, NTLM, ONE_WAY, SPNEGO, TWO_LEGS, negotiate, reply_token
 from ..support.tokens import neg_token_init, neg_token_resp
 from . import SETTINGS
@@ -146,7 +147,7 @@ def run(machine: type[RuleBasedStateMachine], examples: int) -> None:
 
 
 def test_exchange(clients: Clients) -> None:
-    """Whoever proves to be somebody is signed in as that, once, and nobody else; nobody spoils another's exchange."""
+    """A client is signed in as the user that it proves to be, once, and as no other; none spoils another's exchange."""
 
     class Machine(ExchangeMachine):
         pass

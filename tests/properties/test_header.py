@@ -79,7 +79,7 @@ def test_foreign_character(token: bytes, place: int, character: str) -> None:
 @SETTINGS
 @given(TOKENS, st.data())
 def test_one_spelling(token: bytes, data: st.DataObject) -> None:
-    """Of all texts that a lenient decoder takes for the token, the canonical one alone is taken."""
+    """A lenient decoder takes many texts for the token; ours takes the canonical one alone."""
     text = encode(token)
     body = text.rstrip("=")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -41,13 +41,13 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_library() -> None:
-    """Of a library without these functions nothing is asked."""
+    """A library without these functions is not asked for anything."""
     assert with_functions(ctypes.CDLL(_ctypes.__file__)) is None
 
 
 @pytest.mark.usefixtures("without_library", "signed_in")
 def test_without_library(www: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the library cannot be asked, the keytab and the ticket are looked at all the same."""
+    """Where the library cannot be asked, the keytab and the ticket are still looked at."""
     assert configuration_fault() is None
     assert settings() is None
     assert shortname_domain() == ""
@@ -91,7 +91,7 @@ def test_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_configuration_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of a file that may not be read the owner and the mode are told."""
+    """Where a file may not be read, its owner and its mode are told."""
     fault = libkrb5.ConfigurationFault(errno.EACCES, str(tmp_path), "Permission denied")
     monkeypatch.setattr("async_kerberos._gss.diagnosis.configuration_fault", lambda: fault)
     reason, detail = diagnose(Reason.OTHER, "so", b"", None)

@@ -8,10 +8,9 @@ import pytest
 
 from async_kerberos import Accepted, Denied, Kerberos
 
+from ..support import HOSTNAME
 from ..support.asking import auth_request
 from ..support.initiator import fresh
-
-HOST = "www.example.test"
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -26,9 +25,9 @@ def test_nothing_is_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(logging.Logger, "isEnabledFor", never)
     monkeypatch.setattr("async_kerberos.telemetry.log.one_line", fail)
-    kerberos = Kerberos(hostname=HOST)
+    kerberos = Kerberos(hostname=HOSTNAME)
     peer = ("192.0.2.1", 50000)
-    assert isinstance(kerberos.authenticate_blocking(auth_request((fresh(f"HTTP@{HOST}"),), peer)), Accepted)
+    assert isinstance(kerberos.authenticate_blocking(auth_request((fresh(f"HTTP@{HOSTNAME}"),), peer)), Accepted)
     for values, status in (((), 401), (("Negotiate !",), 400)):
         outcome = kerberos.authenticate_blocking(auth_request(values, peer))
         assert isinstance(outcome, Denied)

@@ -166,7 +166,7 @@ def test_forbidden_session_key(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """So is a session key of such a type, though the service's own key is a good one."""
+    """A session key of a forbidden type is refused, though the type of the service's key is allowed."""
     authorization = fresh("HTTP@session.realm.test", mech=mech, flags=flags)
     strict = tmp_path / "krb5.conf"
     strict.write_text("[libdefaults]\npermitted_enctypes = aes128-cts\n")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..support import ROOT
+
 OWN = ".".join(map(str, sys.version_info[:2]))
 
 

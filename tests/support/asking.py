@@ -1,14 +1,17 @@
-"""Requests as tests write them: by their credentials."""
+"""Requests as tests write them, by their credentials; and what tests read of the outcomes."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from async_kerberos import Accepted, AuthRequest, Headers, Identity, Kerberos, Reason
+from async_kerberos import Accepted, AuthRequest, Denied, Headers, Identity, Kerberos, Outcome, Reason
 from async_kerberos._decision.answers import plain_denial
 from async_kerberos.outcomes import Checked
 from async_kerberos.request import Peer
+
+from .initiator import negotiate
 
 PLAIN = plain_denial(403, Reason.OTHER).headers
 """The headers of an answer that says its status and nothing else."""
@@ -30,6 +33,11 @@ def auth_request(
     return AuthRequest(together, peer=peer, earlier=checked, **facts)
 
 
+def token_request(token: bytes, peer: Peer | None = None) -> AuthRequest:
+    """A request with this token of GSSAPI's."""
+    return auth_request((negotiate(token),), peer)
+
+
 def found(
     identity: Identity,
     headers: Headers = (),
@@ -42,3 +50,21 @@ def found(
     """What ``kerberos`` has come to for a request with these credentials."""
     by = (kerberos or Kerberos()).rules
     return Accepted(identity, headers, Checked(by, identity, spnego, authorization, judged))
+
+
+def accepted(outcome: Outcome) -> Accepted:
+    """The outcome, which lets somebody in."""
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def denied(outcome: Outcome) -> Denied:
+    """The outcome, which is a denial."""
+    assert isinstance(outcome, Denied), outcome
+    return outcome
+
+
+def reply_of(outcome: Outcome) -> bytes:
+    """The token of the answer; empty where there is none."""
+    (value,) = [value for name, value in outcome.headers if name == "WWW-Authenticate"]
+    return base64.b64decode(value.removeprefix("Negotiate").lstrip(), validate=True)

@@ -1,4 +1,4 @@
-"""Clocks that tests set: a module's, and a loop's whose time passes only while it has nothing to do."""
+"""Clocks that tests set: a function's, a module's, and a loop's whose time passes only while it has nothing to do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from collections.abc import Callable
 import pytest
 
 
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def own_clock(patch: pytest.MonkeyPatch, module: types.ModuleType, clock: Callable[[], float]) -> None:
-    """Give one module a clock of its own in place of ``time.monotonic``, until the patch is undone.
+    """Give one module its own clock in place of ``time.monotonic``, until the patch is undone.
 
     With ``time.monotonic`` itself replaced, the loops of servers that other tests have left running would sleep for as
     long as the two clocks differ: for hours.

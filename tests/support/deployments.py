@@ -20,13 +20,12 @@ from quart_trio import QuartTrio
 from async_kerberos import Kerberos
 from async_kerberos.testing import Realm
 
+from . import HOSTNAME
 from .apps import Options, asgi_app, fastapi_app, flask_app, quart_app, starlette_app
 from .certificates import ec_key, make_certificate
 from .guards import ThreadGuard
 from .http import Address, Connection, Fields, Response, WebSocketClient
 from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Werkzeug
-
-HOSTNAME = "www.example.test"
 
 # Below the length of any token of GSSAPI's, in bytes.
 TINY = 64
@@ -347,7 +346,7 @@ class Running:
         fields: Fields = (),
         body: bytes = b"",
     ) -> Response:
-        """One request on a connection of its own."""
+        """One request on a separate connection."""
         fields = [("X-Variant", variant), *fields]
         with self.connect() as connection:
             return connection.request(path, authorization, method=method, fields=fields, body=body)
@@ -408,6 +407,11 @@ def closing_all() -> Generator[None, None, None]:
         finally:
             for kerberos in made:
                 kerberos.close()
+
+
+def chosen(servers: Mapping[str, str]) -> list[Deployment]:
+    """Some adapters, each on one server; by their names."""
+    return [Deployment(ADAPTERS[adapter], server) for adapter, server in servers.items()]
 
 
 ALL = [Deployment(adapter, server) for adapter in ADAPTERS.values() for server in adapter.servers]

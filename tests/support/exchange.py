@@ -21,6 +21,7 @@ from async_kerberos.request import Peer
 from async_kerberos.testing import Realm, User
 
 from .asking import PLAIN, auth_request
+from .clocked import Clock
 from .grammar import Verdict, judge
 from .initiator import MUTUAL, SPNEGO, TWO_LEGS, Initiator, reply_token
 
@@ -41,16 +42,6 @@ _REFUSALS = frozenset(Reason) - {
     Reason.MISCONFIGURED,
     Reason.SERVER_FAULT,
 }
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Clients:

@@ -1,4 +1,4 @@
-"""Tickets with other contents: made by whoever has the service's key, as a KDC with a fault would make them."""
+"""Tickets with other contents: made with the service's key, as a KDC with a fault would make them."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def blocking_guard() -> BlockBuster:
 
 
 def _or_coverages(may_block: Callable[..., bool]) -> Callable[..., bool]:
-    """May whoever asks for coverage.py's own lock: its tracer does so wherever a file of ours is first entered.
+    """Let a caller block for coverage.py's own lock, too: its tracer takes it wherever a file of ours is first entered.
 
     It calls the lock from C, so that no frame on the stack would tell.
     """

@@ -126,7 +126,7 @@ class Connection:
             method: the method.
             fields: further fields.
             length: that of the body, where there is one.
-            raw: further lines of the head, each with its end, sent as they are, be they against all rules.
+            raw: further lines of the head, each with its end, sent as they are, even if they break the rules.
         """
         headers = [("Host", "www.example.test"), *fields]
         if authorization is not None:
@@ -193,7 +193,7 @@ def get(
     fields: Fields = (),
     body: bytes = b"",
 ) -> Response:
-    """One request on a connection of its own."""
+    """One request on a separate connection."""
     with Connection(address) as connection:
         return connection.request(path, authorization, method=method, fields=fields, body=body)
 

@@ -109,7 +109,7 @@ def reply_token(challenges: list[str]) -> bytes:
 
 
 def shift_clock(ccache: Path, seconds: int) -> None:
-    """Have whoever uses this ticket cache believe that the KDC's clock is so far ahead (negative: behind).
+    """Make the users of this ticket cache believe that the KDC's clock is so far ahead (negative: behind).
 
     The header of the file (version 4) has the field DeltaTime for it, which ``kdc_timesync`` heeds.
     """

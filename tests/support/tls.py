@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
-import ipaddress
 import json
 import os
 import ssl
@@ -19,21 +17,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
+from . import HOSTNAME
 from .apps import Options, asgi_app, given
-from .certificates import ec_key, rsa_key
-from .deployments import ADAPTERS, HOSTNAME, Switch, closing_all
+from .certificates import begin, ec_key, names, rsa_key
+from .deployments import ADAPTERS, Switch, closing_all
 from .guards import ThreadGuard
 from .http import Address, Connection
 from .servers import Gunicorn, Hypercorn, Server, Uvicorn, Uwsgi, Werkzeug
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
-
-_DAY = datetime.timedelta(days=1)
 
 PSS = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
 
@@ -65,10 +61,7 @@ def issue(
         authority: whether it may sign others.
         rsa_padding: that of an RSA signature; None for PKCS #1.
     """
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer = subject if issuer is None else issuer.certificate.subject
     signing_key = key if issuer is None else issuer.key
-    now = datetime.datetime.now(datetime.timezone.utc)
     usage = dict.fromkeys(
         (
             "content_commitment",
@@ -81,20 +74,13 @@ def issue(
         ),
         False,
     )
-    names = [x509.DNSName(HOSTNAME), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + _DAY)
+        begin(name, key, None if issuer is None else issuer.certificate)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=authority, **usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(names(), critical=False)
         .sign(signing_key, algorithm, rsa_padding=rsa_padding)
     )
     return Issued(certificate, key)

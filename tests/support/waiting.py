@@ -27,4 +27,4 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         if condition():
             return
         pause.wait(_STEP)
-    raise AssertionError(f"in vain waited until {what}")
+    raise AssertionError(f"waited in vain until {what}")

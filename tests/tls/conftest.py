@@ -1,12 +1,10 @@
-"""Certificates, and a user with a ticket."""
+"""Certificates."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-from async_kerberos.testing import User
 
 from ..support.tls import Served, self_signed
 
@@ -27,9 +25,3 @@ def served(folder: Path) -> Served:
 def other(folder: Path) -> Served:
     """Another certificate for the same host, which clients trust as well: a man in the middle's."""
     return self_signed(folder, "other")
-
-
-@pytest.fixture
-def user(signed_in: User) -> str:
-    """The principal of the user whose tickets there are."""
-    return signed_in.principal

@@ -15,8 +15,8 @@ import websockets.asyncio.client
 import websockets.exceptions
 from cryptography.hazmat.primitives import hashes
 
+from ..support import HOSTNAME
 from ..support.certificates import ec_key, rsa_key
-from ..support.deployments import HOSTNAME
 from ..support.guards import ThreadGuard
 from ..support.http import SECONDS
 from ..support.initiator import KRB5, ONE_WAY, SPNEGO, TWO_LEGS, Initiator, negotiate, reply_token
@@ -79,13 +79,13 @@ class Client:
 
 
 def get(server: Server, trusted: Served, variant: str = "", *, bound: bool = True) -> tuple[int, str]:
-    """One request of a client of its own."""
+    """One request of a new client."""
     with Client(trusted, bound=bound) as client:
         return client.get(server, variant)
 
 
 def get_by_hand(server: Server, trusted: Served, *, bound: bool = True) -> tuple[int, str]:
-    """Likewise, for a server that closes the connection after its challenge.
+    """The same, for a server that closes the connection after its challenge.
 
     requests-gssapi takes the certificate from the connection that the challenge came on, which must still be open.
     """
@@ -137,8 +137,10 @@ def man_in_the_middle(
 def test_direct(
     server: Server, served: Served, variant: str, bound: bool, told: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A ticket that is bound to the configured certificate is known to be; one that is bound to another is refused; one
-    that is not bound is refused where bindings are required."""
+    """A ticket bound to the configured certificate gets in, one bound to another does not.
+
+    A ticket that is not bound is refused where bindings are required.
+    """
     status, text = get(server, served, variant, bound=bound)
     assert (status, text) == ((403, "") if told is None else (200, told))
     assert (REFUSED in caplog.text) is (told is None)
@@ -162,8 +164,10 @@ def test_man_in_the_middle(
     told: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A ticket that somebody passes on is refused if the client bound it, and in any case if bindings are required;
-    without bindings he gets in, the control."""
+    """A man in the middle who passes a ticket on is refused if the client bound it, or if bindings are required.
+
+    The control: without bindings he gets in.
+    """
     status, text = get(man_in_the_middle, other, variant, bound=bound)
     assert (status, text) == ((403, "") if told is None else (200, told))
     assert (REFUSED in caplog.text) is (told is None)
@@ -263,8 +267,11 @@ def test_certificates(make: Callable[[Path], Served], der: bool, folder: Path, t
 
 
 def test_renewal(tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A renewed certificate's binding counts from the moment the file is there, and the old one's no more: neither on a
-    server that has not been told, nor on a connection that is older. A broken file in between changes nothing."""
+    """The binding of a renewed certificate counts as soon as the file is there, and the old one's no longer.
+
+    That holds on a server that still serves the old certificate, and on a connection that is older. A broken file in
+    between changes nothing.
+    """
     old, new = self_signed(folder, "old"), self_signed(folder, "new")
     path, replacement = tmp_path / "live.pem", tmp_path / "live.pem.new"
     path.write_bytes(old.certfile.read_bytes())

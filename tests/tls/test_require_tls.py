@@ -11,14 +11,15 @@ import pytest
 from hypercorn.middleware import ProxyFixMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..support.deployments import ADAPTERS, HOSTNAME
+from ..support import HOSTNAME
+from ..support.deployments import ADAPTERS
 from ..support.guards import GssSpy, ThreadGuard
 from ..support.http import Connection, handshake
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Head, Relay, Server
 from ..support.tls import Served, TlsConnection, run
 
-# The proxy calls the server from an address of its own. Clients have 127.0.0.1.
+# The proxy calls the server from its own address. Clients have 127.0.0.1.
 PROXY = "127.0.0.3"
 
 pytestmark = pytest.mark.usefixtures("www", "user")
@@ -44,7 +45,7 @@ def ask(
     [("flask-sync", "werkzeug"), ("quart-async", "hypercorn-asyncio"), ("asgi", "uvicorn-h11")],
 )
 def test_own_tls(adapter: str, server_name: str, served: Served, folder: Path, gss_spy: GssSpy) -> None:
-    """Over plain HTTP the token is not looked at, and is as good as before over TLS; of WebSockets likewise."""
+    """Over plain HTTP the token is not looked at, and is still good over TLS afterwards; on WebSockets, too."""
     variants = {"": {"hostname": HOSTNAME, "require_tls": True}}
     sockets = [HANDSHAKE] if ADAPTERS[adapter].websockets else []
     with (
@@ -186,8 +187,10 @@ def test_silent_proxy(unaware: tuple[Server, bool], served: Served, caplog: pyte
 def test_client_on_the_proxys_host(
     unaware: tuple[Server, bool], served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client with the proxy's own address is refused over TLS too: it looks as if the server had put into the peer
-    what a client says."""
+    """A client with the proxy's own address is refused over TLS, too.
+
+    It looks as if the server had taken the peer's address from what a client says.
+    """
     with in_front_of(unaware[0], served, setting, "127.0.0.1") as front:
         assert ask(front.tls, served, fresh(), "local") == REFUSED
     assert "does not count where the server takes the peer from X-Forwarded-For" in caplog.text
@@ -217,8 +220,10 @@ def fix_asgi(app: Any) -> Any:
 def test_aware_server(
     adapter: str, server_name: str, options: dict[str, Any], served: Served, folder: Path, gss_spy: GssSpy
 ) -> None:
-    """Where the server or a middleware believes the proxy, its word is enough; what clients claim by the proxy is not,
-    nor past it where the server knows the proxy by its address."""
+    """Where the server or a middleware believes the proxy, the proxy's word is enough, and a client's claim is not.
+
+    That holds for claims by way of the proxy, and past it where the server knows the proxy by its address.
+    """
     sockets = ADAPTERS[adapter].websockets
     variants = {"": VARIANTS[""], "named": NAMED}
     # gunicorn does not take a request from a proxy whose words contradict each other.
@@ -284,8 +289,10 @@ def hearsay(folder: Path, thread_guard: ThreadGuard) -> Generator[Server, None, 
     ids=["werkzeug", "hypercorn"],
 )
 def test_hops_are_no_addresses(adapter: str, server_name: str, wrap: Callable[[Any], Any], folder: Path) -> None:
-    """A middleware that counts hops believes whoever reaches the server: that nobody but the proxy does is up to the
-    operator, and ``trusted_proxies`` cannot see to it."""
+    """A middleware that counts hops believes every client's ``X-Forwarded-Proto``, whatever ``trusted_proxies`` says.
+
+    The operator must let nobody but the proxy reach such a server.
+    """
     with run(adapter, server_name, {"": NAMED}, None, folder, wrap=wrap) as server:
         assert ask(server, None, fresh()) == REFUSED
         assert ask(server, None, fresh(), fields=[("X-Forwarded-Proto", "https")])[0] == 200

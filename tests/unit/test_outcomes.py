@@ -38,7 +38,7 @@ def test_identity(principal: str, name: str, realm: str) -> None:
 
 
 def test_reasons() -> None:
-    """Each reason has a remedy of its own, in one sentence, and reads as words."""
+    """Each reason has its own remedy, in one sentence, and reads as words."""
     remedies = [reason.remedy for reason in Reason]
     assert len(set(remedies)) == len(remedies)
     assert all(remedy.endswith(".") for remedy in remedies)
@@ -73,7 +73,7 @@ def test_what_a_request_is_made_of() -> None:
 
 
 def test_no_secret_in_what_a_request_becomes() -> None:
-    """Nor does the token show in what the decision makes of a request, or in the call that a worker is given."""
+    """The token is not shown by what the decision makes of a request, nor by the call that a worker is given."""
     secret = b"\x6e" + b"secret"
     request = auth_request((f"Negotiate {base64.b64encode(secret).decode()}",))
     leg = Leg(Acceptor("HTTP", ("www.example.test",), None), secret, None, True)

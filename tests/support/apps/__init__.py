@@ -14,8 +14,8 @@ Every one has the same routes, so that one test speaks for all:
 ``/again``             401, returned, with a challenge of the view's own
 ``/raised-again``      401, raised
 ``/ws``                a WebSocket: the principal, then the end
-``/ws-own``            likewise, accepted with headers of the view's own
-``/ws-who``            likewise, with the JSON of ``/who``
+``/ws-own``            as ``/ws``, but accepted with headers of the view
+``/ws-who``            as ``/ws``, but with the JSON of ``/who``
 =====================  =========================================================
 """
 

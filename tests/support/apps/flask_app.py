@@ -12,15 +12,10 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
-from . import OWN_CHALLENGE, Options, TeapotError, pieces
-
-Action = Callable[[str], Any]
+from . import Options, TeapotError, pieces
+from .flask_and_quart import Action, actions, hello
 
 WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
-
-
-def hello(user: str) -> str:
-    return user
 
 
 def echo(user: str) -> bytes:
@@ -44,40 +39,7 @@ def stream(user: str) -> Response:
     return Response(produce(), mimetype="text/plain")
 
 
-def redirected(user: str) -> Any:
-    return redirect("/hello")
-
-
-def missing(user: str) -> Any:
-    abort(404)
-
-
-def teapot(user: str) -> Any:
-    raise TeapotError
-
-
-def both(user: str) -> Any:
-    return user, 200, {"WWW-Authenticate": OWN_CHALLENGE}
-
-
-def again(user: str) -> Any:
-    return "again", 401, {"WWW-Authenticate": OWN_CHALLENGE}
-
-
-def raised_again(user: str) -> Any:
-    abort(401)
-
-
-ACTIONS: dict[str, Action] = {
-    "/who": who,
-    "/stream": stream,
-    "/redirect": redirected,
-    "/missing": missing,
-    "/teapot": teapot,
-    "/both": both,
-    "/again": again,
-    "/raised-again": raised_again,
-}
+ACTIONS: dict[str, Action] = {"/who": who, "/stream": stream, **actions(redirect, abort)}
 
 
 def _as_async(action: Action) -> Callable[[str], Awaitable[Any]]:
@@ -120,6 +82,6 @@ def bridged(options: Options | None) -> Any:
 
 
 def bridged_below_middleware(options: Options | None) -> Any:
-    """Likewise, and the middleware outside with the application's own ``Kerberos``."""
+    """The application under an ASGI server, inside the middleware, which has the application's ``Kerberos``."""
     app, kerberos = build_configured(options, asynchronous=False)
     return KerberosMiddleware(WsgiToAsgi(app), kerberos)

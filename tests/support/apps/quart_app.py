@@ -11,16 +11,11 @@ from quart import Quart, Response, abort, g, redirect, request, websocket
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
 from . import OWN_CHALLENGE, Options, TeapotError, pieces
-
-Action = Callable[[str], Any]
+from .flask_and_quart import Action, actions, hello
 
 
 def _identity() -> dict[str, str]:
     return {"g": g.kerberos_identity.principal, "service": g.kerberos_identity.service_principal}
-
-
-def hello(user: str) -> str:
-    return user
 
 
 def who(user: str) -> dict[str, str]:
@@ -36,40 +31,7 @@ def stream(user: str) -> Response:
     return Response(produce(), content_type="text/plain")
 
 
-def redirected(user: str) -> Any:
-    return redirect("/hello")
-
-
-def missing(user: str) -> Any:
-    abort(404)
-
-
-def teapot(user: str) -> Any:
-    raise TeapotError
-
-
-def both(user: str) -> Any:
-    return user, 200, {"WWW-Authenticate": OWN_CHALLENGE}
-
-
-def again(user: str) -> Any:
-    return "again", 401, {"WWW-Authenticate": OWN_CHALLENGE}
-
-
-def raised_again(user: str) -> Any:
-    abort(401)
-
-
-ACTIONS: dict[str, Action] = {
-    "/who": who,
-    "/stream": stream,
-    "/redirect": redirected,
-    "/missing": missing,
-    "/teapot": teapot,
-    "/both": both,
-    "/again": again,
-    "/raised-again": raised_again,
-}
+ACTIONS: dict[str, Action] = {"/who": who, "/stream": stream, **actions(redirect, abort)}
 
 
 def build(options: Options | None, *, asynchronous: bool, factory: type[Quart] = Quart) -> Quart:

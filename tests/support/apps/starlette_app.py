@@ -215,7 +215,7 @@ def _class(action: Callable[[str, Request], Any], *, asynchronous: bool) -> type
             response: Response = action(user, request)
             return response
 
-        # This one does not ask for the user, and is protected all the same.
+        # This one does not ask for the user, and is still protected.
         async def options(self, request: Request) -> Response:
             response: Response = action(request.user.display_name, request)
             return response

@@ -1,12 +1,11 @@
-"""Real servers: in this process, on a thread of their own, or in a process of their own."""
+"""Real servers: in this process, on a separate thread, or in a separate process."""
 
 from .asgi import Hypercorn, Uvicorn
 from .relay import Relay
-from .thread import ROOT, Head, Server, listening_socket
+from .thread import Head, Server, listening_socket
 from .wsgi import Gunicorn, Uwsgi, Werkzeug
 
 __all__ = [
-    "ROOT",
     "Gunicorn",
     "Head",
     "Hypercorn",

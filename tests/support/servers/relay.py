@@ -81,7 +81,7 @@ class Relay(ThreadServer):
             there = self._pass_requests(reader, server_writer, client)
             back = _pass_bytes(server_reader, writer)
             pumps = [asyncio.ensure_future(pump) for pump in (there, back)]
-            # Whoever hangs up, the other side is told.
+            # When one side hangs up, the other is told.
             _, pending = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pending:
                 pump.cancel()

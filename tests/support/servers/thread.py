@@ -18,8 +18,6 @@ from ..http import Address
 # Hang guards: a server starts and stops within a second.
 SECONDS = 60.0
 
-ROOT = Path(__file__).parents[3]
-
 Head = list[tuple[str, str]]
 """The header fields of a request, in order."""
 
@@ -54,7 +52,7 @@ class Server(ABC):
 
 
 class ThreadServer(Server):
-    """A server on a thread of its own. It fails at the stop if it failed in between, or left asyncio tasks behind."""
+    """A server on a separate thread. It fails at the stop if it failed in between, or left asyncio tasks behind."""
 
     def __init__(self, threads: ThreadGuard | None = None) -> None:
         self._threads = threads

@@ -1,4 +1,4 @@
-"""Servers of WSGI: on threads of this process, or in processes of their own."""
+"""Servers of WSGI: on threads of this process, or in separate processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import werkzeug.serving
 
+from .. import ROOT
 from ..guards import ThreadGuard
 from ..waiting import wait_until
-from .thread import ROOT, SECONDS, Server, ThreadServer, listening_socket
+from .thread import SECONDS, Server, ThreadServer, listening_socket
 
 
 class Werkzeug(ThreadServer):
@@ -54,7 +55,7 @@ class _QuietRequestHandler(werkzeug.serving.WSGIRequestHandler):
 
 
 class Gunicorn(Server):
-    """gunicorn with the worker ``gthread``, in a process of its own.
+    """gunicorn with the worker ``gthread``, in a separate process.
 
     Args:
         factory: ``module:function`` of what makes the application, without arguments.
@@ -115,7 +116,7 @@ class Gunicorn(Server):
 
 
 class Uwsgi(Server):
-    """uWSGI, in a process of its own.
+    """uWSGI, in a separate process.
 
     Args:
         factory: ``module:function`` of what makes the application, without arguments.

@@ -38,7 +38,7 @@ def test_hash_of_the_signature(name: str, encoding: Encoding) -> None:
 
 
 def test_pss() -> None:
-    """Of an RSASSA-PSS signature, too, it is the hash that was signed."""
+    """For an RSASSA-PSS signature, too, the hash function is that of the signature."""
     certificate = make_certificate(rsa_key(), hashes.SHA384(), padding.PSS(padding.MGF1(hashes.SHA384()), 48))
     assert end_point_binding(certificate.public_bytes(Encoding.PEM)) == binding("sha384", certificate)
 
@@ -52,7 +52,7 @@ def test_weak_hash(name: str) -> None:
 
 
 def test_chain() -> None:
-    """Of a chain, with a private key or a text before it, the first certificate is the server's."""
+    """In a chain, with a private key or a text before it, the first certificate is the server's."""
     first, second = make_certificate(rsa_key()), make_certificate(ec_key())
     content = b"a comment\n" + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in (first, second))
     assert end_point_binding(content) == binding("sha256", first)
@@ -72,7 +72,7 @@ def test_undefined(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_unknown_signature() -> None:
-    """Nor is a binding defined for a kind of signature that nobody knows."""
+    """For an unknown kind of signature, no binding is defined."""
     content = make_certificate(rsa_key()).public_bytes(Encoding.DER)
     sha256_with_rsa = bytes.fromhex("06092a864886f70d01010b")
     assert content.count(sha256_with_rsa) == 2

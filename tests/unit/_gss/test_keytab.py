@@ -75,7 +75,7 @@ def test_file(name: str, file: str | None) -> None:
     ],
 )
 def test_broken(tmp_path: Path, content: bytes, problem: str) -> None:
-    """Of what is no keytab the error says why."""
+    """The error says why a file is no keytab."""
     keytab = tmp_path / "http.keytab"
     keytab.write_bytes(content)
     for _ in range(2):  # also where it is remembered

@@ -105,7 +105,7 @@ def test_size() -> None:
 
 @pytest.mark.parametrize("excess", [1, 2])
 def test_size_is_exact(excess: int) -> None:
-    """Where padding hides it, a byte or two over the limit are too large all the same."""
+    """A token that is a byte or two over the limit is too large, also where padding hides it."""
     with pytest.raises(TokenTooLargeError):
         parse_authorization(["Negotiate " + base64.b64encode(b"x" * (61 + excess)).decode()], 61)
 

@@ -1,4 +1,4 @@
-"""How results come back to a loop: gathered, but never late, and whatever happens to whoever waits."""
+"""How results come back to a loop: gathered, but never late."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import contextvars
 import gc
 import sys
 import threading
-import traceback
 import weakref
-from collections import Counter
-from collections.abc import Callable, Collection, Generator
-from types import FrameType, ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -20,26 +17,17 @@ import pytest
 import trio
 
 from async_kerberos import WorkerLimits
-from async_kerberos._threads import mailbox as mailbox_module
-from async_kerberos._threads.loops import loop_is_running, running_asyncio_loop
 from async_kerberos._threads.mailbox import AsyncioMailbox, Awaited, Mailbox, Mailboxes
 from async_kerberos._threads.workers import Workers
 
 from ...support.clocked import Clocked
-
-HANG = 30.0
-BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-
-
-def awaited_by_nobody() -> Awaited:
-    awaited = Awaited()
-    awaited.waiter = None
-    return awaited
+from ...support.held import HANG, HeldCall
+from ...support.mailboxes import BACKENDS, awaited_by_nobody
 
 
 @BACKENDS
 def test_left_to_the_loop(backend: str) -> None:
-    """A result whose thread promised another, and then hung, arrives all the same."""
+    """A result arrives, though its thread promised that another would follow, and then hung."""
 
     async def wait() -> bool:
         mailbox = Mailboxes().current()
@@ -58,28 +46,28 @@ def test_left_to_the_loop(backend: str) -> None:
 def test_worker_that_hangs_in_its_next_call(backend: str) -> None:
     """What a worker has finished is there while it hangs in the next call."""
     workers = Workers(WorkerLimits(threads=1))
-    begin, gate = threading.Event(), threading.Event()
+    first, second = HeldCall(), HeldCall()
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(workers.run, lambda: begin.wait(HANG))
+            tasks.start_soon(workers.run, first)
             tasks.start_soon(finish)
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(workers.run, lambda: gate.wait(HANG))
+            tasks.start_soon(workers.run, second)
             await anyio.wait_all_tasks_blocked()
-            begin.set()
+            first.release()
 
     async def finish() -> None:
-        assert await workers.run(lambda: 1) == 1  # were it not there, the gate would stay shut
-        gate.set()
+        assert await workers.run(lambda: 1) == 1  # without it, the second call would never be let go
+        second.release()
 
     anyio.run(main, backend=backend)
-    assert gate.is_set()
+    assert second.released.is_set()
     workers.close()
 
 
 def test_one_wake_up() -> None:
-    """Of a loop of asyncio, results that gather wake it once, when their thread has nothing more to do."""
+    """Results that gather wake a loop of asyncio once, when their thread has nothing more to do."""
 
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
@@ -105,7 +93,7 @@ def test_one_wake_up() -> None:
 
 @BACKENDS
 def test_deadline(backend: str) -> None:
-    """Whoever waits longer than they want is told; others go on to wait, and what comes too late is nobody's."""
+    """A call whose deadline has passed is told so; others go on waiting; a result that is too late is dropped."""
 
     async def main() -> None:
         mailbox = Mailboxes().current()
@@ -159,7 +147,7 @@ def test_cancelled_as_the_result_comes(backend: str) -> None:
 
 
 def test_released_twice() -> None:
-    """What is posted once more, before whoever waited has gone on, changes nothing."""
+    """A result that is posted once more, before the call that waits for it has gone on, changes nothing."""
 
     async def main() -> bool:
         mailbox = Mailboxes().current()
@@ -193,7 +181,7 @@ def test_loop_that_has_ended() -> None:
 
 
 def test_one_of_each_loop() -> None:
-    """Every loop that runs has a mailbox of its own; the same loop, run again, may keep it."""
+    """Every loop that runs has its own mailbox; the same loop, run again, may keep it."""
     mailboxes = Mailboxes()
 
     async def current() -> Mailbox:
@@ -208,234 +196,6 @@ def test_one_of_each_loop() -> None:
     assert first is again
     assert first is not second
     assert not isinstance(trio.run(current), AsyncioMailbox)
-
-
-@pytest.mark.parametrize("through_a_task", [False, True])
-def test_trio_as_a_guest(through_a_task: bool) -> None:
-    """Trio that runs as the guest of a loop of asyncio is served in its own way, whoever calls it there."""
-    workers = Workers(WorkerLimits(threads=1))
-
-    async def call() -> tuple[int, bool]:
-        return await workers.run(lambda: 1), running_asyncio_loop() is None
-
-    async def host() -> tuple[int, bool]:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
-        steps: asyncio.Queue[Callable[[], object]] = asyncio.Queue()
-
-        def soon(step: Callable[[], object]) -> None:
-            if through_a_task:
-                loop.call_soon_threadsafe(steps.put_nowait, step)
-            else:
-                loop.call_soon_threadsafe(step)
-
-        async def take_steps() -> None:
-            while True:
-                (await steps.get())()
-
-        taking = asyncio.create_task(take_steps())
-        trio.lowlevel.start_guest_run(call, run_sync_soon_threadsafe=soon, done_callback=done.set_result)
-        outcome = await done
-        taking.cancel()
-        assert await workers.run(lambda: running_asyncio_loop() is None)  # of the host, on the worker
-        result: tuple[int, bool] = outcome.unwrap()
-        return result
-
-    assert asyncio.run(host()) == (1, True)
-    workers.close()
-
-
-class Interruption:
-    """Raises an error at one place of the mailbox's code.
-
-    Args:
-        error: what.
-        places: what counts as a place: "call", where a tracer may raise, and "opcode", where a signal's handler may;
-            each the first two times that the loop comes by.
-        place: the number of the place.
-    """
-
-    def __init__(self, error: type[BaseException], places: tuple[str, ...], place: int) -> None:
-        self.raised: BaseException | None = None
-        self._error = error
-        self._places = places
-        self._left = place
-        self._passed: Counter[tuple[object, ...]] = Counter()
-
-    @contextlib.contextmanager
-    def coming(self) -> Generator[None, None, None]:
-        """Raise while this lasts."""
-        before = sys.gettrace()
-        sys.settrace(self._trace)
-        try:
-            yield
-        except self._error as error:
-            if error is not self.raised:
-                raise
-        finally:
-            sys.settrace(before)
-
-    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
-        if frame.f_code.co_filename != mailbox_module.__file__ or self.raised is not None:
-            return None
-        frame.f_trace_lines = False
-        frame.f_trace_opcodes = "opcode" in self._places
-        if event in self._places:
-            place = (frame.f_code, event, frame.f_lasti)
-            self._passed[place] += 1
-            self._left -= self._passed[place] <= 2
-            if self._left == 0:
-                self.raised = self._error()
-                raise self.raised
-        return self._trace
-
-
-@pytest.mark.parametrize(
-    ("error", "places"), [(KeyboardInterrupt, ("call", "opcode")), (LookupError, ("call",))], ids=["signal", "tracer"]
-)
-def test_interrupted_anywhere(error: type[BaseException], places: tuple[str, ...]) -> None:
-    """Wherever the loop is interrupted in the mailbox, the others that wait get their results or their deadlines.
-
-    So does whoever comes later. A LookupError goes to the loop's handler, and a KeyboardInterrupt ends the run.
-    """
-    for place in range(1, 10_000):
-        with contextlib.closing(Clocked()) as loop:
-            interruption = Interruption(error, places, place)
-            problems = _interrupt(loop, interruption)
-        if interruption.raised is None:
-            assert place > 10
-            break
-        assert problems == [], (place, "".join(traceback.format_exception(interruption.raised)))
-
-
-def _do_nothing(*_: object) -> None:
-    pass
-
-
-def _interrupt(loop: Clocked, interruption: Interruption) -> list[str]:
-    mailbox = AsyncioMailbox(loop)
-    problems: list[str] = []
-    tasks: list[asyncio.Task[bool]] = []
-    loop.set_exception_handler(_do_nothing)
-
-    def begin(awaited: Awaited, seconds: float) -> asyncio.Task[bool]:
-        tasks.append(loop.create_task(mailbox.wait(awaited, seconds)))
-        return tasks[-1]
-
-    def post(awaited: Awaited, *, more_follow: bool = False) -> None:
-        trace = sys.gettrace()
-        sys.settrace(None)  # as on a worker, which no signal interrupts
-        mailbox.post(awaited, more_follow=more_follow)
-        sys.settrace(trace)
-
-    async def check(what: str, waiting: asyncio.Task[bool], expected: bool, seconds: float) -> None:
-        done, _ = await asyncio.wait([waiting], timeout=seconds)
-        if not done:
-            problems.append(f"{what} does not come")
-        elif waiting.exception() is None:
-            if waiting.result() is not expected:
-                problems.append(f"{what}: {waiting.result()}")
-        elif waiting.exception() is not interruption.raised:
-            problems.append(f"{what}: {waiting.exception()!r}")
-
-    async def main() -> None:
-        overdue = begin(awaited_by_nobody(), 0.02)
-        results = [awaited_by_nobody() for _ in range(3)]
-        waiting = [begin(awaited, 0.25) for awaited in results]
-        await check("a deadline", overdue, False, 1)
-        # One that waits for the tick, one that wakes the loop, and one whose worker has got stuck.
-        post(results[0], more_follow=True)
-        await asyncio.sleep(0.03)
-        post(results[1])
-        await check("a result that more were to follow", waiting[0], True, 1)
-        await check("a result", waiting[1], True, 1)
-        await check("the last deadline", waiting[2], False, 1)
-
-    async def after() -> None:
-        await ending
-        result, missing = awaited_by_nobody(), awaited_by_nobody()
-        waiting, overdue = begin(result, 0.3), begin(missing, 0.3)
-        await asyncio.sleep(0.05)
-        post(result)
-        await check("a later result", waiting, True, 1)
-        await check("a later deadline", overdue, False, 1)
-        await asyncio.sleep(1)
-        if getattr(mailbox, "_deadlines"):  # noqa: B009 - a private look that no type checker minds
-            problems.append("something is kept of those who waited")
-
-    ending = loop.create_task(main())
-    with interruption.coming():
-        loop.run_until_complete(ending)
-    loop.run_until_complete(after())
-    return problems
-
-
-class Losing(AsyncioMailbox):
-    """Loses ticks as where something is raised before their first line."""
-
-    lost: Collection[int] = ()
-    count = 0
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.count += 1
-        if self.count in self.lost:
-            raise LookupError
-        super()._tick(loop)
-
-
-def test_lost_tick() -> None:
-    """Whichever tick is lost, the next deadline comes, though nobody comes by to set another timer."""
-    for number in range(1, 40):
-        with contextlib.closing(Clocked()) as loop:
-            loop.set_exception_handler(_do_nothing)
-            mailbox = Losing(loop)
-            mailbox.lost = {number}
-            assert loop.run_until_complete(mailbox.wait(awaited_by_nobody(), 1)) is False
-            assert loop.time() == pytest.approx(1, abs=0.15)
-
-
-def test_all_ticks_lost() -> None:
-    """Where every timer is lost for a time, whoever comes next sets them again, for all."""
-
-    async def main() -> list[bool]:
-        first = asyncio.ensure_future(mailbox.wait(awaited_by_nobody(), 5))
-        await asyncio.sleep(1)
-        mailbox.lost = ()
-        return [*await asyncio.gather(first, mailbox.wait(awaited_by_nobody(), 5))]
-
-    with contextlib.closing(Clocked()) as loop:
-        loop.set_exception_handler(_do_nothing)
-        mailbox = Losing(loop)
-        mailbox.lost = range(1000)
-        assert loop.run_until_complete(main()) == [False, False]
-        assert loop.time() == pytest.approx(6, abs=0.1)
-
-
-@BACKENDS
-def test_lost_wake_up(backend: str) -> None:
-    """Where a call that was to wake the loop never comes, the next result but a little later brings all."""
-
-    async def main() -> list[bool]:
-        mailbox = Mailboxes().current()
-        first, second = awaited_by_nobody(), awaited_by_nobody()
-        results: list[bool] = []
-
-        async def wait(awaited: Awaited) -> None:
-            results.append(await mailbox.wait(awaited, HANG))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait, first)
-            tasks.start_soon(wait, second)
-            await anyio.wait_all_tasks_blocked()
-            call_soon = getattr(mailbox, "_call_soon")  # noqa: B009 - a private look that no type checker minds
-            setattr(mailbox, "_call_soon", _do_nothing)  # noqa: B010
-            mailbox.post(first, more_follow=False)
-            setattr(mailbox, "_call_soon", call_soon)  # noqa: B010
-            await anyio.sleep(0.1)
-            mailbox.post(second, more_follow=False)
-        return results
-
-    assert anyio.run(main, backend=backend) == [True, True]
 
 
 @pytest.mark.parametrize("seconds_a_round", [0.001, 0.06])
@@ -534,27 +294,3 @@ def test_slow_timer() -> None:
 
     with contextlib.closing(loop):
         loop.run_until_complete(main())
-
-
-def test_without_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody has imported asyncio, none of its loops is looked for."""
-    monkeypatch.delitem(sys.modules, "asyncio")
-    assert running_asyncio_loop() is None
-    assert loop_is_running() is False
-
-
-def test_while_asyncio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor where another thread is about to: the module is there before what is in it."""
-    monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
-    assert running_asyncio_loop() is None
-    assert loop_is_running() is False
-
-
-def test_while_trio_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Likewise of trio: until it is there, none of its tasks runs."""
-
-    async def main() -> bool:
-        monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
-        return running_asyncio_loop() is asyncio.get_running_loop()
-
-    assert asyncio.run(main()) is True

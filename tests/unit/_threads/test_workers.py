@@ -1,4 +1,4 @@
-"""The thread boundary, without Kerberos: results, errors, bounds, deadlines, cancellation, loops, forks, closing."""
+"""The thread boundary, without Kerberos: results, errors, bounds, deadlines and cancellation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import gc
 import os
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -20,16 +19,12 @@ import trio.testing
 
 import async_kerberos._threads.workers as workers_module
 from async_kerberos import ConfigurationError, Overloaded, TimedOut, WorkerLimits
-from async_kerberos._threads.mailbox import Mailboxes
-from async_kerberos._threads.workers import Workers, without_blocking_a_loop
+from async_kerberos._threads.workers import Workers
 
 from ...support.clocked import Clocked
-from ...support.forks import fork_and_run
+from ...support.held import HANG, HeldCall
 
 pytestmark = pytest.mark.anyio
-
-HANG = 30.0
-"""Seconds after which something that should have happened counts as a hang."""
 
 
 def in_turn(*calls: Callable[[], object]) -> Callable[[], Any]:
@@ -39,11 +34,6 @@ def in_turn(*calls: Callable[[], object]) -> Callable[[], Any]:
         return [call() for call in calls][-1]
 
     return make_calls
-
-
-def hold(busy: threading.Event, gate: threading.Event) -> Callable[[], Any]:
-    """A call that says it has begun, and blocks until it is let go."""
-    return in_turn(busy.set, lambda: gate.wait(HANG))
 
 
 @contextlib.contextmanager
@@ -56,32 +46,6 @@ def patience(workers: Workers) -> Generator[None, None, None]:
     setattr(workers, "_limits", replace(limits, seconds=HANG))  # noqa: B010
     yield
     setattr(workers, "_limits", limits)  # noqa: B010
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    backend: str = request.param
-    return backend
-
-
-@pytest.fixture
-def make_workers() -> Iterator[Callable[..., Workers]]:
-    """Make pools that are closed, and their threads gone, when the test is over."""
-    before = set(threading.enumerate())
-    pools: list[Workers] = []
-
-    def make(**limits: Any) -> Workers:
-        pools.append(Workers(WorkerLimits(**limits)))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        pool.close()
-    for thread in set(threading.enumerate()) - before:
-        # trio keeps threads of its own for a while.
-        if thread.name.startswith("async-kerberos-"):
-            thread.join(HANG)
-            assert not thread.is_alive()
 
 
 async def test_result(make_workers: Callable[..., Workers]) -> None:
@@ -105,7 +69,7 @@ async def test_error(make_workers: Callable[..., Workers]) -> None:
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
 def test_error_that_ends_programs(make_workers: Callable[..., Workers], error: type[BaseException]) -> None:
-    """Whatever a call raises goes to whoever waits for it, and not to the worker, which goes on."""
+    """Every error that a call raises goes to the task that waits for it. The worker goes on."""
     workers = make_workers(threads=1)
     raised = error("of the call")
 
@@ -187,39 +151,38 @@ async def test_default_threads(make_workers: Callable[..., Workers]) -> None:
 async def test_loop_goes_on(make_workers: Callable[..., Workers]) -> None:
     """While a call blocks, the loop does other things: here, it lets the call go on."""
     workers = make_workers(threads=1)
-    gate = threading.Event()
+    held = HeldCall()
 
-    async def open_gate() -> None:
+    async def let_go() -> None:
         await anyio.lowlevel.checkpoint()
-        gate.set()
+        held.release()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(open_gate)
-        assert await workers.run(lambda: gate.wait(HANG)) is True
+        tasks.start_soon(let_go)
+        assert await workers.run(held) is True
 
 
 async def test_overload(make_workers: Callable[..., Workers]) -> None:
     """With the queue full a call is refused at once; when there is room again, it is made."""
     workers = make_workers(threads=1, queue=2)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     results: list[int] = []
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
 
     async def add(number: int) -> None:
         results.append(await workers.run(lambda: number))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         tasks.start_soon(add, 1)
         tasks.start_soon(add, 2)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(Overloaded):
             await workers.run(lambda: 3)
-        gate.set()
+        held.release()
     assert sorted(results) == [1, 2]
     assert await workers.run(lambda: 4) == 4
 
@@ -227,17 +190,17 @@ async def test_overload(make_workers: Callable[..., Workers]) -> None:
 async def test_deadline(make_workers: Callable[..., Workers]) -> None:
     """When the deadline passes the caller is told so; a call that had not begun is never made."""
     workers = make_workers(threads=1, seconds=0.05, replacements=0)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     made: list[str] = []
 
     async with anyio.create_task_group() as running:
         with patience(workers):
-            running.start_soon(workers.run, in_turn(hold(busy, gate), lambda: made.append("begun")))
-            await anyio.to_thread.run_sync(busy.wait, HANG)
+            running.start_soon(workers.run, in_turn(held, lambda: made.append("begun")))
+            await anyio.to_thread.run_sync(held.begun.wait, HANG)
         running.cancel_scope.cancel()
     with pytest.raises(TimedOut):
         await workers.run(lambda: made.append("never"))
-    gate.set()
+    held.release()
     with patience(workers):
         assert await workers.run(lambda: list(made)) == ["begun"]
 
@@ -245,12 +208,12 @@ async def test_deadline(make_workers: Callable[..., Workers]) -> None:
 def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
     """The deadline is the one that was asked for, on either loop."""
     workers = make_workers(threads=1, seconds=7.0, replacements=0)
-    gate = threading.Event()
+    held = HeldCall()
 
     async def main(now: Callable[[], float]) -> float:
         begun = now()
         with pytest.raises(TimedOut):
-            await workers.run(lambda: gate.wait(HANG))
+            await workers.run(held)
         return now() - begun
 
     loop = Clocked()
@@ -258,7 +221,7 @@ def test_deadline_by_the_clock(make_workers: Callable[..., Workers]) -> None:
     with contextlib.closing(loop):
         assert loop.run_until_complete(main(loop.time)) == pytest.approx(7, abs=0.1)
     assert trio.run(main, trio.current_time, clock=clock) == pytest.approx(7, abs=0.1)
-    gate.set()
+    held.release()
 
 
 async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) -> None:
@@ -300,17 +263,16 @@ async def test_stuck_workers_are_replaced(make_workers: Callable[..., Workers]) 
 async def test_stuck_for_somebody_who_has_gone(make_workers: Callable[..., Workers]) -> None:
     """A worker that hangs in a cancelled request's call is replaced for the sake of the next one."""
     workers = make_workers(threads=1, queue=1, seconds=0.05)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     async with anyio.create_task_group() as running:
-        running.start_soon(workers.run, hold(busy, gate))
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        running.start_soon(workers.run, held)
+        await held.wait_until_begun()
         running.cancel_scope.cancel()
     with pytest.raises(TimedOut):
         await workers.run(lambda: 1)
     with patience(workers):
         assert await workers.run(lambda: 2) == 2
-    gate.set()
+    held.release()
 
 
 async def test_replacing_races_with_coming_back(make_workers: Callable[..., Workers]) -> None:
@@ -344,7 +306,7 @@ async def test_no_thread_for_a_replacement(
 ) -> None:
     """Where the system has no thread to give, a stuck worker stays, and comes back to its work."""
     workers = make_workers(threads=1, seconds=0.05)
-    gate = threading.Event()
+    held = HeldCall()
 
     def no_thread(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -353,8 +315,8 @@ async def test_no_thread_for_a_replacement(
         first = await workers.run(threading.current_thread)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pytest.raises(TimedOut, match=r"seconds$"):
-        await workers.run(lambda: gate.wait(HANG))
-    gate.set()
+        await workers.run(held)
+    held.release()
     while True:
         with contextlib.suppress(TimedOut):
             assert await workers.run(threading.current_thread) is first
@@ -364,36 +326,34 @@ async def test_no_thread_for_a_replacement(
 async def test_cancellation_frees_the_place(make_workers: Callable[..., Workers]) -> None:
     """A cancelled caller's call is withdrawn, its place in the queue is free, and a late result is dropped."""
     workers = make_workers(threads=1, queue=1)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
     made: list[str] = []
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
         made.append("result delivered to a caller that has gone")
 
     async with anyio.create_task_group() as running:
         running.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         with anyio.move_on_after(0.001):
             await workers.run(lambda: made.append("withdrawn"))
         running.cancel_scope.cancel()
-    gate.set()
+    held.release()
     assert await workers.run(lambda: list(made)) == []
 
 
 async def test_shells_are_bounded(make_workers: Callable[..., Workers]) -> None:
     """Withdrawn calls that no worker has met yet are bounded too: a stuck worker cannot make them pile up."""
     workers = make_workers(threads=1, queue=2)
-    busy, gate = threading.Event(), threading.Event()
+    held = HeldCall()
 
     async def block() -> None:
-        await workers.run(hold(busy, gate))
+        await workers.run(held)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block)
-        while not busy.is_set():  # noqa: ASYNC110 - set on another thread
-            await anyio.sleep(0.001)
+        await held.wait_until_begun()
         refused = 0
         for _ in range(10):
             with anyio.move_on_after(0.001):
@@ -402,7 +362,7 @@ async def test_shells_are_bounded(make_workers: Callable[..., Workers]) -> None:
                 except Overloaded:
                     refused += 1
         assert refused == 6
-        gate.set()
+        held.release()
 
 
 async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
@@ -418,76 +378,6 @@ async def test_nothing_is_kept(make_workers: Callable[..., Workers]) -> None:
     await workers.run(lambda: None)
     gc.collect()
     assert reference() is None
-
-
-async def test_close(make_workers: Callable[..., Workers]) -> None:
-    """Closing lets waiting calls finish and the threads end; the next call starts new ones."""
-    workers = make_workers(threads=1)
-    gate = threading.Event()
-    results: list[int] = []
-    first = await workers.run(threading.current_thread)
-
-    async def block() -> None:
-        await workers.run(lambda: gate.wait(HANG))
-
-    async def add(number: int) -> None:
-        results.append(await workers.run(lambda: number))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(block)
-        tasks.start_soon(add, 1)
-        await anyio.wait_all_tasks_blocked()
-        workers.close()
-        gate.set()
-    assert results == [1]
-    await anyio.to_thread.run_sync(lambda: first.join(HANG))
-    assert not first.is_alive()
-    assert await workers.run(threading.current_thread) is not first
-
-
-async def test_closed_while_a_call_comes_in(make_workers: Callable[..., Workers]) -> None:
-    """Calls that race with closing are all made: none is left in a pool whose threads have gone."""
-    workers = make_workers(threads=2)
-    stop = threading.Event()
-
-    def keep_closing() -> None:
-        while not stop.is_set():
-            workers.close()
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.0001)  # more turns in less time
-    closer = threading.Thread(target=keep_closing)
-    closer.start()
-    try:
-        with anyio.fail_after(HANG):
-            for number in range(40):
-                assert await workers.run(lambda number=number: number) == number  # type: ignore[misc]
-    finally:
-        stop.set()
-        closer.join()
-        sys.setswitchinterval(interval)
-
-
-async def test_call_that_slips_in_as_the_pool_is_closed() -> None:
-    """A call that comes in between the mark and the end of a pool is made; one that comes after goes to the next."""
-    pool: Any = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look that no type checker minds
-    made: list[str] = []
-
-    def make_job(what: str) -> Any:
-        return getattr(workers_module, "_Job")(lambda: made.append(what), Mailboxes().current())  # noqa: B009 - a private look
-
-    slipped_in, withdrawn = make_job("slipped in"), make_job("withdrawn")
-    pool.waiting.add(slipped_in)
-    pool.close()
-    pool.queue.put(withdrawn)
-    pool.queue.put(slipped_in)
-    getattr(pool, "_serve")(1)  # noqa: B009 - a private look
-    assert made == ["slipped in"]
-    pool = getattr(workers_module, "_Pool")(1)  # noqa: B009 - a private look
-    pool.closed = True
-    getattr(pool, "_to_start").clear()  # noqa: B009 - a private look
-    assert pool.put(make_job("too late")) is False
-    assert not pool.waiting
 
 
 def test_last_worker_is_started_once() -> None:
@@ -516,134 +406,6 @@ async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeyp
         patch.setattr(threading.Thread, "start", refuse)
         assert await workers.run(lambda: 3) == 3  # by the one that there is
     assert await workers.run(lambda: 4) == 4
-
-
-def test_many_loops(make_workers: Callable[..., Workers]) -> None:
-    """One pool serves loops on several threads, of asyncio and trio, each result going back where it belongs."""
-    workers = make_workers(threads=2)
-    wrong: list[object] = []
-
-    async def many(start: int) -> None:
-        for number in range(start, start + 200):
-            result = await workers.run(lambda number=number: number)  # type: ignore[misc]
-            if result != number:
-                wrong.append((number, result))
-
-    threads = [
-        threading.Thread(target=anyio.run, args=(many, 1_000 * number), kwargs={"backend": backend})
-        for number, backend in enumerate(["asyncio", "trio"] * 4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(HANG)
-    assert not any(thread.is_alive() for thread in threads)
-    assert wrong == []
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_loop_that_has_ended(make_workers: Callable[..., Workers], backend: str) -> None:
-    """A result for a loop that has ended is dropped, and the worker goes on."""
-    workers = make_workers(threads=1)
-    gate = threading.Event()
-
-    async def give_up() -> None:
-        with anyio.move_on_after(0.01):
-            await workers.run(lambda: gate.wait(HANG))
-
-    async def again() -> int:
-        return await workers.run(lambda: 1)
-
-    anyio.run(give_up, backend=backend)
-    gate.set()
-    assert anyio.run(again, backend=backend) == 1
-
-
-def test_loop_that_was_closed_in_the_middle(make_workers: Callable[..., Workers]) -> None:
-    """A result for a loop that was closed while somebody waited is dropped, and the worker goes on."""
-    workers = make_workers(threads=1)
-    busy, gate = threading.Event(), threading.Event()
-    loop = asyncio.new_event_loop()
-    waiting = loop.create_task(workers.run(hold(busy, gate)))
-    loop.run_until_complete(asyncio.sleep(0))
-    assert busy.wait(HANG)
-    loop.close()
-    gate.set()
-    other = asyncio.new_event_loop()
-    assert other.run_until_complete(workers.run(lambda: 1)) == 1
-    other.close()
-    setattr(waiting, "_log_destroy_pending", False)  # noqa: B010 - asyncio would complain of what is done here
-
-
-def test_loops_are_not_kept(make_workers: Callable[..., Workers]) -> None:
-    """A pool that outlives a loop does not keep it."""
-    workers = make_workers(threads=1)
-    loop = asyncio.new_event_loop()
-    assert loop.run_until_complete(workers.run(lambda: 1)) == 1
-    loop.close()
-    reference = weakref.ref(loop)
-    del loop
-    # The worker may be in the very act of waking the loop, holding it for that moment.
-    other = asyncio.new_event_loop()
-    assert other.run_until_complete(workers.run(lambda: 2)) == 2
-    other.close()
-    gc.collect()
-    assert reference() is None
-
-
-def test_fork(make_workers: Callable[..., Workers]) -> None:
-    """A forked child has no threads of the pool, and starts its own."""
-    workers = make_workers(threads=1)
-
-    async def result() -> int:
-        return await workers.run(lambda: 7)
-
-    assert asyncio.run(result()) == 7
-    assert fork_and_run(lambda: asyncio.run(result())) == 7
-    assert asyncio.run(result()) == 7
-
-
-def test_setup_outside_a_loop() -> None:
-    """Outside a loop, what is done at set-up is done at once, on no other thread."""
-    threads: list[threading.Thread] = []
-    without_blocking_a_loop(lambda: threads.append(threading.current_thread()))
-    assert threads == [threading.current_thread()]
-
-
-async def test_setup_inside_a_loop() -> None:
-    """Inside a loop, what is done at set-up does not hold the loop up."""
-    done, gate = threading.Event(), threading.Event()
-    threads: list[threading.Thread] = []
-
-    def setup() -> None:
-        gate.wait(HANG)
-        threads.append(threading.current_thread())
-        done.set()
-
-    without_blocking_a_loop(setup)
-    gate.set()
-    await anyio.to_thread.run_sync(lambda: done.wait(HANG))
-    assert threads != [threading.current_thread()]
-    await anyio.to_thread.run_sync(lambda: threads[0].join(HANG))
-
-
-def test_setup_in_a_callback_of_a_loop() -> None:
-    """In a callback of a loop, where no task runs, set-up does not hold the loop up either."""
-    threads: list[threading.Thread] = []
-    done = threading.Event()
-    loop = asyncio.new_event_loop()
-
-    def setup() -> None:
-        threads.append(threading.current_thread())
-        done.set()
-
-    loop.call_soon(without_blocking_a_loop, setup)
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
-    assert done.wait(HANG)
-    assert threads != [threading.current_thread()]
-    threads[0].join(HANG)
 
 
 @pytest.mark.parametrize("option", ["threads", "queue", "seconds"])

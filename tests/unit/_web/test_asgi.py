@@ -20,12 +20,6 @@ from ...support.asking import found
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    backend: str = request.param
-    return backend
-
-
 class App:
     """An application that notes which scopes it was called with."""
 

@@ -143,8 +143,10 @@ async def test_lifespan() -> None:
 
 @pytest.mark.anyio
 async def test_notes() -> None:
-    """What the application notes in its scope is there for those further out when they see a message, and at the end;
-    what they have noted meanwhile stays."""
+    """What the application notes in its scope reaches the middlewares around it, with each message and at the end.
+
+    What they have noted in the meantime stays.
+    """
     scope: Scope = {"type": "http", "headers": [], "kerberos": Identity("alice"), "outer": 1, "both": 1}
     seen: list[Any] = []
 

@@ -351,7 +351,7 @@ def test_own_decorators(decorator: Any, function: Any) -> None:
 
 
 def test_own_decorators_of_methods() -> None:
-    """Likewise in a class."""
+    """In a class, a decorator below ours is called by what it takes itself, too."""
 
     class Methods:
         @decorate

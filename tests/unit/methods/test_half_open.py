@@ -12,18 +12,10 @@ from async_kerberos import ConfigurationError, HalfOpenLimits
 from async_kerberos.methods.half_open import HalfOpenStore
 from async_kerberos.request import Peer
 
+from ...support.clocked import Clock
 from ...support.forks import fork_and_run
+from ...support.held import HANG, HeldCall
 from ...support.waiting import wait_until
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make_store(total: int = 1024, per_peer: int = 8) -> tuple[HalfOpenStore[str], Clock]:
@@ -113,7 +105,7 @@ def test_deadline_of_the_exchange() -> None:
 
 
 def test_expiry_in_order() -> None:
-    """A later leg does not hide, nor is hidden: what has expired is gone, whatever came between."""
+    """A second leg keeps its first leg's deadline: it expires on time, though another exchange began in between."""
     store, clock = make_store()
     store.put(("a", 1), "first leg")
     clock.now += 20.0
@@ -185,12 +177,11 @@ def test_fork() -> None:
     later = time.monotonic() + 600
     store.put(("a", 1), "the parent's", later)
     lock: threading.Lock = getattr(store, "_lock")  # noqa: B009 - a private look that no type checker minds
-    held, release = threading.Event(), threading.Event()
+    held = HeldCall()
 
     def hold() -> None:
         with lock:
-            held.set()
-            release.wait(30)
+            held()
 
     def in_child() -> int:
         if len(store) or store.take(("a", 1)) is not None:
@@ -210,11 +201,11 @@ def test_fork() -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert held.wait(30)
+        assert held.begun.wait(HANG)
         assert fork_and_run(in_child) == 0
     finally:
-        release.set()
-        holder.join(30)
+        held.release()
+        holder.join(HANG)
     assert take(store, ("a", 1)) == "the parent's"
     store.clear()
 
