@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import cast
 
 import gssapi
-import gssapi.raw
 import pytest
 
 from async_kerberos.testing import ConfSection, Realm, RealmError, User
