@@ -18,7 +18,7 @@ class Identity(NeverSent):
         principal: the client principal in its text form (RFC 1964, section 2.1.1), such as ``alice@EXAMPLE.COM``.
             A backslash escapes each ``/``, ``@`` and ``\\`` within a component.
         service_principal: the principal that the ticket was made for, such as ``HTTP/www.example.com@EXAMPLE.COM``.
-            The realm may be missing where ``Kerberos`` has one host name: the credential tells this, not the ticket.
+            The realm may be missing where ``Kerberos`` has one host name or none: the credential tells, not the ticket.
         channel_bound: whether the ticket was presented on the TLS connection that it was made for: the client's
             channel bindings (RFC 5929) are those of the configured certificate.
     """

@@ -43,7 +43,7 @@ class AuthRequest(NeverSent):
             ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``.
         method: the request's method.
         peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
-            Port 0 means that the server took the address from a proxy's header, not from the connection.
+            Port 0 means that the address may not be the connection's: a proxy told it, or the server names no port.
         exclusive: whether the exchange's next leg comes on the same connection, with no other client's request in
             between: true of HTTP/1, but not of WebSockets.
         secure: whether the server says that the request came over TLS.
@@ -88,7 +88,7 @@ class AuthRequest(NeverSent):
 
     @property
     def connection(self) -> Peer | None:
-        """The connection that identifies a later leg of the exchange; None if other clients may use it too.
+        """The connection that identifies a later leg of the exchange; None if the exchange has none of its own.
 
         Behind a proxy, many clients may share the proxy's connection, whatever ``peer`` is.
         """

@@ -52,8 +52,8 @@ class CrossSiteRule:
         Args:
             request: the request.
             guard: the options of the view.
-            judged: whether an earlier check has accepted the request. Its header fields may be lost by now, in a bridge
-                to WSGI for instance.
+            judged: whether an earlier check by this service has made sure that no other site made a browser send the
+                request. The header fields that tell may be lost by now, in a bridge to WSGI for instance.
 
         Returns:
             Whether a later check by the same service can skip this stage. It cannot after a safe method or "allow".

@@ -21,7 +21,7 @@ class Sequence:
     """The stages of the decision, in order, for event loops and for threads.
 
     Args:
-        transport: checks that the request came over TLS.
+        transport: checks, where options demand it, that the request came over TLS, and the ticket was made for it.
         origin: checks that no other site made a browser send it.
         reuse: takes over an earlier check of the same request.
         tickets: finds out who the user is.
@@ -68,7 +68,7 @@ class Sequence:
         if earlier is not None:
             return Accepted(signed_in.identity, (), earlier)
         log_signed_in(signed_in.identity, request)
-        authorization = tuple(request.fields["authorization"])
+        authorization = tuple(request.fields.get("authorization", ()))
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged)
         return Accepted(signed_in.identity, signed_in.headers, checked)
 

@@ -40,7 +40,7 @@ def disbelief(peer: tuple[str, int] | None, forwarded_for: Sequence[str], proxie
 
 
 def says_https(forwarded_proto: Sequence[str]) -> bool:
-    """Whether all values are ``https``: each proxy on the way may have added one."""
+    """Whether all values are ``https`` or ``wss``: each proxy on the way may have added one."""
     if not forwarded_proto or _is_long(forwarded_proto):
         return False
     return all(word.strip(" \t").lower() in ("https", "wss") for value in forwarded_proto for word in value.split(","))
@@ -58,7 +58,7 @@ def is_trusted(address: str, proxies: Sequence[Network]) -> bool:
 
 
 def mentions(forwarded_for: Sequence[str], address: str) -> bool:
-    """Whether ``X-Forwarded-For`` or ``Forwarded`` contains an address, or is too long to tell."""
+    """Whether ``X-Forwarded-For`` or ``Forwarded`` names an address, with a port or without, or is too long to tell."""
     if _is_long(forwarded_for):
         return True
     texts = {text for value in forwarded_for for text in _ADDRESSES.findall(value)}

@@ -17,7 +17,7 @@ class Waits(Protocol):
         """Make a call that computes, such as a step of GSSAPI.
 
         Raises:
-            WorkersError: there was no result, or not in time.
+            WorkersError: the call was not made, or its result did not come in time.
         """
         ...
 
@@ -48,7 +48,8 @@ def finish(decision: Coroutine[Any, Any, T]) -> T:
         RuntimeError: the coroutine did suspend.
     """
     results: list[T] = []
-    for _ in _append_result(decision, results).__await__():  # faster than send() and its StopIteration
+    # Faster than send() and its StopIteration. To leave the loop by an error frees the coroutine, and so closes it.
+    for _ in _append_result(decision, results).__await__():
         raise RuntimeError("a stage of the decision waited for an event loop, on a thread that has none")
     return results[0]
 

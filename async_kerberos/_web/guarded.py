@@ -14,7 +14,8 @@ from .nearest import Protection
 
 
 class Guarded(NeverSent, ABC):
-    """Decorates views. Called with options and without a view, it returns another one with these options.
+    """Decorates views. Called with options and without a view, it returns another one with
+    these options, and with its own for those that are not given.
 
     Each adapter has a class of this kind, and one object of it. The class says what types of views there are
     (``__call__``), and makes the function that takes a view's place (``protect``).

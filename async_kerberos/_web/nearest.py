@@ -82,7 +82,7 @@ def decider_of(scope: Scope, protection: Protection, application: Kerberos | Non
     app = scope.get("app")
     kerberos, carried_in = nearest_of(scope)
     if kerberos is None or carried_in is not app:
-        # The carrier stood outside of this application, so the application's own service is the nearer one.
+        # No carrier within this application has set one yet. Its own service is nearer than one from outside.
         return configured(app) or kerberos
     return kerberos
 

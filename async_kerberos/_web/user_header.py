@@ -21,7 +21,8 @@ _NAME_IN_BYTES = re.compile(_NAME.encode())
 # Gateways make a variable of a name: "-" becomes "_", and in some of them every character that is no letter or digit.
 _ALIKE = re.compile(rb"[^0-9a-z]")
 
-# Names of headers that say how a message is to be read, where it goes, how it came, or who sent it.
+# Names of headers that say how a message is to be read, where it goes, how it came, or who sent it. Those that the
+# decision reads are among FIELDS.
 _TAKEN = frozenset(
     b"connection cookie date expect from http2-settings keep-alive range referer te trailer transfer-encoding"
     b" user-agent via x-forwarded-port x-forwarded-prefix x-forwarded-protocol x-forwarded-scheme x-forwarded-server"

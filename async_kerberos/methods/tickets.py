@@ -121,5 +121,5 @@ class Tickets:
     def _keep(self, request: AuthRequest, leg: Leg, step: Continued) -> None:
         peer = request.connection
         if peer is None:
-            raise Refusal(Reason.HALF_OPEN_LOST, "this server cannot tell the client's connection from others")
+            raise Refusal(Reason.HALF_OPEN_LOST, "the exchange has no connection of its own")
         self._half_open.put(peer, step.context, None if leg.half_open is None else leg.half_open.deadline)

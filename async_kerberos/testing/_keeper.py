@@ -207,16 +207,16 @@ class _Realm:
 def main() -> None:
     """Run the keeper: make a folder inside the folder of the first argument, carry out orders, clean up."""
     parent = os.getppid()
-    # Only the end of the pipe ends the keeper: a signal to all processes must not end it before it has cleaned up. A
-    # handler, not SIG_IGN, which the KDC would inherit.
+    # No signal ends the keeper: one that is sent to all processes must not end it before it has cleaned up. A handler,
+    # not SIG_IGN, which the KDC would inherit.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: None)
+    realm = _Realm()
     try:
         folder = tempfile.mkdtemp(prefix="krb5-realm-", dir=sys.argv[1])
     except OSError as error:
         _say(failure=str(error))
         return
-    realm = _Realm()
     try:
         _say(folder=folder)
         for order in _orders(parent):
@@ -276,7 +276,7 @@ def _wait_until_up(kdc: "subprocess.Popen[bytes]") -> None:
         left = deadline - time.monotonic()
         ready = select.select([pipe.fileno(), 0], [], [], left)[0] if left > 0 else []
         if pipe.fileno() not in ready:
-            # If the pipe is ready, it has ended: the tests send no order before they have the answer to this one.
+            # Only the end can come while an order is carried out: the order to end, or the end of the pipe.
             why = "the realm was ended" if ready else f"{_KDC_START_SECONDS:g} s passed"
             _stop(kdc)
             raise OSError(f"{why} before the KDC was up: {_text(said)}")

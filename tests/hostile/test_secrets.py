@@ -70,8 +70,8 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
             assert secrets_guard.secrets.find(text) == [], type(value)
     # They do hold them.
     for value in holders:
-        held: dict[str, Any] = getattr(value, "__dict__", None) or value._asdict()
-        assert secrets_guard.secrets.find(repr(held)) != [], type(value)
+        names = [*getattr(value, "__dict__", ()), *fields_of(type(value))]
+        assert secrets_guard.secrets.find(repr([getattr(value, name) for name in names])) != [], type(value)
     kerberos.close()
     half_open.close()
 
@@ -99,12 +99,17 @@ def test_no_field_with_a_secret_is_shown() -> None:
     assert {"AuthRequest.fields", "Checked.authorization", "Accepted.headers", "User.password"} <= seen
 
 
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The fields of a named tuple, or of a class with slots."""
+    return tuple(getattr(kind, "_fields", ())) or tuple(vars(kind).get("__slots__", ()))
+
+
 def test_no_tuple_shows_a_secret() -> None:
-    """No tuple with a field for a token, a header, a cookie, a key or a password shows it."""
+    """No tuple, and no class with slots, with a field for a token, a header, a cookie, a key or a password shows it."""
     seen: set[str] = set()
     for kind in classes_of_the_package():
         make: Any = kind
-        fields: tuple[str, ...] = getattr(kind, "_fields", ())
+        fields = fields_of(kind)
         secret = [name for name in fields if _SECRET.search(name)]
         if secret:
             seen.update(f"{kind.__name__}.{name}" for name in secret)
