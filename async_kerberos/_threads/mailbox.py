@@ -1,8 +1,8 @@
 """Brings the results of worker threads to the coroutines that wait for them on event loops, with few wake-ups.
 
 To wake a loop takes up to half as long as a job. So a thread that has another job does not wake the loop. A thread that
-has no more jobs wakes it once, for all results that have gathered. The loop also looks by itself every few milliseconds,
-since the thread's next job may hang.
+has no more jobs wakes it once, for all results that have gathered. The loop also looks by itself every few
+milliseconds, since the thread's next job may hang.
 
 A signal's handler or a tracer may raise an exception anywhere in a callback of the loop, even before its first line.
 The next result and the next deadline must come all the same, so nothing here relies on a single callback.
