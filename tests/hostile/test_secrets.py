@@ -99,7 +99,7 @@ def test_no_field_with_a_secret_is_shown() -> None:
     assert {"AuthRequest.fields", "Checked.authorization", "Accepted.headers", "User.password"} <= seen
 
 
-def fields_of(kind: type[Any]) -> tuple[str, ...]:
+def fields_of(kind: Any) -> tuple[str, ...]:
     """The fields of a named tuple, or of a class with slots."""
     return tuple(getattr(kind, "_fields", ())) or tuple(vars(kind).get("__slots__", ()))
 
