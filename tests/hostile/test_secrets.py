@@ -101,7 +101,8 @@ def test_no_field_with_a_secret_is_shown() -> None:
 
 def fields_of(kind: Any) -> tuple[str, ...]:
     """The fields of a named tuple, or of a class with slots."""
-    return tuple(getattr(kind, "_fields", ())) or tuple(vars(kind).get("__slots__", ()))
+    names: tuple[str, ...] = getattr(kind, "_fields", ()) or getattr(kind, "__slots__", ())
+    return names
 
 
 def test_no_tuple_shows_a_secret() -> None:
