@@ -21,7 +21,7 @@ class Sequence:
     """The stages of the decision, in order, for event loops and for threads.
 
     Args:
-        transport: checks, where options demand it, that the request came over TLS, and the ticket was made for it.
+        transport: checks, where options demand it, that request and ticket are of a TLS connection.
         origin: checks that no other site made a browser send it.
         reuse: takes over an earlier check of the same request.
         tickets: finds out who the user is.
@@ -60,7 +60,8 @@ class Sequence:
             signed_in = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
             if signed_in is None:
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
-            self._transport.check_bindings(signed_in.identity)
+            if self._transport.requires_bindings and not signed_in.identity.channel_bound:
+                raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
         except Refusal as refusal:

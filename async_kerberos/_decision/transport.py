@@ -7,13 +7,12 @@ import ipaddress
 from .._checks import check_flag, elements
 from .._protocol.forwarded import Network, disbelief, says_https
 from ..errors import ConfigurationError
-from ..identity import Identity
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 
 
 class Transport:
-    """The stage that refuses requests without TLS, and tickets that were made for another TLS connection.
+    """The stage that refuses requests without TLS.
 
     A server that ends TLS itself says whether there was TLS. If a proxy ends it, ``X-Forwarded-Proto`` says so.
 
@@ -23,6 +22,7 @@ class Transport:
         channel_bindings: the option of this name.
 
     Attributes:
+        requires_bindings: whether a ticket must have been made for the TLS connection that it comes on.
         proxies: the networks of ``trusted``.
 
     Raises:
@@ -33,7 +33,7 @@ class Transport:
         check_flag("require_tls", require_tls)
         self._require_tls = require_tls
         self.proxies = _check_proxies("trusted_proxies", trusted)
-        self._require_bindings = channel_bindings == "require"
+        self.requires_bindings = channel_bindings == "require"
 
     def check(self, request: AuthRequest) -> None:
         """Refuse a request that did not come over TLS.
@@ -45,15 +45,6 @@ class Transport:
             problem = self.objection(request)
             if problem:
                 raise Refusal(Reason.NOT_TLS, problem)
-
-    def check_bindings(self, identity: Identity) -> None:
-        """Refuse a ticket if the client did not prove for which connection it was made.
-
-        Raises:
-            Refusal: BAD_BINDINGS.
-        """
-        if self._require_bindings and not identity.channel_bound:
-            raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
 
     def objection(self, request: AuthRequest) -> str:
         """Why a request counts as plain HTTP, for the log; empty if a trusted proxy says that it came over TLS."""
