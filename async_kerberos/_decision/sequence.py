@@ -21,7 +21,7 @@ class Sequence:
     """The stages of the decision, in order, for event loops and for threads.
 
     Args:
-        transport: checks, where options demand it, that request and ticket are of a TLS connection.
+        transport: checks, where options demand it, that the request came over TLS.
         origin: checks that no other site made a browser send it.
         reuse: takes over an earlier check of the same request.
         tickets: finds out who the user is.

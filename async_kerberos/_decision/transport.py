@@ -1,4 +1,4 @@
-"""How a request came: over TLS or not, through which proxies, and whether its ticket was made for this connection."""
+"""How a request came: over TLS or not, and through which proxies."""
 
 from __future__ import annotations
 
