@@ -301,6 +301,18 @@ def test_replacement_of_one_that_has_come_back() -> None:
     assert spare == [2]
 
 
+def refuse_threads(patch: pytest.MonkeyPatch) -> None:
+    """Have the system give workers no thread. It gives others theirs: without one, trio's loop would hang."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("async-kerberos-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    patch.setattr(threading.Thread, "start", refuse)
+
+
 async def test_no_thread_for_a_replacement(
     make_workers: Callable[..., Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,12 +320,9 @@ async def test_no_thread_for_a_replacement(
     workers = make_workers(threads=1, seconds=0.05)
     held = HeldCall()
 
-    def no_thread(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     with patience(workers):
         first = await workers.run(threading.current_thread)
-    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    refuse_threads(monkeypatch)
     with pytest.raises(TimedOut, match=r"seconds$"):
         await workers.run(held)
     held.release()
@@ -393,17 +402,14 @@ async def test_no_thread_to_be_had(make_workers: Callable[..., Workers], monkeyp
     """Where the system has no thread to give, calls are refused, and made again as soon as it has."""
     workers = make_workers(threads=2)
 
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        refuse_threads(patch)
         for _ in range(3):
             with pytest.raises(Overloaded, match="can't start new thread"):
                 await workers.run(lambda: 1)
     assert await workers.run(lambda: 2) == 2
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        refuse_threads(patch)
         assert await workers.run(lambda: 3) == 3  # by the one that there is
     assert await workers.run(lambda: 4) == 4
 
