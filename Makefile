@@ -1,5 +1,5 @@
 # `make` lists the targets. `make demo` and `make test` set up everything that they need, on Debian and Ubuntu.
-# Options: PYTHON=python3.12   ONCE=1, FRAMEWORK=flask|quart|starlette|fastapi|asgi (demo)   PYTEST_ARGS='-k word' (test)
+# Options: PYTHON=python3.12   ONCE=1, FRAMEWORK=flask|quart|starlette|fastapi|asgi|wsgi (demo)   PYTEST_ARGS='-k word' (test)
 #          SECONDS=60 (fuzz)   QUICK=1 (bench)
 
 VENV := .venv
@@ -16,7 +16,7 @@ CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imp
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' Makefile | expand -t 24
 
-demo: $(VENV)/demo.stamp ## a realm, a user, a site and a request; ONCE=1 ends after it, FRAMEWORK=flask|quart|starlette|fastapi|asgi
+demo: $(VENV)/demo.stamp ## a realm, a user, a site and a request; ONCE=1 ends after it, FRAMEWORK=flask|quart|starlette|fastapi|asgi|wsgi
 	$(BIN)/async-kerberos demo $(if $(ONCE),--once) $(FRAMEWORK)
 
 install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the project and its tools

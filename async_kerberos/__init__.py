@@ -9,7 +9,7 @@ from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, Uns
 from .identity import Identity
 from .kerberos import Kerberos
 from .methods.half_open import HalfOpenLimits
-from .options import KerberosOptions
+from .options import DrainLimits, KerberosOptions
 from .outcomes import Accepted, Checked, Denied, Headers, Outcome
 from .reasons import Reason
 from .request import AuthRequest
@@ -22,6 +22,7 @@ __all__ = [
     "Checked",
     "ConfigurationError",
     "Denied",
+    "DrainLimits",
     "Guard",
     "HalfOpenLimits",
     "Headers",

@@ -20,7 +20,7 @@ from ._threads.workers import WorkerLimits, Workers, without_blocking_a_loop
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
 from .methods.tickets import Tickets
-from .options import ChannelBindings, CrossSite, Hostname, check_hostnames, check_keytab, check_service
+from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
 from .outcomes import Outcome, Rules
 from .request import AuthRequest
 from .telemetry.log import log_setup
@@ -67,6 +67,7 @@ class Kerberos(NeverSent):
             all pass.
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
             like this site's own.
+        drain: limits within which a refused request's body is read and dropped.
         rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:
@@ -88,6 +89,7 @@ class Kerberos(NeverSent):
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     cross_site: CrossSite = "refuse"
     trusted_origins: Sequence[str] = ()
+    drain: DrainLimits = field(default_factory=DrainLimits)
     rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
@@ -99,6 +101,7 @@ class Kerberos(NeverSent):
     def __post_init__(self) -> None:
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
+        check_type("drain", self.drain, DrainLimits)
         vars(self).update(_made_of(self))  # allowed here: no other code has the object yet
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
@@ -109,8 +112,9 @@ class Kerberos(NeverSent):
             guard: what is different for one view.
 
         Returns:
-            Whether the request may pass, and as whom; otherwise the answer to send. Nothing that a client sends makes
-            this raise an error.
+            :class:`Accepted`: the user is its ``identity``, and its ``headers`` go onto the response. Or
+            :class:`Denied`: send its ``status``, ``headers`` and ``body``. Tell them apart by ``isinstance``: both are
+            true. Nothing that a client sends makes this raise an error.
         """
         return await self._decision.decide(request, guard, self._on_loop)
 
@@ -122,7 +126,7 @@ class Kerberos(NeverSent):
             guard: what is different for one view.
 
         Returns:
-            As :meth:`authenticate`. There is no queue and no deadline.
+            :class:`Accepted` or :class:`Denied`, as :meth:`authenticate`. There is no queue and no deadline.
         """
         return finish(self._decision.decide(request, guard, _ON_THREAD))
 

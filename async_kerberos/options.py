@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypedDict, cast
 
-from ._checks import elements
+from ._checks import check_count, check_seconds, elements
+from ._never_sent import NeverSent
 from ._protocol.principals import ANY_HOST
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
@@ -27,6 +29,26 @@ CrossSite = Literal["refuse", "allow"]
 """Whether to refuse a request that another site made a browser send."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrainLimits(NeverSent):
+    """How much of a refused request's body is read and dropped, so that the answer reaches the client.
+
+    Attributes:
+        bytes: how much, in bytes; 0 for nothing. Sixteen million are more than nearly every upload by a browser has.
+        seconds: for how long. What has not come by then is left unread.
+
+    Raises:
+        ConfigurationError: a number is too small, or not a number.
+    """
+
+    bytes: int = 16 * 1024 * 1024
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_count("drain.bytes", self.bytes, least=0)
+        check_seconds("drain.seconds", self.seconds)
+
+
 class KerberosOptions(TypedDict, total=False):
     """The options of :class:`Kerberos` without ``service`` and ``hostname``, for annotations of ``**options``."""
 
@@ -43,6 +65,7 @@ class KerberosOptions(TypedDict, total=False):
     workers: WorkerLimits
     cross_site: CrossSite
     trusted_origins: Sequence[str]
+    drain: DrainLimits
 
 
 class AllOptions(KerberosOptions, total=False):
@@ -54,7 +77,10 @@ class AllOptions(KerberosOptions, total=False):
 
 def check_service(option: str, value: object) -> None:
     """Refuse a value that cannot be the first component of a service principal."""
-    if not isinstance(value, str) or not re.fullmatch(_SERVICE, value):
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not an object of type {kind}")
+    if not re.fullmatch(_SERVICE, value):
         raise ConfigurationError(option, f"must be a service's name such as 'HTTP', not {value!r}")
 
 

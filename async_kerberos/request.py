@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ._never_sent import NeverSent
@@ -70,6 +70,9 @@ class AuthRequest(NeverSent):
         websocket: bool = False,
         earlier: Checked | None = None,
     ) -> None:
+        # Checked as a whole, which takes little: a rule would not see a field of another name, or in another shape.
+        if fields and (not FIELDS.issuperset(fields) or str in map(type, fields.values())):
+            raise TypeError(f"fields must be sequences of texts, by names of {sorted(FIELDS)}: see from_headers()")
         # Every request makes one object; the dataclass's own __init__, field by field, takes four times as long.
         self.__dict__.update(
             fields={} if fields is None else fields,
@@ -80,6 +83,31 @@ class AuthRequest(NeverSent):
             websocket=websocket,
             earlier=earlier,
         )
+
+    @classmethod
+    def from_headers(
+        cls,
+        get_all: Callable[[str], Sequence[str]],
+        *,
+        peer: Peer | None = None,
+        secure: bool = False,
+        method: str = "GET",
+        exclusive: bool = False,
+        websocket: bool = False,
+    ) -> AuthRequest:
+        """A request of a framework that is neither ASGI nor WSGI, such as tornado or aiohttp.
+
+        Args:
+            get_all: gives the values of a header field, by its name in small letters; none if it did not come.
+            peer: as in the class.
+            secure: as in the class.
+            method: as in the class.
+            exclusive: as in the class. Without it, an exchange of several legs is refused.
+            websocket: as in the class.
+        """
+        found = {name: tuple(get_all(name))[:MOST_VALUES] for name in FIELDS}
+        fields = {name: values for name, values in found.items() if values}
+        return cls(fields, method=method, peer=peer, exclusive=exclusive, secure=secure, websocket=websocket)
 
     @property
     def authorization(self) -> tuple[str, ...]:

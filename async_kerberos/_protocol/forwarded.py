@@ -34,8 +34,10 @@ def disbelief(peer: tuple[str, int] | None, forwarded_for: Sequence[str], proxie
     if peer is None or not is_trusted(peer[0], proxies):
         return "is not from one of trusted_proxies"
     # The server may take the peer from X-Forwarded-For, where any client can write the address of a proxy.
-    if not peer[1] or mentions(forwarded_for, peer[0]):
+    if mentions(forwarded_for, peer[0]):
         return "does not count where the server takes the peer from X-Forwarded-For"
+    if not peer[1]:
+        return "does not count where the server names no port of the peer: it may take the peer from X-Forwarded-For"
     return ""
 
 

@@ -1,10 +1,17 @@
-"""Finds the event loop that runs on this thread. A library that is not imported yet runs no loop, so we skip it."""
+"""Finds the event loop that runs on this thread, and waits on whichever it is.
+
+A library that is not imported yet runs no loop, so we skip it.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from anyio import Event as Event
+from anyio import move_on_after
+from anyio import sleep_forever as sleep_forever
 
 if TYPE_CHECKING:
     import asyncio
@@ -66,6 +73,12 @@ def call_on_loop(function: Callable[..., Coroutine[Any, Any, T]], *args: object)
     from anyio.from_thread import run  # only for adapters whose framework runs sync views on threads of anyio
 
     return run(function, *args)
+
+
+async def within(seconds: float, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Call a coroutine function, and cancel it when its time is over."""
+    with move_on_after(seconds):
+        await function()
 
 
 def loop_is_running() -> bool:

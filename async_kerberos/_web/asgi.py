@@ -6,24 +6,23 @@ dependency. Each finds what the others have done by two keys of the scope.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from ..kerberos import Kerberos, default_kerberos, is_default
-from ..outcomes import Checked, Denied, Headers, Outcome
+from ..outcomes import Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
-from .nearest import NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
+from .drain import Message as Message
+from .drain import Receive as Receive
+from .drain import announces, expects_continue, watched
+from .nearest import IDENTITY, NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
 from .state import STATE, RequestState
 from .uwsgi import scheme_is_hearsay
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 # Frameworks type the arguments of their applications each in another way.
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-IDENTITY = "kerberos"
 
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
@@ -50,23 +49,43 @@ def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
     return send if state.carried else adding_owed(state, send)
 
 
+def watch_body(scope: Scope, receive: Receive) -> Receive:
+    """The ``receive`` for all that handles the request further down: the rest can be dropped if it is refused."""
+    state = state_of(scope)
+    if scope["type"] == "http" and state.body is None:
+        state.body = watched(receive)
+        return receive if state.body is None else state.body.receive
+    return receive
+
+
+async def _drop_body(state: RequestState) -> None:
+    limits, state.drain = state.drain, None
+    if limits is not None and state.body is not None:
+        await state.body.drop(limits)
+
+
 def adding_owed(state: RequestState, send: Send) -> Send:
     """Wrap ``send`` so that the response, whatever it turns out to be, carries what is owed."""
     state.carried = True
 
     async def send_with_owed(message: Message) -> None:
         if message["type"] in _RESPONSE_STARTS:
-            challenged = bool(state.challenge) and _has_challenge(message)
-            added = state.take(message.get("status"), challenged=challenged)
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+
+            def values_of(name: str) -> list[str]:
+                raw = name.encode()
+                return [value.decode("latin-1") for key, value in headers if key.lower() == raw]
+
+            if state.drain is not None:
+                await _drop_body(state)
+            added = state.take(message.get("status"), values_of)
             if added:
-                message = {**message, "headers": [*message.get("headers", ()), *encode_headers(added)]}
+                message = {**message, "headers": [*headers, *encode_headers(added)]}
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
         await send(message)
 
     return send_with_owed
-
-
-def _has_challenge(message: Message) -> bool:
-    return any(name.lower() == b"www-authenticate" for name, _ in message.get("headers", ()))
 
 
 class CarrierMiddleware:
@@ -85,8 +104,10 @@ class CarrierMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        receive = watch_body(scope, receive)
         if state_of(scope).by_default:
-            await send_denial(scope, send, refuse_second_service(self.kerberos, default_kerberos()))
+            denied = refuse_second_service(self.kerberos, default_kerberos())
+            await send_denial(scope, send, refused(scope, denied, self.kerberos))
             return
         before = nearest_of(scope)
         send = carry(scope, send, self.kerberos)
@@ -105,37 +126,46 @@ async def authenticate_scope(scope: Scope, protection: Protection, application: 
         application: the application's ``Kerberos``, where the scope does not tell it.
     """
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = await decider.authenticate(_request(scope, state.checked), protection.guard)
+    outcome = await decider.authenticate(_request(scope, state), protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
 def authenticate_scope_blocking(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = decider.authenticate_blocking(_request(scope, state.checked), protection.guard)
+    outcome = decider.authenticate_blocking(_request(scope, state), protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
 def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Denied):
-        return _closing(scope, outcome)
+        return refused(scope, outcome, decider)
     state.note(outcome, decider, by_default=is_default(decider))
     scope[IDENTITY] = outcome.identity
     return outcome
 
 
-def _closing(scope: Scope, denied: Denied) -> Denied:
-    """Say that the connection ends, where it is the handshake of a WebSocket that is denied.
+def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
+    """Note that a request is refused, so that the rest of its body is dropped before the answer.
 
-    Servers close it then, and some do not say so (RFC 9112, section 9.6, wants it): over TLS, Chromium sends its ticket
-    on the same connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
+    Returns:
+        The answer. It says that the connection ends where that is so: where nobody can read the body that a client
+        waits to send (RFC 9110, section 10.1.1), and on a WebSocket's handshake. Servers close the connection then, and
+        some do not say so (RFC 9112, section 9.6, wants it): over TLS, Chromium sends its ticket on the same
+        connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
     """
-    if scope["type"] != "websocket" or scope.get("http_version", "1.1") != "1.1":
+    state, closes = state_of(scope), scope["type"] == "websocket"
+    if state.body is not None:
+        if announces(scope):
+            state.drain = decider.drain
+    elif not closes and scope.get("method") not in ("GET", "HEAD"):
+        closes = expects_continue(scope)
+    if not closes or scope.get("http_version", "1.1") != "1.1":
         return denied
     return replace(denied, headers=(*denied.headers, ("Connection", "close")))
 
 
-def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
+def _request(scope: Scope, state: RequestState) -> AuthRequest:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
     wanted = _FIELDS
@@ -147,6 +177,8 @@ def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
             if len(values) == MOST_VALUES:
                 # Some servers let thousands of one name pass: from here on they cost what fields do that nobody reads.
                 wanted = {raw: field for raw, field in wanted.items() if field != name}
+    if state.hidden and state.checked is not None:
+        fields.setdefault("authorization", list(state.checked.authorization))
     client: tuple[str, int] | None = scope.get("client")
     websocket = scope["type"] == "websocket"
     return AuthRequest(
@@ -158,7 +190,7 @@ def _request(scope: Scope, earlier: Checked | None) -> AuthRequest:
         secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
         websocket=websocket,
-        earlier=earlier,
+        earlier=state.checked,
     )
 
 
@@ -168,7 +200,8 @@ def can_answer(scope: Scope) -> bool:
 
 
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
-    """Answer a request that may not pass, before its body is read or its handshake accepted."""
+    """Answer a request that may not pass: nothing of its body is kept, and its handshake is not accepted."""
+    await _drop_body(state_of(scope))
     if not can_answer(scope):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
@@ -181,16 +214,3 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI has them: bytes, the names in small letters."""
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-
-
-def join_headers(headers: Headers, *, onto: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Headers as a mapping, for exceptions that carry one: a list in one field says the same (RFC 9110, 5.3).
-
-    Args:
-        headers: the headers.
-        onto: headers that stay before them.
-    """
-    joined = dict(onto or {})
-    for name, value in headers:
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined

@@ -18,6 +18,10 @@ from ..reasons import Reason
 Scope = MutableMapping[str, Any]
 
 NEAREST = "async_kerberos.nearest"
+"""The key of the ``Kerberos`` that a carrier has set, in an ASGI scope or a WSGI environ."""
+
+IDENTITY = "kerberos"
+"""The key of the signed-in user's identity there."""
 
 _logger = logging.getLogger("async_kerberos")
 

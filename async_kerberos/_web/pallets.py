@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from ..kerberos import Kerberos
-from . import asgi, wsgi
+from . import asgi, nearest, wsgi
 from .state import RequestState
 
 _EXTENSION = "async_kerberos"
@@ -24,6 +24,7 @@ def configure(app: Any, kerberos: Kerberos, server_interface: str, carrier: Carr
         server_interface: the method that servers call; the documentation of both frameworks says to assign over it.
         carrier: the bridge's middleware.
     """
+    nearest.configure(app, kerberos)
     app.extensions[_EXTENSION] = kerberos
     if _CARRIER in app.extensions:  # another middleware may stand around it by now
         app.extensions[_CARRIER].kerberos = kerberos
@@ -39,9 +40,15 @@ def configured(app: Any) -> Kerberos | None:
     return kerberos
 
 
-def append_owed(state: RequestState, response: Any) -> Any:
-    """The response with what is owed: what a decorated view can do where there is no carrier."""
-    owed = state.take(response.status_code)
+def append_owed(state: RequestState, reply: bool, response: Any) -> Any:
+    """The response with what is owed: what a decorated view can do where there is no carrier.
+
+    Args:
+        state: the request's.
+        reply: whether the reply is this view's to add: it has made the check.
+        response: the response of Flask or Quart.
+    """
+    owed = state.take(response.status_code, response.headers.getlist, reply=reply)
     if not owed:
         return response
     # A copy, since a view may return one object to many users.

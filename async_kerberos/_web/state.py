@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 
 from ..kerberos import Kerberos
+from ..options import DrainLimits
 from ..outcomes import Accepted, Checked, Headers
+from .drain import Body
 
 STATE = "async_kerberos.state"
 """The key of a request's state, in an ASGI scope; in a WSGI environ, with the credentials that it is of."""
+
+# A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
+_VARY = "Cookie, Authorization"
+_CACHED_FOR_ONE_USER: Headers = (("Vary", _VARY),)
+_NOT_SHARED: Headers = (*_CACHED_FOR_ONE_USER, ("Cache-Control", "private"))
 
 
 class RequestState:
@@ -16,18 +23,24 @@ class RequestState:
 
     Attributes:
         checked: what the first check has found.
+        hidden: whether the application below does not see the credentials that the check was made from.
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
+        body: the request's body, as it comes; None where the server copes with one that is left unread.
+        drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
         challenge: the challenge of a denial that an exception carries to the application's own handler.
-        over: whether the middleware that began it has seen the application's end.
+        over: whether the response has been sent, or the application has ended.
         decider: the ``Kerberos`` that let the request in; of several, the last.
         by_default: whether the default ``Kerberos`` has let the request in.
     """
 
     # Attributes of the class, so that making an object, one for each request, sets none of them.
     checked: Checked | None = None
+    hidden: bool = False
     owed: Headers = ()
     carried: bool = False
+    body: Body | None = None
+    drain: DrainLimits | None = None
     challenge: Headers = ()
     over: bool = False
     decider: Kerberos | None = None
@@ -44,27 +57,61 @@ class RequestState:
 
     def is_of(self, authorization: tuple[str, ...]) -> bool:
         """Whether the check was made from these values of ``Authorization``."""
-        return self.checked is not None and self.checked.authorization == authorization
+        return self.checked is not None and self.seen(authorization) == self.checked.authorization
 
-    def take(self, status: int | None, *, challenged: bool = False) -> Headers:
-        """What goes onto the response that starts. It is taken once, and the caller adds it.
+    def seen(self, authorization: tuple[str, ...]) -> tuple[str, ...]:
+        """The values of ``Authorization`` that came, where the application below sees these."""
+        return self.checked.authorization if self.hidden and self.checked and not authorization else authorization
+
+    def take(self, status: int | None, values_of: Callable[[str], Sequence[str]], *, reply: bool = True) -> Headers:
+        """What goes onto the response that starts. A reply is taken once, and the caller adds all of it.
 
         On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
 
         Args:
             status: the response's; None where a WebSocket is accepted.
-            challenged: whether the response has a challenge.
+            values_of: gives the values of the response's headers, by their names in small letters.
+            reply: whether the reply may go onto this response.
         """
+        added: Headers = ()
         if status == 401:
-            return () if challenged else self.challenge
-        owed, self.owed = self.owed, ()
-        return owed
+            added = self._missing_challenges(values_of) if self.challenge else ()
+        elif reply:
+            added, self.owed = self.owed, ()
+        if self.checked is None or status is None or _VARY in values_of("vary"):
+            return added
+        return (*added, *(_CACHED_FOR_ONE_USER if values_of("cache-control") else _NOT_SHARED))
+
+    def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
+        present = values_of("www-authenticate")
+        if present and not any(value in present for _, value in self.challenge):
+            return ()  # the application's own answer
+        return tuple((name, value) for name, value in self.challenge if value not in values_of(name.lower()))
 
 
-outer_state: ContextVar[RequestState | None] = ContextVar("async_kerberos_outer_state", default=None)
-"""The state of an ASGI middleware, for a WSGI application below a bridge, which passes contexts but no scope on.
+class Method(str):
+    """A request's method, by which a WSGI application below an ASGI middleware finds the request's state.
 
-Other requests can see this context too: those that the application makes in its own process, and the connection's next
-one, which a server may begin within it. So all code that reads this compares the ``Authorization`` that the check was
-made from, and takes nothing of a request that is over.
-"""
+    Of all that is in a scope, bridges pass nothing on into ``environ`` unchanged but a few texts, and of these each
+    request has one of its own: this. A context would reach other requests too, such as the connection's next one.
+    """
+
+    __slots__ = ("__dict__",)
+
+    state: RequestState
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """A copy is a text."""
+        return str, (str(self),)
+
+
+def with_state(method: str, state: RequestState) -> Method:
+    """The method of the request that the state is of."""
+    marked = Method(method)
+    marked.state = state
+    return marked
+
+
+def outer_state(method: str) -> RequestState | None:
+    """The state that an ASGI middleware has given a request, by its method, as long as the request lasts."""
+    return None if not isinstance(method, Method) or method.state.over else method.state

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from ..kerberos import Kerberos, default_kerberos
-from ..outcomes import Checked, Denied, Headers, Outcome
+from .._protocol.header import SCHEME
+from ..kerberos import Kerberos, default_kerberos, is_default
+from ..outcomes import Denied, Headers, Outcome
 from ..request import FIELDS, AuthRequest
-from .nearest import Protection, refuse_second_service
+from .drain import drop_from_socket
+from .nearest import IDENTITY, NEAREST, Protection, refuse_second_service
 from .state import STATE, RequestState, outer_state
 from .uwsgi import peer_port, scheme_is_hearsay
 
@@ -47,25 +49,49 @@ class CarrierMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one WSGI request."""
-        outer = _outer()
-        if outer is not None and outer.by_default and outer.is_of(_authorization(environ)):
-            return send_denial(environ, start_response, refuse_second_service(self.kerberos, default_kerberos()))
-        state = state_of(environ)
-        if state.carried:  # as another of these does further out, around a dispatcher say
-            return self.app(environ, start_response)
-        return self.app(environ, adding_owed(state, start_response))
+        outer, state = outer_state(environ["REQUEST_METHOD"]), state_of(environ)
+        checked_by_default = outer is not None and outer.by_default and outer.is_of(_authorization(environ))
+        if checked_by_default or state.by_default:
+            denied = refused(environ, refuse_second_service(self.kerberos, default_kerberos()), self.kerberos)
+            return send_denial(environ, start_response, denied)
+        response = self.app(environ, carry(environ, start_response, self.kerberos))
+        return response if state.drain is None else _Dropping(response, environ)
 
 
-def adding_owed(state: RequestState, start_response: StartResponse) -> StartResponse:
-    """Wrap ``start_response`` so that the response carries what is owed."""
+def carry(environ: Environ, start_response: StartResponse, kerberos: Kerberos) -> StartResponse:
+    """Make ``kerberos`` the nearest one for all that handles the request further down.
+
+    Returns:
+        The ``start_response`` for those further down: it adds what is owed, unless an outer one does.
+    """
+    environ[NEAREST] = kerberos
+    state = state_of(environ)
+    if state.carried:  # as another of these does further out, around a dispatcher say
+        return start_response
     state.carried = True
+    taken: Headers = ()
 
     def start_with_owed(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        def values_of(name: str) -> list[str]:
+            return [value for key, value in headers if key.lower() == name]
+
+        nonlocal taken
+        if exc_info:  # the response begins anew, and what it had is gone
+            state.owed = state.owed or taken
+        taken = state.owed
         # The status is text, which an application may have made without a number.
-        owed = state.take(401 if status.startswith("401") else None)
-        return start_response(status, [*headers, *owed], *exc_info)
+        number = int(status[:3]) if status[:3].isdigit() else 0
+        return start_response(status, [*headers, *state.take(number, values_of)], *exc_info)
 
     return start_with_owed
+
+
+def hide_credentials(environ: Environ) -> None:
+    """Remove ``Authorization`` from the environment of a request that has been let in; its state keeps the values."""
+    state = state_of(environ)
+    state.hidden = True
+    environ.pop("HTTP_AUTHORIZATION", None)
+    environ[STATE] = (), state
 
 
 def authenticate_environ(environ: Environ, protection: Protection, application: Kerberos | None) -> Outcome:
@@ -76,37 +102,73 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
         protection: what the view demands.
         application: the application's ``Kerberos``.
     """
-    state, outer = state_of(environ), _outer()
-    earlier = state.checked or (None if outer is None else outer.checked)
-    nearest = outer.decider if outer is not None and outer.is_of(_authorization(environ)) else None
+    state, outer = state_of(environ), outer_state(environ["REQUEST_METHOD"])
+    if outer is not None and not outer.is_of(_authorization(environ)):
+        outer = None  # something in between has put other credentials there
+    nearest: Kerberos | None = environ.get(NEAREST) or (None if outer is None else outer.decider)
     decider = protection.kerberos or application or nearest or default_kerberos()
-    outcome = decider.authenticate_blocking(_request(environ, earlier), protection.guard)
+    request = _request(environ, outer if state.checked is None and outer is not None else state)
+    outcome = decider.authenticate_blocking(request, protection.guard)
     if isinstance(outcome, Denied):
-        return outcome
-    state.note(outcome, decider, by_default=False)
+        return refused(environ, outcome, decider)
+    state.note(outcome, decider, by_default=is_default(decider))
+    environ[IDENTITY] = outcome.identity
     environ["REMOTE_USER"] = outcome.identity.principal
+    environ["AUTH_TYPE"] = SCHEME
     return outcome
+
+
+def refused(environ: Environ, denied: Denied, decider: Kerberos) -> Denied:
+    """Note that a request is refused, so that the rest of its body is dropped after the answer."""
+    # RFC 9112, section 6.3.
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+        state_of(environ).drain = decider.drain
+    return denied
+
+
+def drop_body(environ: Environ) -> None:
+    """Drop the rest of a refused request's body; called once it is answered."""
+    state = state_of(environ)
+    limits, state.drain = state.drain, None
+    if limits is not None:
+        drop_from_socket(environ, limits)
+
+
+class _Dropping:
+    """A response, after which the rest of the request's body is dropped."""
+
+    def __init__(self, response: Iterable[bytes], environ: Environ) -> None:
+        self._response = response
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._response)
+
+    def close(self) -> None:
+        """Called by the server, which has sent the response."""
+        try:
+            drop_body(self._environ)
+        finally:
+            close = getattr(self._response, "close", None)
+            if close is not None:
+                close()
 
 
 def send_denial(environ: Environ, start_response: StartResponse, denied: Denied) -> Iterable[bytes]:
     """Answer a request that may not pass."""
     headers: Headers = (*denied.headers, ("Content-Length", str(len(denied.body))))
     start_response(f"{denied.status} {HTTPStatus(denied.status).phrase}", list(headers))
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [denied.body]
+    return _Dropping([] if environ["REQUEST_METHOD"] == "HEAD" else [denied.body], environ)
 
 
-def _outer() -> RequestState | None:
-    """The state of an ASGI middleware around this application, while its request lasts."""
-    state = outer_state.get()
-    return None if state is None or state.over else state
-
-
-def _request(environ: Environ, earlier: Checked | None) -> AuthRequest:
+def _request(environ: Environ, state: RequestState) -> AuthRequest:
     address: str = environ.get("REMOTE_ADDR", "")
     port = str(environ.get("REMOTE_PORT") or peer_port(environ))  # a number on werkzeug, a text on gunicorn
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
     known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
     fields: dict[str, tuple[str, ...]] = {name: (environ[key],) for key, name in _FIELDS if key in environ}
+    if state.hidden and state.checked is not None:
+        fields.setdefault("authorization", state.checked.authorization)
     return AuthRequest(
         fields,
         method=environ["REQUEST_METHOD"],
@@ -115,7 +177,7 @@ def _request(environ: Environ, earlier: Checked | None) -> AuthRequest:
         secure=environ.get("wsgi.url_scheme") == "https" and not scheme_is_hearsay(environ),
         # WSGI has no other sign of it: within the view, extensions take the socket from the server.
         websocket=any("websocket" in value.lower() for value in fields.get("upgrade", ())),
-        earlier=earlier,
+        earlier=state.checked,
     )
 
 

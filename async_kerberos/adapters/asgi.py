@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._decision.guard import Guard
-from .._never_sent import NeverSent
-from .._web.asgi import App, CarrierMiddleware, Receive, Send, authenticate_scope, carry, send_denial, state_of
-from .._web.nearest import (
-    NEAREST,
-    Protection,
-    Scope,
-    configured,
-    decider_of,
-    nearest_of,
-    refuse_second_service,
-    warn_of_other_options,
+from .._web.asgi import (
+    App,
+    CarrierMiddleware,
+    Receive,
+    Send,
+    authenticate_scope,
+    carry,
+    refused,
+    send_denial,
+    state_of,
+    watch_body,
 )
-from .._web.state import outer_state
-from ..errors import ConfigurationError, UnsupportedScopeError
+from .._web.middleware import Middleware
+from .._web.nearest import NEAREST, Scope, configured, decider_of, nearest_of, refuse_second_service
+from .._web.state import with_state
+from ..errors import UnsupportedScopeError
 from ..kerberos import Kerberos, default_kerberos
 from ..outcomes import Denied
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["KerberosMiddleware"]
 
 
-class KerberosMiddleware(NeverSent):
+class KerberosMiddleware(Middleware):
     """Let only authenticated requests reach an ASGI application.
 
     The application finds the :class:`~async_kerberos.Identity` at ``scope["kerberos"]``. Lifespan events pass; HTTP
@@ -41,6 +42,8 @@ class KerberosMiddleware(NeverSent):
         kerberos: the service. Without it and without options, the nearest configured application's or middleware's.
         user_header: a header from which the application takes the user's name, such as ``Remote-User``. This middleware
             puts the principal there, in UTF-8, and removes every spelling of it that the client has sent.
+        hide_authorization: whether the application does not see the credentials, which some would show, or take for
+            credentials of their own. Checks further down still find them.
         options: options of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``. With ``kerberos``, only
             ``cross_site`` is allowed.
 
@@ -57,23 +60,16 @@ class KerberosMiddleware(NeverSent):
         kerberos: Kerberos | None = None,
         *,
         user_header: str | None = None,
+        hide_authorization: bool = False,
         **options: Unpack[AllOptions],
     ) -> None:
-        own = [name for name in options if name != "cross_site"]
-        if kerberos is not None and own:
-            raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
-        if own:
-            kerberos = Kerberos(**options)
+        super().__init__(kerberos, options, hide_authorization)
         self.app: App = app
-        if user_header is not None:
-            from .._web.user_header import UserHeaderMiddleware  # here: few applications need it
+        if user_header is not None or hide_authorization:
+            from .._web.inner_headers import InnerHeadersMiddleware  # here: few applications need it
 
-            self.app = UserHeaderMiddleware(app, user_header)
-        self.kerberos = kerberos
-        self._protection = Protection(kerberos, Guard(cross_site=options.get("cross_site")))
+            self.app = InnerHeadersMiddleware(app, user_header, hide_authorization=hide_authorization)
         self._around = app
-        self._has_options = bool(own)
-        self._is_new = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope.
@@ -84,12 +80,15 @@ class KerberosMiddleware(NeverSent):
         # On Quart this middleware wraps asgi_app, and Quart's scopes do not name the application.
         application = self._around.kerberos if isinstance(self._around, CarrierMiddleware) else None
         if self._is_new:
-            self._log_setup(scope, application)
+            decider = decider_of(scope, self._protection, application)
+            if decider is not None or scope["type"] != "lifespan":  # a request may name the application
+                self._log_setup(decider, application or configured(scope.get("app")))
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
+        receive = watch_body(scope, receive)
         outcome = await authenticate_scope(scope, self._protection, application)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
@@ -101,29 +100,16 @@ class KerberosMiddleware(NeverSent):
         if self.kerberos is None:
             inner = configured(self._around)
             if inner is not None and inner is not decider:
-                await send_denial(scope, reply_send, refuse_second_service(inner, decider))
+                await send_denial(scope, reply_send, refused(scope, refuse_second_service(inner, decider), inner))
                 return
         self.publish(scope)
-        token = outer_state.set(state)
+        if "method" in scope:
+            scope["method"] = with_state(scope["method"], state)
         try:
             await self.app(scope, receive, reply_send)
         finally:
             scope[NEAREST] = before
             state.over = True
-            try:  # noqa: SIM105 - contextlib.suppress() would take a microsecond
-                outer_state.reset(token)
-            except ValueError:
-                pass  # a loop that ends may close this coroutine in another context
-
-    def _log_setup(self, scope: Scope, application: Kerberos | None) -> None:
-        decider = decider_of(scope, self._protection, application)
-        if decider is None and scope["type"] == "lifespan":
-            return  # a request's scope may name the application later
-        self._is_new = False
-        (decider or default_kerberos()).log_setup_once()
-        other = application or configured(scope.get("app"))
-        if self._has_options and other is not None and self.kerberos is not None:
-            warn_of_other_options(self.kerberos, other)
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

@@ -64,8 +64,9 @@ class KerberosIdentity(NeverSent, SecurityBase):
         outcome = await authenticate_scope(scope, self._protection)
         if isinstance(outcome, Denied):
             raise_denial(connection, outcome, HTTPException)
-        if not state_of(scope).carried:
+        state = state_of(scope)
+        if not state.carried:
             # Without init_kerberos, FastAPI adds these headers only to responses that the route does not make itself.
-            for name, value in outcome.headers:
+            for name, value in state.take(200, response.headers.getlist, reply=bool(outcome.headers)):
                 response.headers.append(name, value)
         return outcome.identity

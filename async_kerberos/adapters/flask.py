@@ -11,7 +11,7 @@ from .._web.guarded import Guarded
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
-from .._web.wsgi import CarrierMiddleware, authenticate_environ, state_of
+from .._web.wsgi import CarrierMiddleware, authenticate_environ, drop_body, state_of
 from ..kerberos import Kerberos
 from ..options import CrossSite, Hostname
 from ..outcomes import Denied, Outcome
@@ -110,12 +110,13 @@ def _authenticate(protection: Protection) -> Outcome:
     if isinstance(outcome, Denied):
         return outcome
     g.kerberos_identity = outcome.identity
-    if outcome.headers:
-        state = state_of(request.environ)
-        if not state.carried:
-            after_this_request(functools.partial(append_owed, state))
+    state = state_of(request.environ)
+    if not state.carried:
+        after_this_request(functools.partial(append_owed, state, bool(outcome.headers)))
     return outcome
 
 
 def _denial(denied: Denied) -> Response:
-    return Response(denied.body, denied.status, Headers(denied.headers))
+    response = Response(denied.body, denied.status, Headers(denied.headers))
+    response.call_on_close(functools.partial(drop_body, request.environ))
+    return response

@@ -135,8 +135,8 @@ def _admitted(
     """Tell the application who has been let in, and return what the view is called with."""
     g.kerberos_identity = accepted.identity
     state = state_of(_scope())
-    if accepted.headers and not state.carried:
-        _reply_by_hand(state)
+    if not state.carried:
+        _reply_by_hand(state, bool(accepted.headers))
     return view.arguments(accepted.identity.principal, args, kwargs)
 
 
@@ -150,13 +150,14 @@ def _denied(view: View, denied: Denied) -> Response:
 # By hand, where there is no carrier.
 
 
-def _reply_by_hand(state: RequestState) -> None:
+def _reply_by_hand(state: RequestState, reply: bool) -> None:
     async def append(response: Any) -> Any:
-        return None if response is None else append_owed(state, response)  # None: the WebSocket was accepted
+        return None if response is None else append_owed(state, reply, response)  # None: the WebSocket was accepted
 
     if has_websocket_context():
         after_this_websocket(append)
-        _reply_on_accept(state)
+        if reply:
+            _reply_on_accept(state)
     else:
         after_this_request(append)
 
@@ -168,7 +169,7 @@ def _reply_on_accept(state: RequestState) -> None:
 
     async def accept_with_owed(headers: Any = None, subprotocol: str | None = None) -> None:
         together = Headers(headers)
-        together.extend(state.take(None))
+        together.extend(state.take(None, together.getlist))
         await accept(together, subprotocol)
 
     connection.accept = accept_with_owed

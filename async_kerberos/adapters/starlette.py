@@ -5,34 +5,33 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._never_sent import NeverSent
 from .._web.asgi import (
-    IDENTITY,
     POLICY_VIOLATION,
     CarrierMiddleware,
     adding_owed,
     authenticate_scope,
     can_answer,
     encode_headers,
-    join_headers,
     send_denial,
     state_of,
 )
 from .._web.guarded import Guarded
-from .._web.nearest import Protection, Scope, configure
+from .._web.nearest import IDENTITY, Protection, Scope, configure
 from .._web.views import View, inspect_view, is_async, takes_user
 from ..identity import Identity
 from ..kerberos import Kerberos
 from ..options import CrossSite, Hostname
-from ..outcomes import Denied
+from ..outcomes import Denied, Headers
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
     from starlette.applications import Starlette
     from starlette.authentication import AuthCredentials, BaseUser
+    from starlette.datastructures import MutableHeaders
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection, Request
@@ -302,11 +301,16 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
         raise WebSocketException(POLICY_VIOLATION)
     # The application's handler makes the body.
     headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
-    state = state_of(scope)
-    state.challenge = headers
-    # Added further out, each challenge is a field of its own, as browsers need it.
-    added = state.carried and denied.status == 401 and scope["type"] == "websocket"
-    raise error(denied.status, denied.body.decode(), join_headers(() if added else headers))
+    state_of(scope).challenge = headers
+    raise error(denied.status, denied.body.decode(), _with_headers(None, headers))
+
+
+def _with_headers(before: Mapping[str, str] | None, added: Headers = ()) -> MutableHeaders:
+    """Headers for an exception: a field for each value, since Chromium reads no second challenge within one field."""
+    together = MutableHeaders(before)
+    for name, value in added:
+        together.append(name, value)
+    return together
 
 
 # By hand, where there is no carrier.
@@ -333,7 +337,7 @@ def _with_reply(scope: Scope, response: Any) -> Any:
     state = state_of(scope)
     if state.carried or not isinstance(response, Response):
         return response
-    owed = state.take(response.status_code, challenged=True)
+    owed = state.take(response.status_code, response.headers.getlist)
     if not owed:
         return response
     # A view may return one object to many users: what is appended goes to a copy.
@@ -351,12 +355,13 @@ def _replying_on_error(scope: Scope) -> Generator[None, None, None]:
     try:
         yield
     except HTTPException as error:
-        owed = () if carried else state.take(error.status_code, challenged=True)
+        headers = _with_headers(error.headers)
+        owed = () if carried else state.take(error.status_code, headers.getlist)
         if not owed:
             raise
         # A copy, since the view may raise one object to many users. `copy.copy` would call the constructor without its
         # arguments.
         replying = type(error).__new__(type(error), *error.args)
         replying.__dict__.update(error.__dict__)
-        replying.headers = join_headers(owed, onto=error.headers)
+        replying.headers = _with_headers(headers, owed)
         raise replying.with_traceback(error.__traceback__) from error.__cause__

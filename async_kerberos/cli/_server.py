@@ -74,6 +74,7 @@ EXAMPLES = {
     "starlette": Example("Starlette", "starlette_app.py", "uvicorn", ("starlette", "uvicorn")),
     "fastapi": Example("FastAPI", "fastapi_app.py", "uvicorn", ("fastapi", "uvicorn")),
     "asgi": Example("ASGI", "asgi_app.py", "uvicorn", ("uvicorn",)),
+    "wsgi": Example("WSGI", "wsgi_app.py", "werkzeug", ("werkzeug",)),
 }
 
 

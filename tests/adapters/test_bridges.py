@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextvars
+import copy
+import pickle
 from typing import Any
 
+import anyio
 import asgiref.wsgi
 import pytest
 from flask import Flask, g, request
+from werkzeug.test import run_wsgi_app
 
 from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
+from ..support.http import Connection
 from ..support.initiator import fresh
+from ..support.servers import Uvicorn
 from .support import HOST, SECOND, ask, check
 
 WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
@@ -83,3 +89,59 @@ def test_request_that_is_over(user: str) -> None:
     app = KerberosMiddleware(application, Kerberos(hostname="*"))
     assert ask(app, "/", authorization).status == 200
     assert contexts[0].run(ask, inner, "/", authorization).status == 403
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+def test_pipelined(user: str, http: str) -> None:
+    """A replay that is sent on the connection behind its token is refused, though the first application still runs."""
+    done = anyio.Event()
+
+    async def lingering(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        await done.wait()
+
+    protected = KerberosMiddleware(lingering, Kerberos(hostname=HOST))
+    bridged = WsgiToAsgi(make_app(hostname=HOST))
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        await (protected if scope["path"] == "/lingering" else bridged)(scope, receive, send)
+        done.set()
+
+    head = f"HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: {fresh()}\r\n"
+    with Uvicorn(dispatch, http=http, lifespan="off") as server, Connection(server.address) as connection:
+        connection.socket.sendall(f"GET /lingering {head}\r\nGET / {head}Connection: close\r\n\r\n".encode())
+        with connection.socket.makefile("rb") as stream:
+            lines = [line.split()[1] for line in stream if line.startswith(b"HTTP/1.1 ")]
+    assert lines == [b"200", b"403"]
+
+
+def test_request_within_without_credentials(user: str) -> None:
+    """A request without credentials that an application makes of a copy of its environ is nobody's."""
+    inner = make_app(hostname=HOST)
+    outer = Flask(__name__)
+
+    @outer.get("/")
+    def view() -> str:
+        environ = {name: value for name, value in request.environ.items() if name != "HTTP_AUTHORIZATION"}
+        _, status, _ = run_wsgi_app(inner.wsgi_app, environ)
+        return status
+
+    app = KerberosMiddleware(WsgiToAsgi(outer), Kerberos(hostname=HOST))
+    assert ask(app, "/", fresh()).text == "401 UNAUTHORIZED"
+
+
+def test_method_is_a_text(user: str) -> None:
+    """The method, by which Flask finds the middleware's result, is a text to all others, and a copy of it no more."""
+    methods: list[Any] = []
+    bridged = WsgiToAsgi(make_app())
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        methods.append(scope["method"])
+        await bridged(scope, receive, send)
+
+    assert ask(KerberosMiddleware(application, Kerberos(hostname=HOST)), "/", fresh()).status == 200
+    (method,) = methods
+    assert (method, hash(method), f"{method}", repr(method)) == ("GET", hash("GET"), "GET", "'GET'")
+    for copied in (copy.copy(method), copy.deepcopy(method), pickle.loads(pickle.dumps(method)), method.upper()):
+        assert (type(copied), copied) == (str, "GET")

@@ -49,7 +49,7 @@ def test_demo_help(start: Start) -> None:
     """The help of the demo names every framework, every option, the programs it needs and its exit statuses."""
     command = start("demo", "--help")
     assert command.finish() == 0
-    assert "[flask|quart|starlette|fastapi|asgi]" in command.output
+    assert "[flask|quart|starlette|fastapi|asgi|wsgi]" in command.output
     for word in ("--once", "--port", "8000", "krb5-kdc", "Exit status"):
         assert word in command.output
 

@@ -17,7 +17,7 @@ import pytest
 
 from .conftest import ROOT, Command, Start
 
-FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi")
+FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _SERVING = "Serving until Ctrl-C"
 

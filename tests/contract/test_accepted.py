@@ -58,6 +58,24 @@ def test_no_reply_on_the_applications_own_401(deployed: Running, user: str, path
 
 
 @on(ALL)
+@pytest.mark.parametrize("path", [*RESPONSES, "/again", "/raised-again"])
+def test_caches_keep_users_apart(deployed: Running, user: str, path: str) -> None:
+    """No cache may hand a signed-in user's page to another; what the application says of caches stays."""
+    response = deployed.get(path, Initiator().header)
+    vary = {name.strip() for value in response.values("vary") for name in value.split(",")}
+    assert vary == {"Cookie", "Authorization", *(["Accept"] if path == "/both" else [])}
+    assert response.values("cache-control") == (["max-age=60"] if path == "/both" else ["private"])
+    assert response.values("vary").count("Cookie, Authorization") == 1
+
+
+@on(ALL)
+def test_caches_of_challenges(deployed: Running) -> None:
+    """Nothing is said of caches to somebody who has not signed in."""
+    response = deployed.get("/hello")
+    assert response.values("vary") == response.values("cache-control") == []
+
+
+@on(ALL)
 @pytest.mark.parametrize("mech", [SPNEGO, KRB5], ids=["spnego", "kerberos"])
 def test_without_mutual_authentication(deployed: Running, user: str, mech: object) -> None:
     """A client that does not ask for proof of the server is served, with a reply or without."""

@@ -13,8 +13,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from werkzeug.test import Client
 
 from async_kerberos import Denied, Kerberos
+from async_kerberos.adapters import wsgi
 from async_kerberos.testing import Realm, User
 
 from ..support import ROOT
@@ -51,8 +53,8 @@ async def get(app: Any, path: str, headers: dict[str, str], method: str = "GET")
 
 def request(app: Any, path: str, authorization: str | None = None, method: str = "GET") -> tuple[int, str, list[str]]:
     headers = {} if authorization is None else {"Authorization": authorization}
-    if hasattr(app, "wsgi_app"):
-        answer = app.test_client().open(path, method=method, headers=headers)
+    if hasattr(app, "wsgi_app") or isinstance(app, wsgi.KerberosMiddleware):
+        answer = Client(getattr(app, "wsgi_app", app)).open(path, method=method, headers=headers)
         return answer.status_code, answer.text, answer.headers.getlist("WWW-Authenticate")
     response = anyio.run(get, app, path, headers, method)
     return response.status_code, response.text, response.headers.get_list("www-authenticate")
@@ -70,8 +72,8 @@ def user(site: None, signed_in: User) -> User:
 
 def test_there_is_one_for_each_framework() -> None:
     """The README shows each framework."""
-    assert {framework(source) for source in APPS} == {"flask", "quart", "starlette", "fastapi", "asgi"}
-    assert len(APPS) == 7
+    assert {framework(source) for source in APPS} == {"flask", "quart", "starlette", "fastapi", "asgi", "wsgi"}
+    assert len(APPS) == 8
 
 
 @pytest.mark.parametrize("source", APPS, ids=framework)

@@ -28,7 +28,7 @@ from ..support.initiator import Initiator, reply_token
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _ROOT = Path(async_kerberos.__file__).parents[1]
 
-FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi")
+FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
@@ -181,6 +181,14 @@ def test_asgi(localhost: Service, alice: User, tmp_path: Path) -> None:
         with WebSocketClient(address, "/", initiator.header) as websocket:
             initiator.verify(reply_token(websocket.response.challenges))
             assert websocket.receive_text() == "Hello, alice@KRBTEST.COM"
+
+
+def test_wsgi(localhost: Service, alice: User, tmp_path: Path) -> None:
+    """Plain WSGI: the middleware guards every path that is not named."""
+    with running("wsgi", localhost, tmp_path) as address:
+        for path in ("/anything", "/public/", "/publicity"):
+            assert get(address, path).status == 401
+        assert get(address, "/public").status == 200
 
 
 def test_fastapi_administrators(

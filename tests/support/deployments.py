@@ -17,11 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import Kerberos
+from async_kerberos import DrainLimits, Kerberos
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
-from .apps import Options, asgi_app, fastapi_app, flask_app, quart_app, starlette_app
+from .apps import Options, asgi_app, fastapi_app, flask_app, quart_app, starlette_app, wsgi_app
 from .certificates import ec_key, make_certificate
 from .guards import ThreadGuard
 from .http import Address, Connection, Fields, Response, WebSocketClient
@@ -64,6 +64,7 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "tls-proxy": {"hostname": HOSTNAME, "require_tls": True, "trusted_proxies": ["127.0.0.1"]},
         "any-site": {"hostname": HOSTNAME, "cross_site": "allow"},
         "another-origin": {"hostname": HOSTNAME, "trusted_origins": [TRUSTED_ORIGIN]},
+        "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
         "may-be-bound": {"hostname": HOSTNAME, "channel_bindings": "allow", "certificate": certificate_file(folder)},
@@ -174,6 +175,7 @@ _QUART = frozenset({"user", "scope", "g", "service"})
 _STARLETTE = frozenset({"user", "scope", "service", "request.user", "request.user.identity", "auth"})
 _FASTAPI = frozenset({"user", "scope", "service"})
 _ASGI = frozenset({"scope", "service"})
+_WSGI = frozenset({"environ", "service", "REMOTE_USER"})
 
 
 def _flask_sync(options: Options | None) -> Any:
@@ -238,6 +240,7 @@ ADAPTERS = {
         ),
         Adapter("fastapi-sync", lambda options: fastapi_app.build(options, asynchronous=False), ANY_LOOP, _FASTAPI),
         Adapter("asgi", asgi_app.build, ANY_LOOP, _ASGI, websockets=True),
+        Adapter("wsgi", wsgi_app.build, WSGI, _WSGI),
     )
 }
 
@@ -256,6 +259,11 @@ class Deployment:
     def in_process(self) -> bool:
         """Whether the server runs in the tests' process."""
         return self.server != "gunicorn"
+
+    @property
+    def early(self) -> bool:
+        """Whether it answers before the body is sent. On Hypercorn it would end the connection for the client."""
+        return self.adapter.early and not self.server.startswith("hypercorn")
 
     @property
     def keeps_alive(self) -> bool:

@@ -98,11 +98,15 @@ class Connection:
         method: str = "GET",
         fields: Fields = (),
         body: bytes = b"",
+        chunked: bool = False,
     ) -> Response:
-        """Send one request and read the answer to it."""
+        """Send one request and read the answer to it: all of the body first, as many clients do."""
         if self._protocol.our_state is h11.DONE:
             self._protocol.start_next_cycle()
-        self.send_head(path, authorization, method=method, fields=fields, length=len(body) if body else None)
+        if chunked:
+            fields = [*fields, ("Transfer-Encoding", "chunked")]
+        length = len(body) if body and not chunked else None
+        self.send_head(path, authorization, method=method, fields=fields, length=length)
         if body:
             self._send(h11.Data(body))
         self._send(h11.EndOfMessage())

@@ -10,7 +10,7 @@ Every one has the same routes, so that one test speaks for all:
 ``/redirect``          302
 ``/missing``           404, raised as the framework's HTTP error
 ``/teapot``            418, made by a handler of the view's own exception
-``/both``              200, with a challenge of the view's own
+``/both``              200, with headers of the view's own: :data:`OWN_HEADERS`
 ``/again``             401, returned, with a challenge of the view's own
 ``/raised-again``      401, raised
 ``/ws``                a WebSocket: the principal, then the end
@@ -28,6 +28,8 @@ Options = Mapping[str, Any]
 """Options of ``init_kerberos`` and of ``Kerberos``."""
 
 OWN_CHALLENGE = 'Basic realm="own"'
+
+OWN_HEADERS = {"WWW-Authenticate": OWN_CHALLENGE, "Cache-Control": "max-age=60", "Vary": "Accept"}
 
 
 def given(options: Options | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, Options, given, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, given, pieces
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -18,7 +18,7 @@ _ANSWERS: dict[str, tuple[int, Fields]] = {
     "/redirect": (302, [(b"location", b"/hello")]),
     "/missing": (404, []),
     "/teapot": (418, []),
-    "/both": (200, _OWN),
+    "/both": (200, [(name.lower().encode(), value.encode()) for name, value in OWN_HEADERS.items()]),
     "/again": (401, _OWN),
     "/raised-again": (401, _OWN),
 }

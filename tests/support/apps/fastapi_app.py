@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from async_kerberos import Identity
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos
 
-from . import OWN_CHALLENGE, Options, TeapotError, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, pieces
 
 User = Annotated[Identity, Depends(KerberosIdentity())]
 
@@ -42,7 +42,7 @@ def teapot(identity: Identity) -> Response:
 
 
 def both(identity: Identity) -> Response:
-    return PlainTextResponse(identity.principal, headers={"WWW-Authenticate": OWN_CHALLENGE})
+    return PlainTextResponse(identity.principal, headers=OWN_HEADERS)
 
 
 def again(identity: Identity) -> Response:

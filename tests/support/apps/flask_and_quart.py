@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import OWN_CHALLENGE, TeapotError
+from . import OWN_CHALLENGE, OWN_HEADERS, TeapotError
 
 Action = Callable[[str], Any]
 
@@ -32,7 +32,7 @@ def actions(redirect: Callable[[str], object], abort: Callable[[int], object]) -
         raise TeapotError
 
     def both(user: str) -> Any:
-        return user, 200, {"WWW-Authenticate": OWN_CHALLENGE}
+        return user, 200, OWN_HEADERS
 
     def again(user: str) -> Any:
         return "again", 401, {"WWW-Authenticate": OWN_CHALLENGE}

@@ -19,7 +19,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, Options, TeapotError, given, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, given, pieces
 
 Action = Callable[[str, Request], Response]
 
@@ -65,7 +65,7 @@ def teapot(user: str, request: Request) -> Response:
 
 
 def both(user: str, request: Request) -> Response:
-    return PlainTextResponse(user, headers={"WWW-Authenticate": OWN_CHALLENGE})
+    return PlainTextResponse(user, headers=OWN_HEADERS)
 
 
 def again(user: str, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Real servers: in this process, on a separate thread, or in a separate process."""
 
 from .asgi import Hypercorn, Uvicorn
+from .nginx import Nginx
 from .relay import Relay
 from .thread import Head, Server, listening_socket
 from .wsgi import Gunicorn, Uwsgi, Werkzeug
@@ -9,6 +10,7 @@ __all__ = [
     "Gunicorn",
     "Head",
     "Hypercorn",
+    "Nginx",
     "Relay",
     "Server",
     "Uvicorn",

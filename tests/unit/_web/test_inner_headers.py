@@ -8,8 +8,8 @@ import pytest
 
 from async_kerberos import ConfigurationError, Identity
 from async_kerberos._web.asgi import Message, Receive, Send
+from async_kerberos._web.inner_headers import InnerHeadersMiddleware
 from async_kerberos._web.nearest import Scope
-from async_kerberos._web.user_header import UserHeaderMiddleware
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
 BOB = b"bob@EXAMPLE.COM"
@@ -56,7 +56,7 @@ async def pass_through(name: str, fields: list[tuple[bytes, bytes]], principal: 
 
     given = list(fields)
     scope = {"type": type, "headers": given, "kerberos": Identity(principal)}
-    await UserHeaderMiddleware(app, name)(scope, cannot_receive, send)
+    await InnerHeadersMiddleware(app, name)(scope, cannot_receive, send)
     # What the client sent is still what those further out see.
     assert scope["headers"] is given
     assert given == fields
@@ -165,7 +165,7 @@ async def test_notes() -> None:
 
     headers = scope["headers"]
     with pytest.raises(RuntimeError):
-        await UserHeaderMiddleware(app, "Remote-User")(scope, cannot_receive, send)
+        await InnerHeadersMiddleware(app, "Remote-User")(scope, cannot_receive, send)
     assert seen == [("/items/{id}", 2, 200)]
     assert (scope["endpoint"], scope["outer"]) == (nobody, 2)
     assert scope["headers"] is headers

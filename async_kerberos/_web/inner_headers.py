@@ -1,4 +1,4 @@
-"""A header that names the user, for applications that trust one. What a client sends under that name is removed."""
+"""The headers that an application below the middleware sees: one may name the user, and credentials may be left out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
 from ..request import FIELDS
-from .asgi import IDENTITY, App, Message, Receive, Send, send_denial
-from .nearest import Scope
+from .asgi import App, Message, Receive, Send, refused, send_denial, state_of
+from .nearest import IDENTITY, Scope
 
 _logger = logging.getLogger("async_kerberos")
 
@@ -34,26 +34,23 @@ _TAKEN_PREFIXES = (b"accept", b"access-control-", b"content-", b"if-", b"proxy-"
 _NO_VALUE = re.compile(r"[\x00-\x1f\x7f-\x9f]|^\s|\s$")
 
 
-class UserHeaderMiddleware:
-    """Below the middleware that authenticates: names the user to the application, in a header.
+class InnerHeadersMiddleware:
+    """Below the middleware that authenticates: changes the headers that the application sees.
 
     Args:
         app: the application.
-        name: the header's name, the option ``user_header``.
+        user_header: the option of this name.
+        hide_authorization: the option of this name.
 
     Raises:
         ConfigurationError: a header cannot have this name, or has another meaning.
     """
 
-    def __init__(self, app: App, name: object) -> None:
-        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
-            raise ConfigurationError("user_header", f"must be the name of a header such as 'Remote-User', not {name!r}")
+    def __init__(self, app: App, user_header: object = None, *, hide_authorization: bool = False) -> None:
         self.app = app
-        self._name = name.lower().encode()
-        self._alike = _alike(self._name)
-        if self._alike in _TAKEN or self._alike.startswith(_TAKEN_PREFIXES):
-            problem = f"{name!r} has another meaning: take a name that stands for the user alone, such as 'Remote-User'"
-            raise ConfigurationError("user_header", problem)
+        self._name = b"" if user_header is None else _check_name("user_header", user_header)
+        self._hides = hide_authorization
+        self._removed = {*([_alike(self._name)] if self._name else []), *([b"authorization"] if self._hides else [])}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope; of the lifespan, or of a request that has been let in."""
@@ -61,10 +58,13 @@ class UserHeaderMiddleware:
             await self.app(scope, receive, send)
             return
         identity: Identity = scope[IDENTITY]
-        if _NO_VALUE.search(identity.principal):
+        if self._name and _NO_VALUE.search(identity.principal):
             _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", identity.principal)
-            await send_denial(scope, send, plain_denial(403, Reason.NOT_AUTHORISED))
+            denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state_of(scope).decider
+            await send_denial(scope, send, denied if decider is None else refused(scope, denied, decider))
             return
+        if self._hides:
+            state_of(scope).hidden = True
         # A copy: middlewares further out, such as a log of requests, still see what the client sent.
         inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
         seen = dict(inner)
@@ -86,10 +86,21 @@ class UserHeaderMiddleware:
 
     def _headers_for(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
         # Bytes that are no field name are removed, too: stripped or upper-cased further down ("ß" becomes "SS"), they
-        # could become this name.
-        kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) != self._alike]
+        # could become one of these names.
+        removed = self._removed
+        kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) not in removed]
         # Always UTF-8: if some principals were sent in Latin-1, two principals could become the same bytes.
-        return [*kept, (self._name, user.encode())]
+        return [*kept, (self._name, user.encode())] if self._name else kept
+
+
+def _check_name(option: str, name: object) -> bytes:
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+        raise ConfigurationError(option, f"must be the name of a header such as 'Remote-User', not {name!r}")
+    raw = name.lower().encode()
+    if _alike(raw) in _TAKEN or _alike(raw).startswith(_TAKEN_PREFIXES):
+        problem = f"{name!r} has another meaning: take a name that stands for the user alone, such as 'Remote-User'"
+        raise ConfigurationError(option, problem)
+    return raw
 
 
 def _alike(name: bytes) -> bytes:

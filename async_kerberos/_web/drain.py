@@ -1,0 +1,155 @@
+"""The rest of a refused request's body: read and dropped.
+
+A client that uploads something meets a 401 first, and sends the body with it. Many servers end a connection on which a
+body was left unread, and what the client then sees is a broken connection and no challenge. (RFC 9112, section 9.6.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from .._threads.loops import Event, sleep_forever, within
+from ..options import DrainLimits
+from .nearest import Scope
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+# Servers that keep such a connection, or end it without breaking it, by the module of their ``receive``.
+_COPING = ("uvicorn", "granian", "_granian")
+
+# A sender that does not send so many bytes within so many seconds may not hold a server's thread.
+_LEAST_BYTES = 50_000
+_LOOK_SECONDS = 1.0
+_READ_BYTES = 16 * 1024
+
+
+def watched(receive: Receive) -> Body | None:
+    """The body that comes by ``receive``, to be dropped if the request is refused; None on servers that cope."""
+    owner = type(getattr(receive, "__self__", receive)).__module__
+    module = str(getattr(receive, "__module__", ""))
+    return None if owner.partition(".")[0] in _COPING or module.partition(".")[0] in _COPING else Body(receive)
+
+
+def announces(scope: Scope) -> bool:
+    """Whether an HTTP request has a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
+    if scope.get("http_version", "1.1") in ("2", "3"):
+        return scope.get("method") not in ("GET", "HEAD")
+    fields: dict[bytes, bytes] = dict(scope["headers"])
+    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+
+
+def expects_continue(scope: Scope) -> bool:
+    """Whether the client waits for leave to send the body (RFC 9110, section 10.1.1)."""
+    fields: dict[bytes, bytes] = dict(scope["headers"])
+    return fields.get(b"expect", b"").lower() == b"100-continue"
+
+
+class Body:
+    """The body of one ASGI request, as the application receives it.
+
+    Args:
+        receive: the server's.
+    """
+
+    __slots__ = ("_came", "_dropping", "_ended", "_receive", "_waiting")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+        # How many calls of the application wait for a message. Quart always has one.
+        self._waiting = 0
+        self._came: Event | None = None
+        self._dropping = False
+
+    async def receive(self) -> Message:
+        """The next message, for the application."""
+        if self._dropping:
+            await sleep_forever()
+        self._waiting += 1
+        try:
+            message = await self._receive()
+        finally:
+            self._waiting -= 1
+            if self._came is not None:
+                self._came.set()
+        self._note(message)
+        return message
+
+    async def drop(self, limits: DrainLimits) -> None:
+        """Read the rest, within limits, and drop it. Meanwhile the application gets nothing."""
+        self._dropping = True
+        try:
+            await within(limits.seconds, functools.partial(self._drop, limits.bytes))
+        finally:
+            self._dropping = False
+
+    async def _drop(self, left: int) -> None:
+        while self._waiting and not self._ended:
+            self._came = Event()
+            await self._came.wait()
+        while left > 0 and not self._ended:
+            message = await self._receive()
+            left -= len(message.get("body", b""))
+            self._note(message)
+
+    def _note(self, message: Message) -> None:
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+
+
+def drop_from_socket(environ: dict[str, Any], limits: DrainLimits) -> None:
+    """Read the rest of a WSGI request's body, within limits, and drop it: only where the server gives its socket.
+
+    To read blocks the thread. So another thread watches, and ends the reading of a sender that is slow.
+
+    Args:
+        environ: the environment of a request that was answered.
+        limits: how much of it, and for how long.
+    """
+    connection: socket.socket | None = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if connection is None:
+        return
+    # Not all servers end the input where the body ends. A chunked one has an end, and no length.
+    length = environ.get("CONTENT_LENGTH", "")
+    most = min(limits.bytes, int(length)) if length.isascii() and length.isdigit() else limits.bytes
+    progress = _Progress(connection, limits.seconds)
+    with progress, contextlib.suppress(Exception):  # a client that has gone, or a body that is malformed
+        while progress.bytes < most:
+            piece: bytes = environ["wsgi.input"].read(min(_READ_BYTES, most - progress.bytes))
+            if not piece:
+                return
+            progress.bytes += len(piece)
+
+
+class _Progress:
+    """Watches how many bytes come, and ends the reading where too few do."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self.bytes = 0
+        self._connection = connection
+        self._left = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="async-kerberos-drain", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        before = 0
+        while not self._over.wait(min(_LOOK_SECONDS, self._left)):
+            self._left -= _LOOK_SECONDS
+            if self._left <= 0 or self.bytes - before < _LEAST_BYTES:
+                with contextlib.suppress(OSError):
+                    self._connection.shutdown(socket.SHUT_RD)  # whoever reads gets the end
+                return
+            before = self.bytes

@@ -1,0 +1,49 @@
+"""What the middlewares of ASGI and WSGI have in common: which service they were given, and what they say of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._checks import check_flag
+from .._decision.guard import Guard
+from .._never_sent import NeverSent
+from ..errors import ConfigurationError
+from ..kerberos import Kerberos, default_kerberos
+from .nearest import Protection, warn_of_other_options
+
+if TYPE_CHECKING:
+    from ..options import AllOptions
+
+
+class Middleware(NeverSent):
+    """Stands around an application, and lets none but authenticated requests reach it.
+
+    Args:
+        kerberos: the service; None for one with the options or, without any, for the nearest.
+        options: those of :class:`~async_kerberos.Kerberos`, and ``cross_site``.
+        hide_authorization: whether the application does not see the credentials.
+
+    Attributes:
+        kerberos: the middleware's own service; None where the nearest counts.
+
+    Raises:
+        ConfigurationError: an option is wrong, or stands beside ``kerberos``.
+    """
+
+    def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
+        check_flag("hide_authorization", hide_authorization)
+        own = [name for name in options if name != "cross_site"]
+        if kerberos is not None and own:
+            raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
+        self.kerberos = Kerberos(**options) if own else kerberos
+        self._protection = Protection(self.kerberos, Guard(cross_site=options.get("cross_site")))
+        self._hides_authorization = hide_authorization
+        self._has_options = bool(own)
+        self._is_new = True
+
+    def _log_setup(self, decider: Kerberos | None, application: Kerberos | None) -> None:
+        """Log, once, the service that decides, and warn of an application that was configured otherwise."""
+        self._is_new = False
+        (decider or default_kerberos()).log_setup_once()
+        if self._has_options and self.kerberos is not None and application is not None:
+            warn_of_other_options(self.kerberos, application)

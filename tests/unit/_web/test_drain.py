@@ -1,0 +1,264 @@
+"""The rest of a refused request's body: what is dropped, within which limits, and what the application gets."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from async_kerberos import ConfigurationError, DrainLimits, Kerberos
+from async_kerberos._web import drain
+from async_kerberos._web.drain import Body, Message, announces, drop_from_socket, expects_continue, watched
+
+BACKENDS = ["asyncio", "trio"]
+
+LIMITS = DrainLimits(bytes=1000, seconds=30)
+
+
+class Server:
+    """What sends the messages of a body, and then waits."""
+
+    def __init__(self, *sizes: int, ends: bool = True) -> None:
+        self.messages: list[Message] = [
+            {"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes
+        ]
+        if ends:
+            self.messages[-1]["more_body"] = False
+        self.waits = 0
+
+    async def receive(self) -> Message:
+        if not self.messages:
+            self.waits += 1
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+        return self.messages.pop(0)
+
+
+def run(backend: str, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def bounded() -> Any:
+        with anyio.fail_after(30):
+            return await function()
+
+    return anyio.run(bounded, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_all_is_dropped(backend: str) -> None:
+    """All is read up to the last message, and nothing is waited for after that."""
+    server = Server(10, 20, 30)
+    run(backend, lambda: Body(server.receive).drop(LIMITS))
+    assert (server.messages, server.waits) == ([], 0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bytes(backend: str) -> None:
+    """What is too large is left unread."""
+    server = Server(600, 600, 600, 600)
+    run(backend, lambda: Body(server.receive).drop(LIMITS))
+    assert len(server.messages) == 2
+    server = Server(600)
+    run(backend, lambda: Body(server.receive).drop(DrainLimits(bytes=0)))
+    assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_seconds(backend: str) -> None:
+    """A sender that sends no more is waited for as long as the limit says."""
+    server = Server(10, ends=False)
+    run(backend, lambda: Body(server.receive).drop(DrainLimits(seconds=0.05)))
+    assert server.waits == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_after_the_application_has_read(backend: str) -> None:
+    """A body that the application has read is not waited for again; of one that it began, the rest is dropped."""
+    server = Server(10, 20)
+
+    async def read(count: int) -> int:
+        body = Body(server.receive)
+        for _ in range(count):
+            await body.receive()
+        await body.drop(LIMITS)
+        return server.waits
+
+    assert run(backend, lambda: read(2)) == 0
+    server = Server(10, 20, 30)
+    assert run(backend, lambda: read(1)) == 0
+    assert server.messages == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_client_that_has_gone(backend: str) -> None:
+    """A client that closes the connection ends the body."""
+    server = Server(10, ends=False)
+    server.messages.append({"type": "http.disconnect"})
+    run(backend, lambda: Body(server.receive).drop(LIMITS))
+    assert (server.messages, server.waits) == ([], 0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_beside_an_application_that_reads(backend: str) -> None:
+    """An application that waits for a message gets that one, as Quart does all the time, and none while we drop."""
+    server = Server(10, 20, 30)
+    got: list[int] = []
+
+    async def main() -> None:
+        body = Body(server.receive)
+
+        async def read() -> None:
+            while True:
+                message = await body.receive()
+                got.append(len(message["body"]))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            server.messages[:0] = []
+            await body.drop(LIMITS)
+            tasks.cancel_scope.cancel()
+
+    run(backend, main)
+    assert server.messages == []
+    assert sum(got) <= 60
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "method", "expected"),
+    [
+        ([], "1.1", "POST", False),
+        ([(b"content-length", b"0")], "1.1", "POST", False),
+        ([(b"content-length", b"1")], "1.1", "GET", True),
+        ([(b"transfer-encoding", b"chunked")], "1.1", "POST", True),
+        ([], "2", "POST", True),
+        ([], "3", "PUT", True),
+        ([], "2", "GET", False),
+        ([], "3", "HEAD", False),
+    ],
+)
+def test_announced(fields: Any, version: str, method: str, expected: bool) -> None:
+    """HTTP/1 says by two fields whether there is a body; with HTTP/2 and 3 only the method tells."""
+    scope: Any = {"type": "http", "http_version": version, "method": method, "headers": fields}
+    assert announces(scope) is expected
+
+
+def test_expected() -> None:
+    """A client that waits for leave says so, in any case."""
+    for value, expected in ((b"100-continue", True), (b"100-Continue", True), (b"nothing", False)):
+        scope: Any = {"type": "http", "headers": [(b"expect", value)]}
+        assert expects_continue(scope) is expected
+    assert not expects_continue({"type": "http", "headers": []})
+
+
+def test_servers_that_cope() -> None:
+    """Under uvicorn and granian, which keep the connection whole by themselves, nothing is watched."""
+
+    class Cycle:
+        async def receive(self) -> Message:
+            raise AssertionError
+
+    assert watched(Cycle().receive) is not None
+    for module in ("uvicorn.protocols.http.h11_impl", "_granian.asgi", "granian"):
+        Cycle.__module__ = Cycle.receive.__module__ = module
+        assert watched(Cycle().receive) is None
+
+
+@pytest.mark.parametrize(("option", "value"), [("bytes", -1), ("bytes", "1"), ("seconds", 0), ("seconds", None)])
+def test_options(option: str, value: Any) -> None:
+    """The limits are numbers that make sense."""
+    with pytest.raises(ConfigurationError) as caught:
+        DrainLimits(**{option: value})
+    assert caught.value.option == f"drain.{option}"
+    with pytest.raises(ConfigurationError) as caught:
+        Kerberos(drain=value)
+    assert caught.value.option == "drain"
+
+
+class Reader(io.RawIOBase):
+    """A body that is read from a socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self.connection.recv(size)
+        self.bytes += len(piece)
+        return piece
+
+
+@pytest.fixture
+def pair() -> Any:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_from_a_socket(pair: Any) -> None:
+    """On gunicorn the rest is read from the socket, up to the limit."""
+    ours, theirs = pair
+    reader = Reader(ours)
+    sender = threading.Thread(target=lambda: (theirs.sendall(bytes(300_000)), theirs.shutdown(socket.SHUT_WR)))
+    sender.start()
+    drop_from_socket({"gunicorn.socket": ours, "wsgi.input": reader}, DrainLimits())
+    sender.join()
+    assert reader.bytes == 300_000
+
+
+def test_length(pair: Any) -> None:
+    """No more is read than the body has, also where the server does not end the input there, as werkzeug's."""
+    ours, theirs = pair
+    theirs.sendall(bytes(300))
+    reader = Reader(ours)
+    environ: dict[str, Any] = {"werkzeug.socket": ours, "wsgi.input": reader, "CONTENT_LENGTH": "200"}
+    drop_from_socket(environ, DrainLimits())
+    assert reader.bytes == 200
+    assert len(ours.recv(1000)) == 100
+
+
+def test_without_a_socket(pair: Any) -> None:
+    """Where a server gives no socket nothing is read: to read would block the thread."""
+    drop_from_socket({"wsgi.input": Reader(pair[0])}, DrainLimits())
+
+
+def test_limit_of_a_socket(pair: Any) -> None:
+    """More than the limit is left unread."""
+    ours, theirs = pair
+    theirs.sendall(bytes(100_000))
+    reader = Reader(ours)
+    drop_from_socket({"gunicorn.socket": ours, "wsgi.input": reader}, DrainLimits(bytes=1))
+    assert 0 < reader.bytes <= 64 * 1024
+
+
+@pytest.mark.parametrize("trickle", [False, True])
+def test_slow_sender(pair: Any, trickle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that stops, or sends a byte now and then, does not hold the thread up to the limit."""
+    monkeypatch.setattr(drain, "_LOOK_SECONDS", 0.05)
+    ours, theirs = pair
+    over = threading.Event()
+
+    def send() -> None:
+        while trickle and not over.wait(0.01):
+            theirs.sendall(b"x")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    drop_from_socket({"gunicorn.socket": ours, "wsgi.input": Reader(ours)}, DrainLimits(seconds=600))
+    over.set()
+    sender.join()
+    assert ours.recv(1) in (b"", b"x")
+
+
+def test_client_resets(pair: Any) -> None:
+    """A client that resets the connection is no error."""
+
+    class Broken(Reader):
+        def read(self, size: int = -1) -> bytes:
+            raise ConnectionResetError
+
+    drop_from_socket({"gunicorn.socket": pair[0], "wsgi.input": Broken(pair[0])}, DrainLimits())
