@@ -35,7 +35,7 @@ class Middleware(NeverSent):
         own = [name for name in options if name != "cross_site"]
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
-        self.kerberos = Kerberos(**options) if own else kerberos
+        self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         self._protection = Protection(self.kerberos, Guard(cross_site=options.get("cross_site")))
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)

@@ -25,10 +25,10 @@ class Leg:
     __slots__ = ("half_open", "spnego", "steps", "token")
 
     def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[SecurityContext] | None, spnego: bool) -> None:
-        self.steps = steps
-        self.token = token
-        self.half_open = half_open
-        self.spnego = spnego  # whether the token is wrapped in SPNEGO
+        self.steps: Steps = steps
+        self.token: bytes = token
+        self.half_open: HalfOpen[SecurityContext] | None = half_open
+        self.spnego: bool = spnego  # whether the token is wrapped in SPNEGO
 
     def step(self) -> Step:
         """The one blocking call of a request."""

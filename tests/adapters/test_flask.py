@@ -436,6 +436,18 @@ def test_credentials_taken_away(user: str) -> None:
     check(app, "/", user)
 
 
+def test_several_checks_without_init(user: str) -> None:
+    """Without init_kerberos, a hook and a view that both check add the reply, and what caches are told, once."""
+    app = Flask(__name__)
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+    app.before_request(decorate(lambda user: None))
+    app.add_url_rule("/", view_func=decorate(greet))
+    check(app, "/", user)
+    response = app.test_client().get("/", headers={"Authorization": fresh()})
+    assert response.headers.getlist("Vary") == ["Cookie, Authorization"]
+    assert response.headers.getlist("Cache-Control") == ["private"]
+
+
 def test_reply_of_a_request_within(user: str) -> None:
     """Without init_kerberos, a request that a view makes with its own environ does not take the view's reply."""
     app, inner = Flask(__name__), Flask("inner")

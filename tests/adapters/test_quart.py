@@ -227,6 +227,35 @@ def test_websocket_without_init(user: str) -> None:
     assert replies(anyio.run(converse, app, fresh(), "/401", False)[0]) == []
 
 
+def test_several_checks_without_init(user: str) -> None:
+    """Without ``init_kerberos``, a hook and a view that both check add the reply, and what caches are told, once."""
+    app = Quart(__name__)
+    decorate = requires_authentication(kerberos=Kerberos(hostname=HOST))
+
+    async def guard(user: str) -> None:
+        return None
+
+    app.before_request(decorate(guard))
+    app.before_websocket(decorate(guard))
+
+    @app.get("/")
+    @decorate
+    async def view(user: str) -> str:
+        return user
+
+    @app.websocket("/")
+    @decorate
+    async def talk(user: str) -> None:
+        await websocket.send(user)
+
+    check(app, "/", user)
+    initiator = Initiator()
+    accept, text, *_ = anyio.run(converse, app, initiator.header, "/", False)
+    (reply,) = [value.decode() for name, value in accept["headers"] if name == b"www-authenticate"]
+    initiator.verify(reply_token([reply]))
+    assert text["text"] == user
+
+
 def test_what_the_view_finds(app: Quart, user: str) -> None:
     """The identity is at ``g.kerberos_identity`` and in the scope."""
 

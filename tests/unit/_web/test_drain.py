@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -104,28 +105,30 @@ def test_client_that_has_gone(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_beside_an_application_that_reads(backend: str) -> None:
-    """An application that waits for a message gets that one, as Quart does all the time, and none while we drop."""
-    server = Server(10, 20, 30)
+    """An application that waits for a message, as Quart does, gets that one, and none of the rest."""
     got: list[int] = []
 
     async def main() -> None:
-        body = Body(server.receive)
+        deliver, receive = anyio.create_memory_object_stream[Message](10)
+        body = Body(receive.receive)
 
         async def read() -> None:
             while True:
-                message = await body.receive()
-                got.append(len(message["body"]))
+                got.append(len((await body.receive())["body"]))
 
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks, deliver, receive:
             tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()
-            server.messages[:0] = []
-            await body.drop(LIMITS)
+            tasks.start_soon(body.drop, LIMITS)
+            await anyio.wait_all_tasks_blocked()
+            for size, more in ((10, True), (20, True), (30, False)):
+                await deliver.send({"type": "http.request", "body": bytes(size), "more_body": more})
+                await anyio.wait_all_tasks_blocked()
+            assert deliver.statistics().current_buffer_used == 0
             tasks.cancel_scope.cancel()
 
     run(backend, main)
-    assert server.messages == []
-    assert sum(got) <= 60
+    assert got == [10]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +255,24 @@ def test_slow_sender(pair: Any, trickle: bool, monkeypatch: pytest.MonkeyPatch) 
     over.set()
     sender.join()
     assert ours.recv(1) in (b"", b"x")
+
+
+def test_sender_that_keeps_up(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that keeps up is read to the end, over as many looks as it takes."""
+    monkeypatch.setattr(drain, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(drain, "_LEAST_BYTES", 1)
+    ours, theirs = pair
+
+    class Slow(Reader):
+        def read(self, size: int = -1) -> bytes:
+            time.sleep(0.01)
+            return super().read(min(size, 100))
+
+    theirs.sendall(bytes(3000))
+    theirs.shutdown(socket.SHUT_WR)
+    reader = Slow(ours)
+    drop_from_socket({"gunicorn.socket": ours, "wsgi.input": reader}, DrainLimits())
+    assert reader.bytes == 3000
 
 
 def test_client_resets(pair: Any) -> None:
