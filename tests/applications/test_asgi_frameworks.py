@@ -12,11 +12,11 @@ import pytest
 from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
+from ..support import HOSTNAME
 from ..support.guards import ThreadGuard
 from ..support.http import Connection, WebSocketClient
 from ..support.initiator import Initiator, reply_token
 from ..support.servers import Hypercorn, Uvicorn
-from .support import HOST
 
 
 def of_litestar() -> Any:
@@ -54,7 +54,7 @@ def of_falcon() -> Any:
 @pytest.mark.parametrize("make", [of_litestar, of_falcon])
 def test_below_the_middleware(user: str, make: Callable[[], Any], server: Any, thread_guard: ThreadGuard) -> None:
     """Nobody gets in without a ticket; with one the view knows the user, and the reply verifies."""
-    app = KerberosMiddleware(make(), Kerberos(hostname=HOST))
+    app = KerberosMiddleware(make(), Kerberos(hostname=HOSTNAME))
     with server(app, threads=thread_guard) as running:
         with Connection(running.address) as connection:
             assert connection.request("/").challenges == ["Negotiate"]

@@ -15,12 +15,12 @@ from aiohttp import web
 
 from async_kerberos import AuthRequest, Denied, Kerberos
 
+from ..support import HOSTNAME
 from ..support.http import Connection
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import listening_socket
-from .support import HOST
 
-KERBEROS = Kerberos(hostname=HOST)
+KERBEROS = Kerberos(hostname=HOSTNAME)
 
 
 async def on_aiohttp(request: web.Request) -> web.Response:

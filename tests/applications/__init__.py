@@ -1,0 +1,1 @@
+"""Frameworks and applications without an adapter, each in its current release."""
