@@ -156,7 +156,7 @@ def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
     """
     state, closes = state_of(scope), scope["type"] == "websocket"
     if state.body is not None:
-        if announces(scope):
+        if announces(scope) and decider.drain.bytes:
             state.drain = decider.drain
     elif not closes and scope.get("method") not in ("GET", "HEAD"):
         closes = expects_continue(scope)
@@ -177,8 +177,8 @@ def _request(scope: Scope, state: RequestState) -> AuthRequest:
             if len(values) == MOST_VALUES:
                 # Some servers let thousands of one name pass: from here on they cost what fields do that nobody reads.
                 wanted = {raw: field for raw, field in wanted.items() if field != name}
-    if state.hidden and state.checked is not None:
-        fields.setdefault("authorization", list(state.checked.authorization))
+    if state.hidden:
+        fields.setdefault("authorization", list(state.hidden))
     client: tuple[str, int] | None = scope.get("client")
     websocket = scope["type"] == "websocket"
     return AuthRequest(

@@ -113,7 +113,8 @@ def drop_from_socket(environ: dict[str, Any], limits: DrainLimits) -> None:
         limits: how much of it, and for how long.
     """
     connection: socket.socket | None = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-    if connection is None:
+    # With HTTP/2, others use the connection as well.
+    if connection is None or environ.get("SERVER_PROTOCOL", "HTTP/1.1") not in ("HTTP/1.0", "HTTP/1.1"):
         return
     # Not all servers end the input where the body ends. A chunked one has an end, and no length.
     length = environ.get("CONTENT_LENGTH", "")

@@ -63,8 +63,9 @@ class InnerHeadersMiddleware:
             denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state_of(scope).decider
             await send_denial(scope, send, denied if decider is None else refused(scope, denied, decider))
             return
-        if self._hides:
-            state_of(scope).hidden = True
+        state = state_of(scope)
+        if self._hides and state.checked is not None:
+            state.hidden = state.hidden or state.checked.authorization
         # A copy: middlewares further out, such as a log of requests, still see what the client sent.
         inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
         seen = dict(inner)

@@ -14,8 +14,6 @@ STATE = "async_kerberos.state"
 
 # A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
 _VARY = "Cookie, Authorization"
-_CACHED_FOR_ONE_USER: Headers = (("Vary", _VARY),)
-_NOT_SHARED: Headers = (*_CACHED_FOR_ONE_USER, ("Cache-Control", "private"))
 
 
 class RequestState:
@@ -23,7 +21,7 @@ class RequestState:
 
     Attributes:
         checked: what the first check has found.
-        hidden: whether the application below does not see the credentials that the check was made from.
+        hidden: the values of ``Authorization`` that the application below does not see; empty if it sees them.
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
         body: the request's body, as it comes; None where the server copes with one that is left unread.
@@ -36,7 +34,7 @@ class RequestState:
 
     # Attributes of the class, so that making an object, one for each request, sets none of them.
     checked: Checked | None = None
-    hidden: bool = False
+    hidden: tuple[str, ...] = ()
     owed: Headers = ()
     carried: bool = False
     body: Body | None = None
@@ -50,6 +48,8 @@ class RequestState:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
         self.decider = decider
         self.by_default = self.by_default or by_default
+        # An earlier refusal that the application has recovered from no longer counts.
+        self.drain, self.challenge = None, ()
         checked = accepted.checked
         if checked is not None and not self.is_of(checked.authorization):
             self.checked = checked
@@ -61,7 +61,7 @@ class RequestState:
 
     def seen(self, authorization: tuple[str, ...]) -> tuple[str, ...]:
         """The values of ``Authorization`` that came, where the application below sees these."""
-        return self.checked.authorization if self.hidden and self.checked and not authorization else authorization
+        return authorization or self.hidden
 
     def take(self, status: int | None, values_of: Callable[[str], Sequence[str]], *, reply: bool = True) -> Headers:
         """What goes onto the response that starts. A reply is taken once, and the caller adds all of it.
@@ -78,9 +78,11 @@ class RequestState:
             added = self._missing_challenges(values_of) if self.challenge else ()
         elif reply:
             added, self.owed = self.owed, ()
-        if self.checked is None or status is None or _VARY in values_of("vary"):
+        if self.checked is None or status is None:
             return added
-        return (*added, *(_CACHED_FOR_ONE_USER if values_of("cache-control") else _NOT_SHARED))
+        if _VARY not in values_of("vary"):
+            added = (*added, ("Vary", _VARY))
+        return added if values_of("cache-control") else (*added, ("Cache-Control", "private"))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
         present = values_of("www-authenticate")

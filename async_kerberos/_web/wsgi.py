@@ -89,7 +89,7 @@ def carry(environ: Environ, start_response: StartResponse, kerberos: Kerberos) -
 def hide_credentials(environ: Environ) -> None:
     """Remove ``Authorization`` from the environment of a request that has been let in; its state keeps the values."""
     state = state_of(environ)
-    state.hidden = True
+    state.hidden = state.hidden or _authorization(environ)
     environ.pop("HTTP_AUTHORIZATION", None)
     environ[STATE] = (), state
 
@@ -111,6 +111,8 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
     outcome = decider.authenticate_blocking(request, protection.guard)
     if isinstance(outcome, Denied):
         return refused(environ, outcome, decider)
+    if outer is not None:
+        state.hidden = state.hidden or outer.hidden
     state.note(outcome, decider, by_default=is_default(decider))
     environ[IDENTITY] = outcome.identity
     environ["REMOTE_USER"] = outcome.identity.principal
@@ -121,7 +123,8 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
 def refused(environ: Environ, denied: Denied, decider: Kerberos) -> Denied:
     """Note that a request is refused, so that the rest of its body is dropped after the answer."""
     # RFC 9112, section 6.3.
-    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+    announced = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+    if announced and decider.drain.bytes:
         state_of(environ).drain = decider.drain
     return denied
 
@@ -167,8 +170,8 @@ def _request(environ: Environ, state: RequestState) -> AuthRequest:
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
     known = _PROXY_FIX not in environ and port.isascii() and port.isdigit()
     fields: dict[str, tuple[str, ...]] = {name: (environ[key],) for key, name in _FIELDS if key in environ}
-    if state.hidden and state.checked is not None:
-        fields.setdefault("authorization", state.checked.authorization)
+    if state.hidden:
+        fields.setdefault("authorization", state.hidden)
     return AuthRequest(
         fields,
         method=environ["REQUEST_METHOD"],

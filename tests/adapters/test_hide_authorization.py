@@ -85,6 +85,11 @@ APPS: dict[str, Callable[[], Any]] = {
         WsgiToAsgi(wsgi.KerberosMiddleware(flask_app(), Kerberos(hostname=HOST), hide_authorization=True)),
         Kerberos(hostname=HOST),
     ),
+    "two in WSGI in ASGI": lambda: asgi.KerberosMiddleware(
+        WsgiToAsgi(wsgi.KerberosMiddleware(flask_app(), Kerberos(hostname=HOST))),
+        Kerberos(hostname=HOST),
+        hide_authorization=True,
+    ),
     "flask in WSGI": lambda: WsgiToAsgi(
         wsgi.KerberosMiddleware(flask_app(), Kerberos(hostname=HOST), hide_authorization=True)
     ),
@@ -120,3 +125,24 @@ def test_other_credentials(user: str) -> None:
 
     app = asgi.KerberosMiddleware(between, Kerberos(hostname=HOST), hide_authorization=True)
     assert ask(app, "/", fresh()).status == 403
+
+
+def test_several_users(user: str) -> None:
+    """Requests that an application makes within a user's never become another user's whom one of them has signed in."""
+    asked: list[tuple[int, str]] = []
+    inner = starlette_app()
+    other = fresh()
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                asked.append((message["status"], str(scope["kerberos"])))
+
+        for headers in ([], [(b"authorization", other.encode())], []):
+            await inner({**scope, "headers": [*scope["headers"], *headers]}, receive, sent)
+        await inner(scope, receive, send)
+
+    app = asgi.KerberosMiddleware(between, Kerberos(hostname=HOST), hide_authorization=True)
+    ask(app, "/", fresh())
+    # The token that is hidden has been used: once another one has taken its place, it is a replay.
+    assert [status for status, _ in asked] == [200, 200, 403]
