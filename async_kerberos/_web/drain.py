@@ -151,6 +151,6 @@ class _Progress:
             self._left -= _LOOK_SECONDS
             if self._left <= 0 or self.bytes - before < _LEAST_BYTES:
                 with contextlib.suppress(OSError):
-                    self._connection.shutdown(socket.SHUT_RD)  # whoever reads gets the end
+                    self._connection.shutdown(socket.SHUT_RD)  # the reading thread gets the end of the stream
                 return
             before = self.bytes

@@ -10,7 +10,7 @@ from ..outcomes import Accepted, Checked, Headers
 from .drain import Body
 
 STATE = "async_kerberos.state"
-"""The key of a request's state, in an ASGI scope; in a WSGI environ, with the credentials that it is of."""
+"""The key of a request's state, in an ASGI scope or a WSGI environ."""
 
 # A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
 _VARY = "Cookie, Authorization"
@@ -21,6 +21,7 @@ class RequestState:
 
     Attributes:
         checked: what the first check has found.
+        of: in a WSGI environ, the values of ``Authorization`` there. Kept here: an environ is shown in debug pages.
         hidden: the values of ``Authorization`` that the application below does not see; empty if it sees them.
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
@@ -34,6 +35,7 @@ class RequestState:
 
     # Attributes of the class, so that making an object, one for each request, sets none of them.
     checked: Checked | None = None
+    of: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     owed: Headers = ()
     carried: bool = False

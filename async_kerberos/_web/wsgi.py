@@ -29,10 +29,10 @@ def state_of(environ: Environ) -> RequestState:
     A copy for another request has other credentials, and begins a new state here.
     """
     authorization = _authorization(environ)
-    of, state = environ.get(STATE, (None, None))
-    if not isinstance(state, RequestState) or of != authorization:
-        state = RequestState()
-        environ[STATE] = authorization, state
+    state = environ.get(STATE)
+    if not isinstance(state, RequestState) or state.of != authorization:
+        state = environ[STATE] = RequestState()
+        state.of = authorization
     return state
 
 
@@ -91,7 +91,7 @@ def hide_credentials(environ: Environ) -> None:
     state = state_of(environ)
     state.hidden = state.hidden or _authorization(environ)
     environ.pop("HTTP_AUTHORIZATION", None)
-    environ[STATE] = (), state
+    state.of = ()
 
 
 def authenticate_environ(environ: Environ, protection: Protection, application: Kerberos | None) -> Outcome:
