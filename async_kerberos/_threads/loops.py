@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import Event as Event
 from anyio import move_on_after
-from anyio import sleep_forever as sleep_forever
 
 if TYPE_CHECKING:
     import asyncio

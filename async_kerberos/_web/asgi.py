@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..kerberos import Kerberos, default_kerberos, is_default
-from ..outcomes import Denied, Headers, Outcome
+from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
 from .drain import Message as Message
 from .drain import Receive as Receive
@@ -52,10 +52,10 @@ def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
 def watch_body(scope: Scope, receive: Receive) -> Receive:
     """The ``receive`` for all that handles the request further down: the rest can be dropped if it is refused."""
     state = state_of(scope)
-    if scope["type"] == "http" and state.body is None:
-        state.body = watched(receive)
-        return receive if state.body is None else state.body.receive
-    return receive
+    if scope["type"] != "http" or state.watched:
+        return receive
+    state.watched, state.body = True, watched(receive)
+    return receive if state.body is None else state.body.receive
 
 
 async def _drop_body(state: RequestState) -> None:
@@ -80,7 +80,7 @@ def adding_owed(state: RequestState, send: Send) -> Send:
                 await _drop_body(state)
             added = state.take(message.get("status"), values_of)
             if added:
-                message = {**message, "headers": [*headers, *encode_headers(added)]}
+                message = {**message, "headers": with_added(headers, added)}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
         await send(message)
@@ -140,9 +140,20 @@ def authenticate_scope_blocking(scope: Scope, protection: Protection, applicatio
 def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Denied):
         return refused(scope, outcome, decider)
+    state = _state_for(scope, state, outcome)
     state.note(outcome, decider, by_default=is_default(decider))
     scope[IDENTITY] = outcome.identity
     return outcome
+
+
+def _state_for(scope: Scope, state: RequestState, accepted: Accepted) -> RequestState:
+    """The request's state; a new one for a copy of the scope that was given other credentials: another request's."""
+    checked = accepted.checked
+    if checked is None or state.checked is None or state.is_of(checked.authorization):
+        return state
+    another = scope[STATE] = RequestState()
+    another.watched, another.body = state.watched, state.body
+    return another
 
 
 def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
@@ -209,6 +220,14 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     headers = [*encode_headers(denied.headers), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False})
+
+
+def with_added(headers: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
+    """A response's headers with what :meth:`RequestState.take` adds."""
+    encoded = encode_headers(added)
+    if any(name == b"vary" for name, _ in encoded):
+        headers = [field for field in headers if field[0].lower() != b"vary"]
+    return [*headers, *encoded]
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .._threads.loops import Event, sleep_forever, within
+from .._threads.loops import Event, within
 from ..options import DrainLimits
 from .nearest import Scope
 
@@ -40,14 +40,18 @@ def announces(scope: Scope) -> bool:
     """Whether an HTTP request has a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
     if scope.get("http_version", "1.1") in ("2", "3"):
         return scope.get("method") not in ("GET", "HEAD")
-    fields: dict[bytes, bytes] = dict(scope["headers"])
+    fields = _fields(scope)
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
 
 
 def expects_continue(scope: Scope) -> bool:
     """Whether the client waits for leave to send the body (RFC 9110, section 10.1.1)."""
-    fields: dict[bytes, bytes] = dict(scope["headers"])
-    return fields.get(b"expect", b"").lower() == b"100-continue"
+    return _fields(scope).get(b"expect", b"").lower() == b"100-continue"
+
+
+def _fields(scope: Scope) -> dict[bytes, bytes]:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return {name.lower(): value for name, value in headers}
 
 
 class Body:
@@ -57,7 +61,7 @@ class Body:
         receive: the server's.
     """
 
-    __slots__ = ("_came", "_dropping", "_ended", "_receive", "_waiting")
+    __slots__ = ("_came", "_dropped", "_ended", "_receive", "_waiting")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -65,12 +69,12 @@ class Body:
         # How many calls of the application wait for a message. Quart always has one.
         self._waiting = 0
         self._came: Event | None = None
-        self._dropping = False
+        self._dropped: Event | None = None
 
     async def receive(self) -> Message:
         """The next message, for the application."""
-        if self._dropping:
-            await sleep_forever()
+        if self._dropped is not None:
+            await self._dropped.wait()
         self._waiting += 1
         try:
             message = await self._receive()
@@ -83,11 +87,14 @@ class Body:
 
     async def drop(self, limits: DrainLimits) -> None:
         """Read the rest, within limits, and drop it. Meanwhile the application gets nothing."""
-        self._dropping = True
+        dropped = self._dropped = Event()
         try:
-            await within(limits.seconds, functools.partial(self._drop, limits.bytes))
+            # Some servers raise an error for a malformed body. The answer is sent all the same.
+            with contextlib.suppress(Exception):
+                await within(limits.seconds, functools.partial(self._drop, limits.bytes))
         finally:
-            self._dropping = False
+            self._dropped = None
+            dropped.set()
 
     async def _drop(self, left: int) -> None:
         while self._waiting and not self._ended:
@@ -120,7 +127,8 @@ def drop_from_socket(environ: dict[str, Any], limits: DrainLimits) -> None:
     length = environ.get("CONTENT_LENGTH", "")
     most = min(limits.bytes, int(length)) if length.isascii() and length.isdigit() else limits.bytes
     progress = _Progress(connection, limits.seconds)
-    with progress, contextlib.suppress(Exception):  # a client that has gone, or a body that is malformed
+    # A client that has gone, a body that is malformed, or no thread to be had.
+    with contextlib.suppress(Exception), progress:
         while progress.bytes < most:
             piece: bytes = environ["wsgi.input"].read(min(_READ_BYTES, most - progress.bytes))
             if not piece:

@@ -54,5 +54,7 @@ def append_owed(state: RequestState, reply: bool, response: Any) -> Any:
     # A copy, since a view may return one object to many users.
     replying = copy.copy(response)
     replying.headers = response.headers.copy()
+    if any(name == "Vary" for name, _ in owed):
+        replying.headers.remove("Vary")
     replying.headers.extend(owed)
     return replying

@@ -25,6 +25,7 @@ class RequestState:
         hidden: the values of ``Authorization`` that the application below does not see; empty if it sees them.
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
+        watched: whether it has been looked at whether the body is to be dropped; who does it first stands outermost.
         body: the request's body, as it comes; None where the server copes with one that is left unread.
         drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
         challenge: the challenge of a denial that an exception carries to the application's own handler.
@@ -39,6 +40,7 @@ class RequestState:
     hidden: tuple[str, ...] = ()
     owed: Headers = ()
     carried: bool = False
+    watched: bool = False
     body: Body | None = None
     drain: DrainLimits | None = None
     challenge: Headers = ()
@@ -68,6 +70,9 @@ class RequestState:
     def take(self, status: int | None, values_of: Callable[[str], Sequence[str]], *, reply: bool = True) -> Headers:
         """What goes onto the response that starts. A reply is taken once, and the caller adds all of it.
 
+        ``Vary`` takes the place of the response's own, which it contains: of two fields, software that adds a third
+        name may drop one (older releases of Starlette do).
+
         On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
 
         Args:
@@ -82,8 +87,9 @@ class RequestState:
             added, self.owed = self.owed, ()
         if self.checked is None or status is None:
             return added
-        if _VARY not in values_of("vary"):
-            added = (*added, ("Vary", _VARY))
+        varies = ", ".join(values_of("vary"))
+        if _VARY not in varies:
+            added = (*added, ("Vary", f"{varies}, {_VARY}" if varies else _VARY))
         return added if values_of("cache-control") else (*added, ("Cache-Control", "private"))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
@@ -93,29 +99,34 @@ class RequestState:
         return tuple((name, value) for name, value in self.challenge if value not in values_of(name.lower()))
 
 
-class Method(str):
-    """A request's method, by which a WSGI application below an ASGI middleware finds the request's state.
+_with_state: dict[int, tuple[str, RequestState]] = {}
 
-    Of all that is in a scope, bridges pass nothing on into ``environ`` unchanged but a few texts, and of these each
-    request has one of its own: this. A context would reach other requests too, such as the connection's next one.
+
+class Marked:
+    """For the time that an ASGI application handles a request: its method, by which the request's state is found.
+
+    A WSGI application below needs it. Of all that is in a scope, bridges pass nothing on into ``environ`` unchanged but
+    a few texts, and of these each request can have one of its own: this. A context would reach other requests too, such
+    as the connection's next one.
+
+    Attributes:
+        method: a text of the same letters, and no other request's object.
     """
 
-    __slots__ = ("__dict__",)
+    __slots__ = ("method",)
 
-    state: RequestState
+    def __init__(self, method: str, state: RequestState) -> None:
+        # Of texts with one letter, Python keeps a single object.
+        self.method = method.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
+        if len(method) > 1:
+            _with_state[id(self.method)] = (self.method, state)
 
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        """A copy is a text."""
-        return str, (str(self),)
-
-
-def with_state(method: str, state: RequestState) -> Method:
-    """The method of the request that the state is of."""
-    marked = Method(method)
-    marked.state = state
-    return marked
+    def forget(self) -> None:
+        """The application has ended: whoever has kept the text finds nothing by it."""
+        _with_state.pop(id(self.method), None)
 
 
 def outer_state(method: str) -> RequestState | None:
     """The state that an ASGI middleware has given a request, by its method, as long as the request lasts."""
-    return None if not isinstance(method, Method) or method.state.over else method.state
+    marked, state = _with_state.get(id(method), (None, None))
+    return None if state is None or marked is not method or state.over else state

@@ -11,7 +11,7 @@ from ..kerberos import Kerberos, default_kerberos, is_default
 from ..outcomes import Denied, Headers, Outcome
 from ..request import FIELDS, AuthRequest
 from .drain import drop_from_socket
-from .nearest import IDENTITY, NEAREST, Protection, refuse_second_service
+from .nearest import IDENTITY, NEAREST, Protection, Scope, refuse_second_service
 from .state import STATE, RequestState, outer_state
 from .uwsgi import peer_port, scheme_is_hearsay
 
@@ -81,7 +81,10 @@ def carry(environ: Environ, start_response: StartResponse, kerberos: Kerberos) -
         taken = state.owed
         # The status is text, which an application may have made without a number.
         number = int(status[:3]) if status[:3].isdigit() else 0
-        return start_response(status, [*headers, *state.take(number, values_of)], *exc_info)
+        added = state.take(number, values_of)
+        if any(name == "Vary" for name, _ in added):
+            headers = [field for field in headers if field[0].lower() != "vary"]
+        return start_response(status, [*headers, *added], *exc_info)
 
     return start_with_owed
 
@@ -92,6 +95,10 @@ def hide_credentials(environ: Environ) -> None:
     state.hidden = state.hidden or _authorization(environ)
     environ.pop("HTTP_AUTHORIZATION", None)
     state.of = ()
+    scope: Scope | None = environ.get("asgi.scope")  # the bridge a2wsgi passes it on
+    if scope is not None:
+        kept = [field for field in scope["headers"] if field[0].lower() != b"authorization"]
+        environ["asgi.scope"] = {**scope, "headers": kept}
 
 
 def authenticate_environ(environ: Environ, protection: Protection, application: Kerberos | None) -> Outcome:

@@ -18,7 +18,7 @@ from .._web.asgi import (
 )
 from .._web.middleware import Middleware
 from .._web.nearest import NEAREST, Scope, configured, decider_of, nearest_of, refuse_second_service
-from .._web.state import with_state
+from .._web.state import Marked
 from ..errors import UnsupportedScopeError
 from ..kerberos import Kerberos, default_kerberos
 from ..outcomes import Denied
@@ -97,19 +97,20 @@ class KerberosMiddleware(Middleware):
         decider = state.decider or default_kerberos()
         before = nearest_of(scope)
         reply_send = carry(scope, send, decider)
-        if self.kerberos is None:
-            inner = configured(self._around)
-            if inner is not None and inner is not decider:
-                await send_denial(scope, reply_send, refused(scope, refuse_second_service(inner, decider), inner))
-                return
+        inner = configured(self._around) if self.kerberos is None else None
+        if inner is not None and inner is not decider:
+            scope[NEAREST] = before
+            await send_denial(scope, reply_send, refused(scope, refuse_second_service(inner, decider), inner))
+            return
         self.publish(scope)
-        if "method" in scope:
-            scope["method"] = with_state(scope["method"], state)
+        marked = Marked(scope.get("method", ""), state)
+        scope["method"] = marked.method
         try:
             await self.app(scope, receive, reply_send)
         finally:
             scope[NEAREST] = before
             state.over = True
+            marked.forget()
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

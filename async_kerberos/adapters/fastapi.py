@@ -21,7 +21,7 @@ try:
 except ImportError as _error:
     raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from _error
 
-from .starlette import KerberosMiddleware, init_kerberos, raise_denial, requires_authentication
+from .starlette import KerberosMiddleware, add_headers, init_kerberos, raise_denial, requires_authentication
 
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
@@ -67,6 +67,5 @@ class KerberosIdentity(NeverSent, SecurityBase):
         state = state_of(scope)
         if not state.carried:
             # Without init_kerberos, FastAPI adds these headers only to responses that the route does not make itself.
-            for name, value in state.take(200, response.headers.getlist, reply=bool(outcome.headers)):
-                response.headers.append(name, value)
+            add_headers(response.headers, state.take(200, response.headers.getlist, reply=bool(outcome.headers)))
         return outcome.identity

@@ -118,5 +118,6 @@ def _authenticate(protection: Protection) -> Outcome:
 
 def _denial(denied: Denied) -> Response:
     response = Response(denied.body, denied.status, Headers(denied.headers))
-    response.call_on_close(functools.partial(drop_body, request.environ))
+    if not state_of(request.environ).carried:
+        response.call_on_close(functools.partial(drop_body, request.environ))
     return response

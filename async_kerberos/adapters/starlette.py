@@ -18,6 +18,7 @@ from .._web.asgi import (
     encode_headers,
     send_denial,
     state_of,
+    with_added,
 )
 from .._web.guarded import Guarded
 from .._web.nearest import IDENTITY, Protection, Scope, configure
@@ -308,9 +309,17 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
 def _with_headers(before: Mapping[str, str] | None, added: Headers = ()) -> MutableHeaders:
     """Headers for an exception: a field for each value, since Chromium reads no second challenge within one field."""
     together = MutableHeaders(before)
-    for name, value in added:
-        together.append(name, value)
+    add_headers(together, added)
     return together
+
+
+def add_headers(headers: MutableHeaders, added: Headers) -> None:
+    """Add to a response's headers what is owed."""
+    for name, value in added:
+        if name == "Vary":  # with the response's own in it
+            headers[name] = value
+        else:
+            headers.append(name, value)
 
 
 # By hand, where there is no carrier.
@@ -343,7 +352,7 @@ def _with_reply(scope: Scope, response: Any) -> Any:
     # A view may return one object to many users: what is appended goes to a copy.
     replying = copy.copy(response)
     replying.__dict__.pop("_headers", None)  # Starlette's view of the old list, made at first use
-    replying.raw_headers = [*response.raw_headers, *encode_headers(owed)]
+    replying.raw_headers = with_added(response.raw_headers, owed)
     return replying
 
 

@@ -54,6 +54,12 @@ def ask(
     return Answer(answer.status_code, answer.text, answer.headers.get_list("www-authenticate"))
 
 
+def ask_for_headers(app: Any, authorization: str, fields: Mapping[str, str]) -> tuple[int, httpx.Headers]:
+    """Make a request of an ASGI application with a ticket: the status and the headers of the response."""
+    answer = anyio.run(_call, app, "GET", "/", {**fields, "Authorization": authorization})
+    return answer.status_code, answer.headers
+
+
 def check(app: Any, path: str, user: str, *, host: str = HOST, method: str = "GET", backend: str = "asyncio") -> None:
     """Nobody gets in without a ticket; with one the user does, and the reply comes once and verifies."""
     without = ask(app, path, method=method, backend=backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import inspect
@@ -12,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 import anyio
 import pytest
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Security, WebSocket
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Query, Request, Response, Security, WebSocket
 from fastapi.exceptions import FastAPIError
 from fastapi.requests import HTTPConnection
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
@@ -154,6 +155,22 @@ def test_several_challenges(user: str, handler: str, init: bool) -> None:
         assert challenges == ["Negotiate", INTRANET]
     else:  # nobody is there to add what the handler has dropped
         assert challenges == (["Negotiate"] if handler == "copies the headers" else [])
+
+
+def test_refusal_that_is_recovered_from(app: FastAPI, user: str) -> None:
+    """Of a refusal that a route catches, and answers by another check, nothing is left on an error of its own."""
+    second, first = KerberosIdentity(Kerberos(hostname=SECOND)), KerberosIdentity()
+
+    @app.get("/either")
+    async def either(request: Request, response: Response) -> None:
+        with contextlib.suppress(HTTPException):
+            await second(request, response)
+        await first(request, response)
+        raise HTTPException(401)
+
+    answer = ask(app, "/either", fresh())
+    assert (answer.status, answer.challenges) == (401, [])
+    assert ask(app, "/either").challenges == ["Negotiate"]
 
 
 def test_own_challenge(app: FastAPI) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import asgiref.wsgi
 import pytest
+from a2wsgi import WSGIMiddleware
 from fastapi import Depends, FastAPI
 from flask import Flask
 from flask import request as flask_request
@@ -15,13 +17,16 @@ from quart import request as quart_request
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from async_kerberos import ConfigurationError, Identity, Kerberos
+from async_kerberos._web.state import STATE
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette, wsgi
+from async_kerberos.testing import Realm
 
 from ..support.initiator import Initiator, fresh, reply_token
-from .support import HOST, SECOND, ask
+from .support import HOST, SECOND, ask, converse
 
 WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
 
@@ -127,22 +132,87 @@ def test_other_credentials(user: str) -> None:
     assert ask(app, "/", fresh()).status == 403
 
 
-def test_several_users(user: str) -> None:
-    """Requests that an application makes within a user's never become another user's whom one of them has signed in."""
-    asked: list[tuple[int, str]] = []
+def test_request_within(user: str) -> None:
+    """Each of two requests, one made within the other by a copy of its scope, gets its own reply and keeps its user."""
     inner = starlette_app()
-    other = fresh()
+    answers: list[Any] = []
+    other = Initiator()
 
     async def between(scope: Any, receive: Any, send: Any) -> None:
         async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                asked.append((message["status"], str(scope["kerberos"])))
+            answers.append(message)
+
+        before = scope[STATE].checked
+        headers = [field for field in scope["headers"] if field[0] != b"authorization"]
+        await inner({**scope, "headers": [*headers, (b"authorization", other.header.encode())]}, receive, sent)
+        assert scope[STATE].checked is before
+        await inner(scope, receive, send)
+
+    app = asgi.KerberosMiddleware(between, Kerberos(hostname=HOST))
+    initiator = Initiator()
+    answer = ask(app, "/", initiator.header)
+    assert answer.status == answers[0]["status"] == 200
+    initiator.verify(reply_token(answer.challenges))
+    other.verify(reply_token([value.decode() for name, value in answers[0]["headers"] if name == b"www-authenticate"]))
+
+
+def test_scope_in_environ(user: str) -> None:
+    """The bridge a2wsgi hands the scope on in environ: what is hidden is not there either, and outside it still is."""
+    seen: list[Any] = []
+    outside: list[Any] = []
+
+    def application(environ: Any, start_response: Any) -> Any:
+        seen.extend([environ["asgi.scope"]["headers"], environ.get("HTTP_AUTHORIZATION")])
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    protected: Any = wsgi.KerberosMiddleware(application, Kerberos(hostname=HOST), hide_authorization=True)
+    bridged = WSGIMiddleware(protected)
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        await bridged(scope, receive, send)
+        outside.extend(scope["headers"])
+
+    authorization = fresh()
+    assert ask(around, "/", authorization).status == 200
+    assert authorization not in str(seen)
+    assert (b"host", b"testserver") in seen[0]
+    assert (b"authorization", authorization.encode()) in outside
+
+
+@pytest.mark.parametrize("path", ["/", "/deniable"])
+def test_websocket(user: str, path: str) -> None:
+    """The application below sees no credentials of a handshake, and its own check finds the user."""
+    seen: list[Any] = []
+
+    @starlette.requires_authentication
+    async def view(user: str, websocket: WebSocket) -> None:
+        seen.extend([user, websocket.headers.get("authorization")])
+        await websocket.accept()
+        await websocket.close()
+
+    inner = Starlette(routes=[WebSocketRoute(path, view)])
+    starlette.init_kerberos(inner, **INNER)
+    app = asgi.KerberosMiddleware(inner, Kerberos(hostname=HOST), hide_authorization=True)
+    anyio.run(converse, app, fresh(), path)
+    assert seen == [user, None]
+
+
+def test_several_users(user: str, realm: Realm) -> None:
+    """Requests that an application makes within a user's never become another user's whom one of them has signed in."""
+    asked: list[str] = []
+    inner = starlette_app()
+    bob = realm.user("bob-within")
+    other = fresh(ccache=bob.ccache)
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            asked.append(message.get("body", b"").decode())
 
         for headers in ([], [(b"authorization", other.encode())], []):
             await inner({**scope, "headers": [*scope["headers"], *headers]}, receive, sent)
         await inner(scope, receive, send)
 
     app = asgi.KerberosMiddleware(between, Kerberos(hostname=HOST), hide_authorization=True)
-    ask(app, "/", fresh())
-    # The token that is hidden has been used: once another one has taken its place, it is a replay.
-    assert [status for status, _ in asked] == [200, 200, 403]
+    assert ask(app, "/", fresh()).text == f"{user} None"
+    assert [text for text in asked if text] == [f"{user} None", f"{bob.principal} {other}", f"{user} None"]

@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket
 
 from async_kerberos import Kerberos
 from async_kerberos import kerberos as kerberos_module
+from async_kerberos._web.nearest import nearest_of
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette
 from async_kerberos.kerberos import default_kerberos
 
@@ -169,7 +170,13 @@ def test_middleware_outside(make: Any, adapter: Any, middleware: Any, caplog: py
     """A bare middleware outside of the application is noticed: 500 for whom it let in, and a line that names both."""
     app = make()
     adapter.init_kerberos(app, hostname=HOST, require_tls=True)
-    outside = middleware(app)
+    nearest: list[Any] = []
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        await middleware_outside(scope, receive, send)
+        nearest.append(nearest_of(scope)[0])
+
+    middleware_outside, outside = middleware(app), around
     assert (ask(outside, "/").status, ask(outside, "/").challenges) == (401, ["Negotiate"])
     answer = ask(outside, "/", fresh())
     assert (answer.status, answer.text) == (500, "Internal Server Error")
@@ -179,6 +186,7 @@ def test_middleware_outside(make: Any, adapter: Any, middleware: Any, caplog: py
     assert "kerberos=" in line.getMessage()
     sent = anyio.run(converse, outside, fresh(), "/ws")
     assert sent[0]["status"] == 500
+    assert set(nearest) == {None}
 
 
 @pytest.mark.usefixtures("default_serves")

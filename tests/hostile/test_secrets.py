@@ -18,20 +18,24 @@ import quart
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Route
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import async_kerberos
 from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Reason
 from async_kerberos._gss.acceptor import Acceptor
 from async_kerberos._gss.steps import Continued, Established, Refused
 from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, parse_authorization
+from async_kerberos._web.state import STATE
 from async_kerberos.adapters import fastapi as kerberos_fastapi
 from async_kerberos.adapters import flask as kerberos_flask
 from async_kerberos.adapters import quart as kerberos_quart
 from async_kerberos.adapters import starlette as kerberos_starlette
 from async_kerberos.adapters.asgi import KerberosMiddleware
+from async_kerberos.adapters.wsgi import KerberosMiddleware as WSGIKerberosMiddleware
 from async_kerberos.methods.tickets import Leg
 from async_kerberos.testing import Realm, RealmError, Service, User
 
+from ..adapters.support import ask
 from ..support.asking import auth_request
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate
 from ..support.secrets import Secrets, SecretsGuard
@@ -74,6 +78,32 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
         assert secrets_guard.secrets.find(repr([getattr(value, name) for name in names])) != [], type(value)
     kerberos.close()
     half_open.close()
+
+
+def test_environ(token: bytes, secrets_guard: SecretsGuard) -> None:
+    """An environ, which debug pages show, shows no credentials that were hidden; nor does a state, of either kind."""
+    states: list[Any] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        states.append(environ[STATE])
+        assert secrets_guard.secrets.find(repr(environ)) == []
+        start_response("200 OK", [])
+        return []
+
+    async def below(scope: Any, receive: Any, send: Any) -> None:
+        states.append(scope[STATE])
+        assert secrets_guard.secrets.find(repr(scope)) == []
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    wsgi_app = WSGIKerberosMiddleware(application, hostname=HOST, hide_authorization=True)
+    environ = EnvironBuilder(headers=[("Authorization", fresh(TARGET))]).get_environ()
+    assert run_wsgi_app(wsgi_app, environ)[1] == "200 OK"
+    app = KerberosMiddleware(below, hostname=HOST, hide_authorization=True)
+    assert ask(app, "/", fresh(TARGET)).status == 200
+    for state in states:
+        assert secrets_guard.secrets.find(repr(state)) == []
+        assert secrets_guard.secrets.find(repr(state.hidden)) != []
 
 
 def classes_of_the_package() -> Iterator[type]:

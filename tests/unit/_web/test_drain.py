@@ -16,6 +16,7 @@ import pytest
 
 from async_kerberos import ConfigurationError, DrainLimits, Kerberos
 from async_kerberos._web import drain
+from async_kerberos._web.asgi import state_of, watch_body
 from async_kerberos._web.drain import Body, Message, announces, drop_from_socket, expects_continue, watched
 
 BACKENDS = ["asyncio", "trio"]
@@ -132,12 +133,50 @@ def test_beside_an_application_that_reads(backend: str) -> None:
     assert got == [10]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_application_that_reads_on(backend: str) -> None:
+    """An application that reads meanwhile waits, and afterwards hears that the client has gone."""
+    got: list[str] = []
+
+    async def main() -> None:
+        deliver, receive = anyio.create_memory_object_stream[Message](10)
+        body = Body(receive.receive)
+
+        async def read() -> None:
+            got.append((await body.receive())["type"])
+
+        async with anyio.create_task_group() as tasks, deliver, receive:
+            tasks.start_soon(body.drop, LIMITS)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            await deliver.send({"type": "http.request", "body": b"x", "more_body": False})
+            await anyio.wait_all_tasks_blocked()
+            assert got == []
+            await deliver.send({"type": "http.disconnect"})
+
+    run(backend, main)
+    assert got == ["http.disconnect"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_server_fails(backend: str) -> None:
+    """What a server raises for a body that is malformed does not take the answer's place."""
+
+    async def receive() -> Message:
+        raise ValueError("this is no chunk")
+
+    run(backend, lambda: Body(receive).drop(LIMITS))
+
+
 @pytest.mark.parametrize(
     ("fields", "version", "method", "expected"),
     [
         ([], "1.1", "POST", False),
         ([(b"content-length", b"0")], "1.1", "POST", False),
         ([(b"content-length", b"1")], "1.1", "GET", True),
+        ([(b"Content-Length", b"1")], "1.1", "GET", True),
+        ([(b"Transfer-Encoding", b"chunked")], "1.1", "POST", True),
         ([(b"transfer-encoding", b"chunked")], "1.1", "POST", True),
         ([], "2", "POST", True),
         ([], "3", "PUT", True),
@@ -154,8 +193,9 @@ def test_announced(fields: Any, version: str, method: str, expected: bool) -> No
 def test_expected() -> None:
     """A client that waits for leave says so, in any case."""
     for value, expected in ((b"100-continue", True), (b"100-Continue", True), (b"nothing", False)):
-        scope: Any = {"type": "http", "headers": [(b"expect", value)]}
-        assert expects_continue(scope) is expected
+        for name in (b"expect", b"Expect"):
+            scope: Any = {"type": "http", "headers": [(name, value)]}
+            assert expects_continue(scope) is expected
     assert not expects_continue({"type": "http", "headers": []})
 
 
@@ -170,6 +210,24 @@ def test_servers_that_cope() -> None:
     for module in ("uvicorn.protocols.http.h11_impl", "_granian.asgi", "granian"):
         Cycle.__module__ = Cycle.receive.__module__ = module
         assert watched(Cycle().receive) is None
+
+
+def test_outermost_decides() -> None:
+    """What stands further in does not take a middleware's receive for that of an unknown server."""
+
+    class Cycle:
+        async def receive(self) -> Message:
+            raise AssertionError
+
+    async def wrapping() -> Message:
+        raise AssertionError
+
+    Cycle.__module__ = Cycle.receive.__module__ = "uvicorn.protocols.http.h11_impl"
+    scope: Any = {"type": "http"}
+    cycle = Cycle()
+    assert watch_body(scope, cycle.receive) == cycle.receive
+    assert watch_body(scope, wrapping) is wrapping
+    assert state_of(scope).body is None
 
 
 @pytest.mark.parametrize(("option", "value"), [("bytes", -1), ("bytes", "1"), ("seconds", 0), ("seconds", None)])
@@ -276,6 +334,18 @@ def test_sender_that_keeps_up(pair: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     reader = Slow(ours)
     drop_from_socket({"gunicorn.socket": ours, "wsgi.input": reader}, DrainLimits())
     assert reader.bytes == 3000
+
+
+def test_no_thread_to_be_had(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system gives no more threads, nothing is read, and nothing raised."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    reader = Reader(pair[0])
+    drop_from_socket({"gunicorn.socket": pair[0], "wsgi.input": reader}, DrainLimits())
+    assert reader.bytes == 0
 
 
 def test_client_resets(pair: Any) -> None:
