@@ -23,6 +23,7 @@ from .methods.tickets import Tickets
 from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
 from .outcomes import Outcome, Rules
 from .request import AuthRequest
+from .rights.usernames import UsernameChoice, Usernames
 from .telemetry.log import log_setup
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Kerberos(NeverSent):
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
             like this site's own.
         drain: limits within which a refused request's body is read and dropped.
+        username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
+            such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
+            (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; or what a
+            function makes of the :class:`Identity`: a text that is not empty. It is called on the event loop, where it
+            may not wait, or on the thread of the request. If it fails, nobody gets in.
         rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:
@@ -90,6 +96,7 @@ class Kerberos(NeverSent):
     cross_site: CrossSite = "refuse"
     trusted_origins: Sequence[str] = ()
     drain: DrainLimits = field(default_factory=DrainLimits)
+    username: UsernameChoice = "principal"
     rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
@@ -164,6 +171,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
     answers = Answers(kerberos.failure_status, kerberos.other_challenges)
     tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
+    usernames = Usernames(kerberos.username, acceptor)
     workers = Workers(kerberos.workers)
     return {
         "hostname": rules.hostname,
@@ -174,7 +182,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_acceptor": acceptor,
         "_workers": workers,
         "_tickets": tickets,
-        "_decision": Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, answers),
+        "_decision": Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, usernames, answers),
         "_on_loop": OnLoop(workers),
     }
 

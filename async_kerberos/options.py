@@ -14,6 +14,7 @@ from ._protocol.principals import ANY_HOST
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
+from .rights.usernames import UsernameChoice
 
 # Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
 _HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
@@ -66,6 +67,7 @@ class KerberosOptions(TypedDict, total=False):
     cross_site: CrossSite
     trusted_origins: Sequence[str]
     drain: DrainLimits
+    username: UsernameChoice
 
 
 class AllOptions(KerberosOptions, total=False):

@@ -79,14 +79,19 @@ class Accepted(NeverSent):
         headers: the headers to add to the response: the acceptor's reply, which proves to the client who the server is
             (mutual authentication). Empty if GSSAPI made no reply, or if an earlier result has it already.
         checked: pass this to a later check of the same request, as ``AuthRequest.earlier``.
+        username: what the option ``username`` makes of the client: the principal, unless it says otherwise.
     """
 
     identity: Identity
     headers: Headers = field(default=(), repr=False)
     checked: Checked | None = field(default=None, repr=False, compare=False)
+    username: str = ""
 
-    def __init__(self, identity: Identity, headers: Headers = (), checked: Checked | None = None) -> None:
-        self.__dict__.update(identity=identity, headers=headers, checked=checked)
+    def __init__(
+        self, identity: Identity, headers: Headers = (), checked: Checked | None = None, username: str | None = None
+    ) -> None:
+        name = identity.principal if username is None else username
+        self.__dict__.update(identity=identity, headers=headers, checked=checked, username=name)
 
 
 @dataclass(frozen=True)

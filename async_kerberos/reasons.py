@@ -143,6 +143,12 @@ class Reason(enum.Enum):
         "that hides the client's port.",
     )
     NOT_AUTHORISED = "not authorised", 403, WARNING, "Nothing to do, unless this user should have access."
+    APPLICATION_FAULT = (
+        "the application's function failed",
+        500,
+        ERROR,
+        "Mend the function that the option names; nobody gets in by it meanwhile.",
+    )
     OVERLOADED = "overloaded", 503, ERROR, "More sign-ins than the workers can take: add processes, or machines."
     TIMED_OUT = (
         "timed out",

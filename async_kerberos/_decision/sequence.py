@@ -7,6 +7,7 @@ from ..methods.tickets import Tickets
 from ..outcomes import Accepted, Checked, Denied, Outcome
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
+from ..rights.usernames import Usernames
 from ..telemetry.log import log_denied, log_signed_in
 from .answers import Answers
 from .guard import Guard
@@ -25,6 +26,7 @@ class Sequence:
         origin: checks that no other site made a browser send it.
         reuse: takes over an earlier check of the same request.
         tickets: finds out who the user is.
+        usernames: gives users their names.
         answers: makes the answers to refused requests.
     """
 
@@ -34,12 +36,14 @@ class Sequence:
         origin: CrossSiteRule,
         reuse: Reuse,
         tickets: Tickets,
+        usernames: Usernames,
         answers: Answers,
     ) -> None:
         self._transport = transport
         self._origin = origin
         self._reuse = reuse
         self._tickets = tickets
+        self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
 
     async def decide(self, request: AuthRequest, guard: Guard, waits: Waits) -> Outcome:
@@ -50,12 +54,14 @@ class Sequence:
             guard: the options of this view.
             waits: how the decision waits.
         """
+        usernames = self._usernames
         try:
             earlier = None if request.earlier is None else self._reuse.of_this(request)
             ours = earlier is not None and self._reuse.is_ours(earlier)
             judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
-                return Accepted(earlier.identity, (), earlier)
+                username = None if usernames is None else await usernames.of(earlier.identity, waits)
+                return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
             signed_in = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
             if signed_in is None:
@@ -64,16 +70,17 @@ class Sequence:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
+            username = None if usernames is None else await usernames.of(signed_in.identity, waits)
         except Refusal as refusal:
             return self._deny(request, refusal)
         if earlier is not None:
-            return Accepted(signed_in.identity, (), earlier)
+            return Accepted(signed_in.identity, (), earlier, username)
         log_signed_in(signed_in.identity, request)
         authorization = tuple(request.fields.get("authorization", ()))
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged)
-        return Accepted(signed_in.identity, signed_in.headers, checked)
+        return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
     def _deny(self, request: AuthRequest, refusal: Refusal) -> Denied:
         denied = self._answers.denial(refusal)
-        log_denied(denied, request, refusal.detail)
+        log_denied(denied, request, refusal.detail, refusal.__cause__)
         return denied

@@ -178,6 +178,21 @@ class Acceptor:
         domain = _shortname_domain(os.environ.get("KRB5_CONFIG"))
         return bool(domain) and theirs == f"{ours}.{domain}"
 
+    def default_realm(self) -> str:
+        """The default realm of this host, which the library adds to the name of a user without one. Blocks.
+
+        Raises:
+            AcquireError: ``krb5.conf`` sets none, or cannot be used.
+        """
+        try:
+            name = gss.canonicalize_name(gss.import_name(b"user", gss.NameType.user), _KRB5)
+        except gss.GSSError as error:
+            reason, message = diagnose_credential(_message(error), self._keytab, None, None)
+            if reason is not Reason.KRB5_CONF:
+                message = f"krb5.conf sets no default_realm under [libdefaults] ({message})"
+            raise AcquireError(Reason.KRB5_CONF, message) from error
+        return split_realm(_text(name))[1]
+
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks, and caches the domain of short names.
 

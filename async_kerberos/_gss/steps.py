@@ -72,6 +72,14 @@ class Steps(Protocol):
         """Whether a ticket for this principal is for this service."""
         ...
 
+    def default_realm(self) -> str:
+        """The default realm of this host. Blocks.
+
+        Raises:
+            AcquireError: ``krb5.conf`` sets none.
+        """
+        ...
+
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks.
 

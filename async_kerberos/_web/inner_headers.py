@@ -7,11 +7,10 @@ import re
 
 from .._decision.answers import plain_denial
 from ..errors import ConfigurationError
-from ..identity import Identity
 from ..reasons import Reason
 from ..request import FIELDS
 from .asgi import App, Message, Receive, Send, refused, send_denial, state_of
-from .nearest import IDENTITY, Scope
+from .nearest import Scope
 
 _logger = logging.getLogger("async_kerberos")
 
@@ -57,17 +56,16 @@ class InnerHeadersMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        identity: Identity = scope[IDENTITY]
-        if self._name and _NO_VALUE.search(identity.principal):
-            _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", identity.principal)
-            denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state_of(scope).decider
+        state = state_of(scope)
+        if self._name and _NO_VALUE.search(state.username):
+            _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", state.username)
+            denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state.decider
             await send_denial(scope, send, denied if decider is None else refused(scope, denied, decider))
             return
-        state = state_of(scope)
         if self._hides and state.checked is not None:
             state.hidden = state.hidden or state.checked.authorization
         # A copy: middlewares further out, such as a log of requests, still see what the client sent.
-        inner = {**scope, "headers": self._headers_for(scope["headers"], identity.principal)}
+        inner = {**scope, "headers": self._headers_for(scope["headers"], state.username)}
         seen = dict(inner)
 
         def note() -> None:

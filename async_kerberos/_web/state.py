@@ -30,6 +30,7 @@ class RequestState:
         drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
         challenge: the challenge of a denial that an exception carries to the application's own handler.
         over: whether the response has been sent, or the application has ended.
+        username: the user's name for applications; of several checks, the last one's.
         decider: the ``Kerberos`` that let the request in; of several, the last.
         by_default: whether the default ``Kerberos`` has let the request in.
     """
@@ -45,12 +46,13 @@ class RequestState:
     drain: DrainLimits | None = None
     challenge: Headers = ()
     over: bool = False
+    username: str = ""
     decider: Kerberos | None = None
     by_default: bool = False
 
     def note(self, accepted: Accepted, decider: Kerberos, *, by_default: bool) -> None:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
-        self.decider = decider
+        self.decider, self.username = decider, accepted.username
         self.by_default = self.by_default or by_default
         # An earlier refusal that the application has recovered from no longer counts.
         self.drain, self.challenge = None, ()

@@ -122,7 +122,7 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
         state.hidden = state.hidden or outer.hidden
     state.note(outcome, decider, by_default=is_default(decider))
     environ[IDENTITY] = outcome.identity
-    environ["REMOTE_USER"] = outcome.identity.principal
+    environ["REMOTE_USER"] = outcome.username
     environ["AUTH_TYPE"] = SCHEME
     return outcome
 

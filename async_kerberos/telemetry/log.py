@@ -17,12 +17,13 @@ _logger = logging.getLogger("async_kerberos")
 _LONGEST_DETAIL = 600
 
 
-def log_denied(denied: Denied, request: AuthRequest, detail: str) -> None:
-    """Log why a request was denied, and the remedy."""
+def log_denied(denied: Denied, request: AuthRequest, detail: str, cause: BaseException | None = None) -> None:
+    """Log why a request was denied, and the remedy; of an error in the application's code, where it was raised."""
     reason = denied.reason
     if _logger.isEnabledFor(reason.level):
         text = f"{reason.value} ({one_line(detail)})" if detail else reason.value
-        _logger.log(reason.level, "Kerberos: %d for %s: %s. %s", denied.status, client_of(request), text, reason.remedy)
+        values = denied.status, client_of(request), text, reason.remedy
+        _logger.log(reason.level, "Kerberos: %d for %s: %s. %s", *values, exc_info=cause)
 
 
 def log_signed_in(identity: Identity, request: AuthRequest) -> None:

@@ -13,9 +13,10 @@ from quart import Quart
 from quart import request as quart_request
 from quart import websocket as quart_websocket
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -29,7 +30,7 @@ from ..support.guards import ThreadGuard
 from ..support.http import Connection, WebSocketClient
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Server, Uvicorn, Werkzeug
-from .support import HOST
+from .support import HOST, ask
 
 OPTIONS: Any = {"hostname": HOST, "user_header": "Remote-User"}
 CLAIMS = {"Remote-User": "bob", "remote_user": "bob", "REMOTE-USER": "bob", "Remote.User": "bob"}
@@ -108,6 +109,24 @@ def test_websocket(server: Server, user: str) -> None:
     """On a WebSocket, too, the application finds the user, and nothing that the client has sent."""
     with WebSocketClient(server.address, "/ws", fresh(), fields=CLAIMS) as websocket:
         assert websocket.receive_text() == f'["{user}"]'
+
+
+@pytest.mark.parametrize(
+    ("username", "status", "expected"),
+    [
+        ("name", 200, "alice"),
+        (lambda identity: identity.name.upper(), 200, "ALICE"),
+        (lambda identity: "bob\r\nRemote-User: carol", 403, "Forbidden"),
+    ],
+)
+def test_username(user: str, username: Any, status: int, expected: str) -> None:
+    """``username`` says what stands in the header; what no header can have lets nobody in."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse(Headers(scope=scope)["remote-user"])(scope, receive, send)
+
+    answer = ask(KerberosMiddleware(application, **OPTIONS, username=username), "/", fresh())
+    assert (answer.status, answer.text) == (status, expected)
 
 
 @pytest.mark.parametrize("server", [starlette_app], indirect=True)

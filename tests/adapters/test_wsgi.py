@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from werkzeug.test import Client
 
 from async_kerberos import ConfigurationError, Kerberos
@@ -41,6 +41,18 @@ def test_remote_user(user: str) -> None:
     assert ask(app, REMOTE_USER="bob").status_code == 401
     for overrides in ({"REMOTE_USER": "bob"}, {"HTTP_REMOTE_USER": "bob"}):
         assert ask(app, fresh(), **overrides).text == user
+
+
+@pytest.mark.parametrize("username", ["name", lambda identity: identity.name.upper()])
+def test_username(user: str, username: Any) -> None:
+    """``username`` says what stands in REMOTE_USER, also for an application that was configured with it."""
+    expected = "alice" if username == "name" else "ALICE"
+    assert ask(KerberosMiddleware(greet, hostname=HOST, username=username), fresh()).text == expected
+    app = configured(hostname=HOST, username=username)
+    assert ask(app, fresh()).text == user  # the view gets the principal, as ever
+    with app.test_client() as client:
+        client.get("/", headers={"Authorization": fresh()})
+        assert request.remote_user == expected
 
 
 def configured(**options: Any) -> Flask:

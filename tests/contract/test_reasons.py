@@ -202,6 +202,7 @@ CASES: dict[Reason, list[Case]] = {
     Reason.SERVER_FAULT: [Case(500, _without_replay_cache)],
     Reason.KRB5_CONF: [Case(500, _without_configuration)],
     Reason.OTHER: [Case(403, _of_no_version)],
+    Reason.APPLICATION_FAULT: [Case(500, _good, "no-username")],
 }
 
 BUSY = {Reason.OVERLOADED, Reason.TIMED_OUT, Reason.DNS}

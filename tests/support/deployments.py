@@ -64,11 +64,17 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "tls-proxy": {"hostname": HOSTNAME, "require_tls": True, "trusted_proxies": ["127.0.0.1"]},
         "any-site": {"hostname": HOSTNAME, "cross_site": "allow"},
         "another-origin": {"hostname": HOSTNAME, "trusted_origins": [TRUSTED_ORIGIN]},
+        "no-username": {"hostname": HOSTNAME, "username": no_username},
         "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
         "may-be-bound": {"hostname": HOSTNAME, "channel_bindings": "allow", "certificate": certificate_file(folder)},
     }
+
+
+def no_username(_: object) -> str:
+    """An application's function that has a fault."""
+    raise LookupError("no such user here")
 
 
 def certificate_file(folder: Path) -> Path:

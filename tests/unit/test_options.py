@@ -10,8 +10,20 @@ from typing import Any
 
 import pytest
 
-from async_kerberos import ConfigurationError, HalfOpenLimits, Kerberos, KerberosError, KerberosOptions, WorkerLimits
+from async_kerberos import (
+    ConfigurationError,
+    HalfOpenLimits,
+    Identity,
+    Kerberos,
+    KerberosError,
+    KerberosOptions,
+    WorkerLimits,
+)
 from async_kerberos.options import AllOptions
+
+
+async def asynchronous(identity: Identity) -> str:
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -54,6 +66,10 @@ from async_kerberos.options import AllOptions
         ("other_challenges", ["Basic\r\nSet-Cookie: a=b"]),
         ("other_challenges", ["Negotiate"]),
         ("other_challenges", 7),
+        ("username", "local"),
+        ("username", None),
+        ("username", b"name"),
+        ("username", asynchronous),
         ("raw_kerberos", "no"),
         ("raw_kerberos", None),
         ("require_tls", 1),

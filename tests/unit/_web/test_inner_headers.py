@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from async_kerberos import ConfigurationError, Identity
-from async_kerberos._web.asgi import Message, Receive, Send
+from async_kerberos import ConfigurationError
+from async_kerberos._web.asgi import Message, Receive, Send, state_of
 from async_kerberos._web.inner_headers import InnerHeadersMiddleware
 from async_kerberos._web.nearest import Scope
 from async_kerberos.adapters.asgi import KerberosMiddleware
@@ -55,7 +55,8 @@ async def pass_through(name: str, fields: list[tuple[bytes, bytes]], principal: 
         seen.append(message)
 
     given = list(fields)
-    scope = {"type": type, "headers": given, "kerberos": Identity(principal)}
+    scope: Scope = {"type": type, "headers": given}
+    state_of(scope).username = principal
     await InnerHeadersMiddleware(app, name)(scope, cannot_receive, send)
     # What the client sent is still what those further out see.
     assert scope["headers"] is given
@@ -147,7 +148,7 @@ async def test_notes() -> None:
 
     What they have noted in the meantime stays.
     """
-    scope: Scope = {"type": "http", "headers": [], "kerberos": Identity("alice"), "outer": 1, "both": 1}
+    scope: Scope = {"type": "http", "headers": [], "outer": 1, "both": 1}
     seen: list[Any] = []
 
     async def app(inner: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,1 @@
+"""What somebody who is signed in may do, and what they are called."""

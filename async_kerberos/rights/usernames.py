@@ -1,0 +1,86 @@
+"""What applications call a user: the option ``username``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Literal
+
+from .._gss.steps import AcquireError, Steps
+from .._threads.waits import Waits
+from ..errors import ConfigurationError, WorkersError
+from ..identity import Identity
+from ..reasons import Reason, Refusal
+
+UsernameChoice = Literal["principal", "name"] | Callable[[Identity], str]
+"""What goes into ``REMOTE_USER`` and ``user_header``."""
+
+
+class Usernames:
+    """Gives users the names by which applications know them.
+
+    Args:
+        choice: the option ``username``.
+        steps: tells the default realm.
+
+    Raises:
+        ConfigurationError: the option is wrong.
+    """
+
+    def __init__(self, choice: UsernameChoice, steps: Steps) -> None:
+        if choice not in ("principal", "name") and not callable(choice):
+            problem = f"must be 'principal', 'name' or a function of the identity, not {choice!r}"
+            raise ConfigurationError("username", problem)
+        if inspect.iscoroutinefunction(choice):
+            raise ConfigurationError("username", f"must be a function that returns a text, not a coroutine: {choice!r}")
+        self._choice = choice
+        self._steps = steps
+        # Found when it is needed: a file has to be read for it.
+        self._realm: str | None = None
+
+    @property
+    def are_principals(self) -> bool:
+        """Whether the name is the principal, so that nothing has to be asked."""
+        return self._choice == "principal"
+
+    async def of(self, identity: Identity, waits: Waits) -> str:
+        """The name of a user.
+
+        Args:
+            identity: the user.
+            waits: how the default realm is waited for.
+
+        Raises:
+            Refusal: NOT_AUTHORISED: without the realm, the name could be that of another user.
+                APPLICATION_FAULT: the application's function failed. Others: the default realm is not known.
+        """
+        if callable(self._choice):
+            return _called(self._choice, identity)
+        if self._choice == "name" and identity.realm != await self._default_realm(waits):
+            raise Refusal(
+                Reason.NOT_AUTHORISED,
+                f"{identity.principal} is not of the realm {self._realm}, and with username='name' could be taken for "
+                "a user of that realm",
+            )
+        return identity.name if self._choice == "name" else identity.principal
+
+    async def _default_realm(self, waits: Waits) -> str:
+        if self._realm is None:
+            try:
+                self._realm = await waits.compute(self._steps.default_realm)
+            except AcquireError as error:
+                raise Refusal(error.reason, f"username='name': {error}") from None
+            except WorkersError as error:
+                raise Refusal(error.reason, str(error)) from None
+        return self._realm
+
+
+def _called(function: Callable[[Identity], object], identity: Identity) -> str:
+    try:
+        username = function(identity)
+    except Exception as error:
+        raise Refusal(Reason.APPLICATION_FAULT, f"username, for {identity.principal}") from error
+    if not isinstance(username, str) or not username:
+        what = "an empty text" if username == "" else f"an object of type {type(username).__name__}, and no text"
+        raise Refusal(Reason.APPLICATION_FAULT, f"username returned {what}, for {identity.principal}")
+    return username
