@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Generator
 from typing import Any
 
@@ -16,58 +15,16 @@ from ..support.guards import ThreadGuard
 from ..support.http import Connection
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Hypercorn, Server, Uvicorn
+from .django_site import DJANGOS_OWN, application
 from .support import HOST
 
 SPELLINGS = ["Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "REMOTE_USER", "remote-User", "Remote.User"]
 
 
-def _import(name: str) -> Any:
-    return importlib.import_module(name)  # Django has no types
-
-
-def who(request: Any) -> Any:
-    """A view: the user whom Django has signed in, and whom the header names."""
-    text = f"{request.user.get_username()} {request.META.get('HTTP_REMOTE_USER')}"
-    return _import("django.http").HttpResponse(text)
-
-
-@pytest.fixture(scope="module")
-def django(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A Django application with users in a database, and what Django's manual says for ``REMOTE_USER``."""
-    _import("django.conf").settings.configure(
-        ALLOWED_HOSTS=["*"],
-        AUTHENTICATION_BACKENDS=["django.contrib.auth.backends.RemoteUserBackend"],
-        DATABASES={
-            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path_factory.mktemp("django") / "users"}
-        },
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
-        LOGGING_CONFIG=None,
-        MIDDLEWARE=[
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.auth.middleware.RemoteUserMiddleware",
-        ],
-        ROOT_URLCONF=__name__,
-        SECRET_KEY="of these tests",
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-    )
-    _import("django").setup()
-    _import("django.core.management").call_command("migrate", verbosity=0)
-    _import("django.db").connections.close_all()
-    return _import("django.core.asgi").get_asgi_application()
-
-
-def __getattr__(name: str) -> Any:
-    """The routes, as Django finds them in a module; made when its settings are."""
-    if name == "urlpatterns":
-        return [_import("django.urls").path("who", who)]
-    raise AttributeError(name)
-
-
 @pytest.fixture(scope="module", params=["uvicorn", "hypercorn"])
-def server(request: pytest.FixtureRequest, django: Any, thread_guard: ThreadGuard) -> Generator[Server, None, None]:
-    """A server with the application."""
+def server(request: pytest.FixtureRequest, thread_guard: ThreadGuard) -> Generator[Server, None, None]:
+    """A server with the application, and what Django's manual says for ``REMOTE_USER``."""
+    django = application("asgi", [DJANGOS_OWN])
     with closing_all():
         if request.param == "uvicorn":
             app: Any = KerberosMiddleware(django, hostname=HOST, user_header="Remote-User")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("framework", ["flask", "quart", "starlette", "fastapi"])
+@pytest.mark.parametrize("framework", ["flask", "quart", "starlette", "fastapi", "django"])
 def test_missing_extra(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The import fails, and the message names the extra."""
     name = f"async_kerberos.adapters.{framework}"

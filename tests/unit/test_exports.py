@@ -33,6 +33,7 @@ def test_import() -> None:
         "quart",
         "starlette",
         "fastapi",
+        "django",
         "werkzeug",
         "cryptography",
         "trio",
