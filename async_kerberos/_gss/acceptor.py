@@ -23,7 +23,10 @@ from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
 from .diagnosis import describe_keytab, diagnose, diagnose_credential, principals_in, without_replay_cache
-from .libkrb5 import shortname_domain
+from .keyring import Keyring
+from .libkrb5 import LibraryError, shortname_domain
+from .memory_keytab import with_memory_keytab
+from .own_keys import KeySet, OwnKeys
 from .refusals import reason_for
 from .steps import AcquireError, Continued, Established, Refused, Step
 
@@ -31,6 +34,9 @@ _logger = logging.getLogger("async_kerberos")
 
 _KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
+
+# Reasons that a key which has just come could do away with.
+_OF_KEYS = (Reason.UNKNOWN_KEY, Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.WRONG_SERVICE, Reason.MISCONFIGURED)
 
 _Store = dict[bytes | str, bytes | str]
 
@@ -55,6 +61,16 @@ class _Credential(NamedTuple):
     creds: gss.Creds
     # The service principal that the credential is for; None if it accepts tickets for every key of the keytab.
     principal: str | None
+
+
+class _Held(NamedTuple):
+    """A half-open context, and the keys with which it was begun; None for those of the library's keytab."""
+
+    context: gss.SecurityContext
+    keys: KeySet | None
+
+    def __repr__(self) -> str:
+        return "<half-open context>"
 
 
 class Acceptor:
@@ -86,13 +102,15 @@ class Acceptor:
         self._hostnames = tuple(hostnames)
         self._keytab = keytab
         self._bindings = bindings
-        # Appending and popping are atomic. A credential in use is not in the list, so a forked child never takes it.
+        self._keyring = Keyring(service, self._spellings, keytab)
+        # Of the library's keytab. Appending and popping are atomic. A credential in use is not in the list, so a forked
+        # child never takes it.
         self._idle: list[_Credential] = []
         # When each call that waits for DNS began. Setting and removing an item is atomic.
         self._resolving: dict[object, float] = {}
         renew_after_fork(self, Acceptor._forget_calls)
 
-    def step(self, token: bytes, context: gss.SecurityContext | None = None) -> Step:
+    def step(self, token: bytes, context: object = None) -> Step:
         """Take one token of an exchange. Blocks.
 
         Args:
@@ -102,48 +120,74 @@ class Acceptor:
         Returns:
             The result. Every refusal by GSSAPI is a :class:`Refused`: no token makes this raise an error.
         """
-        try:
-            credential = self._idle.pop()
-        except IndexError:
-            try:
-                credential = self._acquire()
-            except AcquireError as error:
-                return Refused(error.reason, str(error))
-        try:
-            return self._step(credential, token, context)
-        finally:
-            self._idle.append(credential)
+        held = cast("_Held | None", context)
+        step = self._attempt(token, held)
+        # A token that another key has made may be for one that has just come: what could not be decrypted is not used.
+        if held is None and isinstance(step, Refused) and step.reason in _OF_KEYS and self._keyring.look_again():
+            step = self._attempt(token, None)
+        return step
 
-    def _step(self, credential: _Credential, token: bytes, context: gss.SecurityContext | None) -> Step:
+    def _attempt(self, token: bytes, held: _Held | None) -> Step:
+        try:
+            own = self._keyring.keys()
+            keys = None if own is None else own.of(token, None if held is None else held.keys)
+            credential = self._take(keys)
+        except AcquireError as error:
+            return Refused(error.reason, str(error))
+        try:
+            return self._step(credential, token, held, own, keys)
+        finally:
+            idle: list[Any] = self._idle if keys is None else keys.idle
+            idle.append(credential)
+
+    def _take(self, keys: KeySet | None) -> _Credential:
+        try:
+            credential: _Credential = self._idle.pop() if keys is None else keys.idle.pop()
+        except IndexError:
+            return self._acquire() if keys is None else self._acquire_own(keys)
+        return credential
+
+    def _step(
+        self, credential: _Credential, token: bytes, held: _Held | None, own: OwnKeys | None, keys: KeySet | None
+    ) -> Step:
         begun = time.time()
         try:
             bindings = None if self._bindings is None else _channel_bindings(self._bindings())
+            context = None if held is None else held.context
             accepted: Any = gss.accept_sec_context(token, credential.creds, context, bindings)
             if accepted.more_steps:
                 if not accepted.token:
                     # For a Kerberos token of an unknown kind, MIT asks for another token without sending one.
                     return Refused(Reason.MALFORMED, "the token is no AP-REQ")
-                return Continued(accepted.context, accepted.token)
+                return Continued(_Held(accepted.context, keys), accepted.token)
             # The credential allows only Kerberos. This check would catch a plug-in that ignores that.
             if accepted.mech != _KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
             principal = _text(accepted.initiator_name)
             service_principal = credential.principal
             if service_principal is None:
-                service_principal = _text(_target_name(accepted.context))
+                service_principal = self._principal_of(accepted.context, own)
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
         except gss.GSSError as error:
-            return self._refused(error, token, credential, begun)
+            return self._refused(error, token, credential, begun, own)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another KDC might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
         bound = bindings is not None and bool(int(accepted.flags) & _CHANNEL_BOUND)
         return Established(Identity(principal, service_principal, bound), accepted.token)
 
-    def _refused(self, error: gss.GSSError, token: bytes, credential: _Credential, begun: float) -> Refused:
+    def _principal_of(self, context: gss.SecurityContext, own: OwnKeys | None) -> str:
+        """The service principal of whose keys one has decrypted the ticket."""
+        text = _text(_target_name(context))
+        keys = None if own is None else own.named(text)
+        return text if keys is None or keys.principal is None else keys.principal
+
+    def _refused(
+        self, error: gss.GSSError, token: bytes, credential: _Credential, begun: float, own: OwnKeys | None
+    ) -> Refused:
         message = _message(error)
         reason = reason_for(error.maj_code, message, error.token)
-        return Refused(*diagnose(reason, message, token, self._keytab, credential.principal, begun))
+        return Refused(*diagnose(reason, message, token, self._keytab, credential.principal, begun, own))
 
     def _forget_calls(self) -> None:
         self._resolving = {}
@@ -201,6 +245,9 @@ class Acceptor:
         """
         if any("." not in hostname for hostname in self._hostnames):
             _shortname_domain(os.environ.get("KRB5_CONFIG"))  # cached now: later it might block an event loop
+        own = self._keyring.keys()
+        if own is not None:
+            return self._description(own)
         if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
             credential = self._acquire()
             return _with_default_realm(credential.principal or "", self._store())
@@ -221,6 +268,17 @@ class Acceptor:
             return ", ".join(missing)
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
 
+    def _description(self, own: OwnKeys) -> str:
+        if ANY_HOST in self._hostnames:
+            return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
+        served = list(own.principals)
+        missing = [
+            f"{self._service}/{hostname}"
+            for hostname in self._hostnames
+            if not any(Acceptor(self._service, [hostname], self._keytab).serves(principal) for principal in served)
+        ]
+        return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
+
     def _require_any(self, principals: Sequence[str] | None) -> None:
         if principals is not None and not any(map(self.serves, principals)):
             keytab = describe_keytab(self._keytab, None, f"{self._service}/{self._hostnames[0]}")
@@ -233,6 +291,27 @@ class Acceptor:
         if not setting:
             return []
         return [f"{setting}: there is no replay cache, so a stolen token can be used again. Unset this."]
+
+    def _spellings(self) -> dict[str, str] | None:
+        """The host names that count, in small letters, and how they are configured; None for any."""
+        if ANY_HOST in self._hostnames:
+            return None
+        spellings: dict[str, str] = {}
+        for name in self._hostnames or (_this_host(),):
+            spellings.setdefault(name.lower(), name)
+            domain = "" if "." in name else _shortname_domain(os.environ.get("KRB5_CONFIG"))
+            if domain:
+                spellings.setdefault(f"{name}.{domain}".lower(), f"{name}.{domain}")
+        return spellings
+
+    def _acquire_own(self, keys: KeySet) -> _Credential:
+        try:
+            creds = with_memory_keytab(keys.entries, _acquire_nameless)
+        except LibraryError as error:
+            raise AcquireError(*diagnose_credential(str(error), self._keytab, None, None)) from error
+        except gss.GSSError as error:
+            raise AcquireError(*diagnose_credential(_message(error), self._keytab, None, None)) from error
+        return _Credential(creds, keys.principal)
 
     def _acquire(self) -> _Credential:
         if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
@@ -257,8 +336,6 @@ class Acceptor:
                 else:  # still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
                     _logger.warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
             creds = _acquire(name, self._store())
-            # With `mechs` alone, the acceptor would still negotiate a mechanism that a plug-in adds.
-            gss.set_neg_mechs(creds, [_KRB5])
             return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
             raise AcquireError(*diagnose_credential(_message(error), self._keytab, asked, wanted)) from error
@@ -292,7 +369,13 @@ def _acquire(name: gss.Name | None, store: _Store | None) -> gss.Creds:
     else:
         acquired = gss.acquire_cred_from(store, name, mechs=mechs, usage="accept")
     creds: gss.Creds = cast("Any", acquired).creds
+    # With `mechs` alone, the acceptor would still negotiate a mechanism that a plug-in adds.
+    gss.set_neg_mechs(creds, [_KRB5])
     return creds
+
+
+def _acquire_nameless(keytab: bytes) -> gss.Creds:
+    return _acquire(None, {b"keytab": keytab})
 
 
 def _channel_bindings(data: bytes | None) -> gss.ChannelBindings | None:

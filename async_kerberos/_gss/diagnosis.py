@@ -12,13 +12,15 @@ import errno
 import math
 import os
 import stat
+from collections.abc import Sequence
 from itertools import islice
 
 from .._protocol.principals import split_realm
 from .._protocol.ticket import Ticket, encryption_type_name, ticket_in
 from ..reasons import Reason
-from .keytab import BrokenKeytabError, Keys, keytab_file, read_keys
+from .keytab import BrokenKeytabError, Entry, Key, Keys, keytab_file, read_keys
 from .libkrb5 import configuration_fault, settings
+from .own_keys import OwnKeys
 from .refusals import EXHAUSTED
 
 _DEFAULT_KEYTAB = "/etc/krb5.keytab"  # for when the library does not tell
@@ -42,6 +44,7 @@ def diagnose(
     keytab: str | None,
     wanted: str | None = None,
     begun: float = math.inf,
+    own: OwnKeys | None = None,
 ) -> tuple[Reason, str]:
     """The reason for a refused token, and the message for the log.
 
@@ -52,9 +55,10 @@ def diagnose(
         keytab: the keytab's name; None for the default one.
         wanted: the service principal that the credential is for; None if it accepts tickets for any key.
         begun: when the call of GSSAPI began (``time.time``).
+        own: the keys that were tried, if the library has not read the keytab itself.
     """
     if reason in (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY):
-        return _of_key(reason, message, ticket_in(token), keytab)
+        return _of_key(reason, message, ticket_in(token), keytab, own)
     if reason not in _OF_THE_SERVER:
         return reason, message
     fault = _of_configuration()
@@ -102,7 +106,7 @@ def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | 
         wanted: the service principal that the keytab lacks, if that is known.
         asked: the service and host name from which the library made that principal.
     """
-    name = _keytab_name(keytab)
+    name = keytab_name(keytab)
     path = keytab_file(name)
     if path is None:
         return f"keytab {name}"
@@ -143,12 +147,19 @@ def without_replay_cache() -> str:
     return f"default_rcache_name = {found.replay_cache} in krb5.conf"
 
 
-def _of_key(reason: Reason, message: str, ticket: Ticket | None, keytab: str | None) -> tuple[Reason, str]:
+def _of_key(
+    reason: Reason, message: str, ticket: Ticket | None, keytab: str | None, own: OwnKeys | None
+) -> tuple[Reason, str]:
     """Why no key of the keytab, as it is now, decrypts the ticket."""
     keys = _keys(keytab)
     if ticket is None or keys is None:
         return reason, message
-    known = keys.get(ticket.principal, ())
+    known: Sequence[Key | Entry] = keys.get(ticket.principal, ())
+    if own is not None:
+        ours = own.named(ticket.principal)
+        if ours is None and known:
+            return Reason.WRONG_SERVICE, f"the ticket is for {ticket.principal}, which the service is not configured as"
+        known = () if ours is None else ours.entries
     if not known:
         return reason, f"{message}; {describe_keytab(keytab, ticket.principal)}"
     found = settings()
@@ -174,7 +185,7 @@ def _has_key(keytab: str | None, ticket: Ticket) -> bool:
 
 def _has_changed(keytab: str | None, since: float) -> bool:
     """Whether the file may have changed since GSSAPI read it."""
-    path = keytab_file(_keytab_name(keytab))
+    path = keytab_file(keytab_name(keytab))
     try:
         return path is None or os.stat(path).st_ctime > since - _CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
     except OSError:
@@ -182,14 +193,14 @@ def _has_changed(keytab: str | None, since: float) -> bool:
 
 
 def _keys(keytab: str | None) -> Keys | None:
-    path = keytab_file(_keytab_name(keytab))
+    path = keytab_file(keytab_name(keytab))
     try:
         return None if path is None else read_keys(path)
     except (OSError, BrokenKeytabError):
         return None
 
 
-def _keytab_name(keytab: str | None) -> str:
+def keytab_name(keytab: str | None) -> str:
     if keytab is not None:
         return keytab
     found = settings()

@@ -1,4 +1,6 @@
-"""Reads keytab files for log messages: GSSAPI says that a key is missing, but not which keys are there.
+"""Reads keytab files: for the service's own keys, and for log messages.
+
+GSSAPI says that a key is missing, but not which keys are there.
 
 The format is MIT's, version 2: https://web.mit.edu/kerberos/krb5-latest/doc/formats/keytab_file_format.html.
 """
@@ -9,11 +11,15 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-# Enough for the keys of a thousand services. Parsing more would delay requests.
-_LARGEST_FILE = 256 * 1024
+# Some hundred thousand keys.
+LARGEST_FILE = 16 * 1024 * 1024
+
+# Enough for the keys of a thousand services. Parsing more for each message would delay requests.
+_LARGEST_FOR_MESSAGES = 256 * 1024
+
 _VERSION = b"\x05\x02"
 
 # After a second a file is read again even if it seems unchanged: its times may be too coarse to show a change. However
@@ -38,12 +44,51 @@ class Key(NamedTuple):
     encryption_type: int
 
 
+class Entry:
+    """One entry of a keytab, with its key.
+
+    Attributes:
+        components: those of the principal.
+        realm: the principal's realm.
+        version: the key's version number (kvno).
+        encryption_type: its type (etype).
+        key: the key.
+    """
+
+    __slots__ = ("components", "encryption_type", "key", "realm", "version")
+
+    def __init__(self, components: tuple[str, ...], realm: str, version: int, encryption_type: int, key: bytes) -> None:
+        self.components = components
+        self.realm = realm
+        self.version = version
+        self.encryption_type = encryption_type
+        self.key = key
+
+    @property
+    def principal(self) -> str:
+        """The principal, without escapes."""
+        return f"{'/'.join(self.components)}@{self.realm}"
+
+    def __repr__(self) -> str:
+        return f"<key {self.version} of {self.principal}>"  # the key must not get into a log
+
+
 Keys = Mapping[str, Sequence[Key]]
 """The keys of each principal. Principals have no escapes, and come in the order of the file."""
 
 
+class File(NamedTuple):
+    """A file, as it was read: when one of these changes, so may have the content."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+    changed: int
+
+
 class _Reading(NamedTuple):
-    file: tuple[int, ...]
+    file: File
     read: float
     keys: Keys | str  # a text says what is wrong with the file
 
@@ -64,19 +109,18 @@ def keytab_file(name: str) -> str | None:
 
 
 def read_keys(path: str) -> Keys:
-    """The keys in a keytab file, at most a second old.
+    """The keys in a keytab file, at most a second old, for messages.
 
     Raises:
         OSError: the file cannot be opened.
-        BrokenKeytabError: it is not a keytab of this format.
+        BrokenKeytabError: it is not a keytab of this format, or too large.
     """
     now = time.monotonic()
-    found = os.stat(path)  # noqa: PTH116 (nothing here needs pathlib)
-    file = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    file = file_at(path)
     reading = _readings.get(path)
     if reading is None or reading.file != file or now - reading.read > _FRESH_SECONDS:
         try:
-            keys: Keys | str = _keys(_read(path))
+            keys: Keys | str = _keys(read_keytab(path, _LARGEST_FOR_MESSAGES)[1])
         except BrokenKeytabError as error:
             keys = str(error)
         reading = _Reading(file, now, keys)
@@ -88,27 +132,50 @@ def read_keys(path: str) -> Keys:
     return reading.keys
 
 
-def _read(path: str) -> bytes:
+def file_at(path: str) -> File:
+    """What the system says of a file.
+
+    Raises:
+        OSError: it is not there, or out of reach.
+    """
+    return _file(os.stat(path))  # noqa: PTH116 (nothing here needs pathlib)
+
+
+def read_keytab(path: str, largest: int = LARGEST_FILE) -> tuple[File, bytes]:
+    """The content of a keytab file.
+
+    Args:
+        path: the file.
+        largest: the size, in bytes, above which it is not read.
+
+    Raises:
+        OSError: the file cannot be opened.
+        BrokenKeytabError: it is not a keytab of this format, or too large.
+    """
     # O_NONBLOCK: the path may name a pipe, and opening a pipe would wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise BrokenKeytabError("it is not a regular file")
-        if found.st_size > _LARGEST_FILE:
+        if found.st_size > largest:
             raise BrokenKeytabError("it is too large to look into")
-        content = os.read(descriptor, _LARGEST_FILE)
+        content = os.read(descriptor, largest)
     finally:
         os.close(descriptor)
     if not content:
         raise BrokenKeytabError("it is empty")
     if not content.startswith(_VERSION):
         raise BrokenKeytabError("it is not a keytab of version 2")
-    return content
+    return _file(found), content
 
 
-def _keys(content: bytes) -> Keys:
-    keys: dict[str, list[Key]] = {}
+def entries_in(content: bytes) -> Iterator[Entry]:
+    """The entries of a keytab, in the order of the file.
+
+    Raises:
+        BrokenKeytabError: an entry is broken, or not whole.
+    """
     at = len(_VERSION)
     try:
         while at + 4 <= len(content):
@@ -119,15 +186,24 @@ def _keys(content: bytes) -> Keys:
             if size > len(content) - at:
                 raise BrokenKeytabError("an entry in it is longer than the file")
             if size > 0:
-                principal, key = _entry(content[at : at + size])
-                keys.setdefault(principal, []).append(key)
+                yield _entry(content[at : at + size])
             at += abs(size)  # a negative size is a hole: an entry was deleted
     except (UnicodeDecodeError, IndexError, struct.error):
         raise BrokenKeytabError("an entry in it is broken") from None
+
+
+def _file(found: os.stat_result) -> File:
+    return File(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _keys(content: bytes) -> Keys:
+    keys: dict[str, list[Key]] = {}
+    for entry in entries_in(content):
+        keys.setdefault(entry.principal, []).append(Key(entry.version, entry.encryption_type))
     return keys
 
 
-def _entry(entry: bytes) -> tuple[str, Key]:
+def _entry(entry: bytes) -> Entry:
     (count,) = struct.unpack_from(">H", entry, 0)
     at = 2
     parts: list[str] = []
@@ -137,10 +213,10 @@ def _entry(entry: bytes) -> tuple[str, Key]:
     at += 8  # name type and time
     version = entry[at]
     (encryption_type,) = struct.unpack_from(">H", entry, at + 1)
-    _, at = _counted(entry, at + 3)
+    key, at = _counted(entry, at + 3)
     if len(entry) >= at + 4:  # a version number above 255 is in this extra field
         version = struct.unpack_from(">I", entry, at)[0] or version
-    return f"{'/'.join(parts[1:])}@{parts[0]}", Key(version, encryption_type)
+    return Entry(tuple(parts[1:]), parts[0], version, encryption_type, key)
 
 
 def _counted(entry: bytes, at: int) -> tuple[bytes, int]:

@@ -1,4 +1,4 @@
-"""Asks MIT's library how it understands its configuration: GSSAPI has no call for this.
+"""Calls MIT's library itself, where GSSAPI has no call: how it understands its configuration, say.
 
 We ask only after a failure, and while an application is set up. Each question makes a new krb5 context, as the library
 does for each token. It reads ``krb5.conf`` again only if the file has changed.
@@ -53,6 +53,10 @@ class Settings(NamedTuple):
     replay_cache: str
 
 
+class LibraryError(Exception):
+    """A call of MIT's library failed; the text is the library's."""
+
+
 class _Asked(NamedTuple):
     environment: tuple[str | None, ...]
     time: float
@@ -63,7 +67,7 @@ _last: _Asked | None = None
 
 
 @functools.cache
-def _library() -> ctypes.CDLL | None:
+def loaded_library() -> ctypes.CDLL | None:
     """The libraries that python-gssapi is linked with; None if we cannot load them, or they lack a function."""
     try:
         import ctypes  # here: this takes longer than to import all of this package
@@ -95,6 +99,11 @@ def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
         "profile_get_string": [c_void_p, c_char_p, c_char_p, c_char_p, c_char_p, pointers],
         "profile_release_string": [c_void_p],
         "error_message": [c_int],
+        "krb5_kt_resolve": [c_void_p, c_char_p, pointers],
+        "krb5_kt_add_entry": [c_void_p, c_void_p, c_void_p],
+        "krb5_kt_close": [c_void_p, c_void_p],
+        "krb5_parse_name": [c_void_p, c_char_p, pointers],
+        "krb5_free_principal": [c_void_p, c_void_p],
     }
     for name, arguments in signatures.items():
         try:
@@ -108,10 +117,10 @@ def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
 
 def configuration_fault() -> ConfigurationFault | None:
     """Why the library cannot use its configuration; None if it can, or if we cannot ask it."""
-    library = _library()
+    library = loaded_library()
     if library is None:
         return None
-    with _context(library) as (code, _):
+    with krb5_context(library) as (code, _):
         if code == 0:
             return None
     files, seen = _files(library), set[str]()
@@ -134,10 +143,10 @@ def settings() -> Settings | None:
 
 
 def _ask() -> Settings | None:
-    library = _library()
+    library = loaded_library()
     if library is None:
         return None
-    with _context(library) as (code, context):
+    with krb5_context(library) as (code, context):
         if code:
             return None
         return Settings(
@@ -152,15 +161,16 @@ def shortname_domain() -> str:
 
     If it is not set, the library uses the system's search domain. We do not: it may come from an untrusted network.
     """
-    library = _library()
+    library = loaded_library()
     if library is None:
         return ""
-    with _context(library) as (code, context):
+    with krb5_context(library) as (code, context):
         return "" if code else _value(library, context, b"qualify_shortname")
 
 
 @contextlib.contextmanager
-def _context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], None, None]:
+def krb5_context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], None, None]:
+    """A context of the library, and the code of the error if it has none."""
     from ctypes import byref, c_void_p
 
     context = c_void_p()
@@ -169,6 +179,16 @@ def _context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], Non
         yield code, context
     finally:
         library.krb5_free_context(context)  # accepts a null pointer
+
+
+def check(library: ctypes.CDLL, code: int) -> None:
+    """Make an error of an error code.
+
+    Raises:
+        LibraryError: it is one.
+    """
+    if code:
+        raise LibraryError(_message(library, code))
 
 
 def _message(library: ctypes.CDLL, code: int) -> str:

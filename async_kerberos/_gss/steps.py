@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..identity import Identity
 from ..reasons import Reason
-
-if TYPE_CHECKING:
-    from gssapi.raw import SecurityContext as SecurityContext
 
 
 class Established(NamedTuple):
@@ -24,7 +21,7 @@ class Established(NamedTuple):
 class Continued(NamedTuple):
     """Another token is needed."""
 
-    context: SecurityContext
+    context: object
     token: bytes
 
     def __repr__(self) -> str:
@@ -59,7 +56,7 @@ class AcquireError(Exception):
 class Steps(Protocol):
     """Makes the steps for one service, as :class:`~async_kerberos._gss.acceptor.Acceptor` does."""
 
-    def step(self, token: bytes, context: SecurityContext | None = None) -> Step:
+    def step(self, token: bytes, context: object = None) -> Step:
         """Take one token of an exchange. Blocks."""
         ...
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .._checks import check_count, check_flag
 from .._gss.steps import Continued, Refused, Step, Steps
 from .._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
@@ -15,19 +13,16 @@ from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 
-if TYPE_CHECKING:
-    from .._gss.steps import SecurityContext
-
 
 class Leg:
     """A token that passed the checks of its form, and the half-open context that it continues."""
 
     __slots__ = ("half_open", "spnego", "steps", "token")
 
-    def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[SecurityContext] | None, spnego: bool) -> None:
+    def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[object] | None, spnego: bool) -> None:
         self.steps: Steps = steps
         self.token: bytes = token
-        self.half_open: HalfOpen[SecurityContext] | None = half_open
+        self.half_open: HalfOpen[object] | None = half_open
         self.spnego: bool = spnego  # whether the token is wrapped in SPNEGO
 
     def step(self) -> Step:
@@ -57,7 +52,7 @@ class Tickets:
         self._steps = steps
         self._max_token_size = max_token_size
         self._raw_kerberos = raw_kerberos
-        self._half_open: HalfOpenStore[SecurityContext] = HalfOpenStore(limits)
+        self._half_open: HalfOpenStore[object] = HalfOpenStore(limits)
 
     async def sign_in(self, request: AuthRequest, waits: Waits) -> SignedIn | None:
         """Take one leg of an exchange.

@@ -1,0 +1,145 @@
+"""The service's own keys: those of a keytab that are its, by principal; and which of them a token asks for.
+
+A keytab may hold the keys of other services, and one key under several names. A credential with all of it would try
+keys that are not ours, and name whichever principal's key comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._protocol.ticket import ticket_in
+from .keytab import Entry
+
+# The DER tag of a GeneralString; of the octets that say how many follow, the one before a single larger number.
+_STRING, _LONGER = 0x1B, 0x81
+
+# How many keys are tried for a ticket that names no principal of ours.
+_MOST_TRIED = 8
+
+
+class KeySet:
+    """Keys, and credentials that have nothing but these.
+
+    Attributes:
+        principal: whose keys they are, as the service is configured; None for keys of several principals.
+        entries: the keys.
+        idle: credentials that nobody uses at the moment. Appending and popping are atomic.
+    """
+
+    __slots__ = ("entries", "idle", "principal")
+
+    def __init__(self, principal: str | None, entries: list[Entry]) -> None:
+        self.principal = principal
+        self.entries = entries
+        self.idle: list[Any] = []
+
+
+class OwnKeys:
+    """The keys of one service, from one reading of a keytab.
+
+    Args:
+        entries: those of the keytab.
+        service: the service's name.
+        spellings: the host names by which the service goes, from small letters to how they are configured; None for
+            any, in the keytab's own spelling.
+
+    Attributes:
+        principals: the service's principals, in the order of the keytab, with their keys.
+    """
+
+    def __init__(self, entries: Iterable[Entry], service: str, spellings: Mapping[str, str] | None) -> None:
+        self.principals: dict[str, KeySet] = {}
+        self._by_host: dict[bytes, list[tuple[bytes, KeySet]]] = {}
+        self._by_type: dict[int, KeySet] = {}
+        # In a ticket's name of the service (RFC 4120, section 5.2.2), what stands before the host.
+        self._before_host = _string(service.encode()) + bytes([_STRING])
+        for entry in entries:
+            self._add(entry, service, spellings)
+        self._only = next(iter(self.principals.values())) if len(self.principals) == 1 else None
+
+    def _add(self, entry: Entry, service: str, spellings: Mapping[str, str] | None) -> None:
+        if len(entry.components) != 2 or entry.components[0] != service:
+            return
+        host = entry.components[1]
+        key = host.lower().encode()
+        spelled = host if spellings is None else spellings.get(host.lower())
+        if spelled is None or not is_plain(host):
+            return
+        realm = _string(entry.realm.encode())
+        for known, keys in self._by_host.setdefault(key, []):
+            if known == realm:
+                break
+        else:
+            principal = f"{service}/{spelled}@{entry.realm}"
+            keys = self.principals[principal] = KeySet(principal, [])
+            self._by_host[key].append((realm, keys))
+        if all(_key(other) != _key(entry) for other in keys.entries):
+            keys.entries.append(entry)
+
+    def of(self, token: bytes, begun_with: KeySet | None = None) -> KeySet:
+        """The keys that a token asks for, by what stands in it in the clear.
+
+        Whoever wrote the token may have written anything there: it chooses keys, and proves nothing.
+
+        Args:
+            token: the token.
+            begun_with: the keys with which the exchange has begun that the token continues.
+        """
+        if self._only is not None:
+            return self._only
+        at = token.find(self._before_host)
+        if at >= 0:
+            found = self._by_host.get(_host_at(token, at + len(self._before_host)).lower())
+            if found:
+                # The realm stands before the name.
+                return next((keys for realm, keys in found if 0 <= token.find(realm) < at), found[0][1])
+        return begun_with or self._without_name(token)
+
+    def _without_name(self, token: bytes) -> KeySet:
+        """A few keys of the ticket's encryption type, each once however many names it has."""
+        ticket = ticket_in(token)
+        kind = -1 if ticket is None else ticket.encryption_type
+        keys = self._by_type.get(kind)
+        if keys is None:
+            distinct: dict[bytes, Entry] = {}
+            for own in self.principals.values():
+                for entry in own.entries:
+                    if entry.encryption_type == kind and len(distinct) < _MOST_TRIED:
+                        distinct.setdefault(entry.key, entry)
+            # Where there is none, any will do for GSSAPI to say so. Not kept: a client can name any number.
+            if not distinct:
+                return next(iter(self.principals.values()))
+            keys = self._by_type[kind] = KeySet(None, list(distinct.values()))
+        return keys
+
+    def named(self, principal: str) -> KeySet | None:
+        """The keys of the principal that a context names, in the keytab's spelling."""
+        name, _, realm = principal.partition("@")
+        host = name.partition("/")[2].lower().encode()
+        wanted = _string(realm.encode())
+        return next((keys for its, keys in self._by_host.get(host, ()) if its == wanted), None)
+
+
+def is_plain(host: str) -> bool:
+    """Whether a host's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
+    return host.isprintable() and not any(character in host for character in "/@\\")
+
+
+def _key(entry: Entry) -> tuple[int, int, bytes]:
+    return entry.version, entry.encryption_type, entry.key
+
+
+def _string(text: bytes) -> bytes:
+    """A GeneralString in DER."""
+    size = bytes([len(text)]) if len(text) < 0x80 else bytes([_LONGER, len(text) & 0xFF])
+    return bytes([_STRING]) + size + text
+
+
+def _host_at(token: bytes, at: int) -> bytes:
+    size = token[at] if at < len(token) else 0
+    if size == _LONGER and at + 1 < len(token):
+        at += 1
+        size = token[at]
+    return token[at + 1 : at + 1 + size]
