@@ -13,6 +13,7 @@ from .._threads.fork import renew_after_fork
 from ..reasons import Reason
 from .diagnosis import describe_keytab, keytab_name
 from .keytab import BrokenKeytabError, File, entries_in, file_at, keytab_file, read_keytab
+from .libkrb5 import loaded_library
 from .own_keys import OwnKeys
 from .steps import AcquireError
 
@@ -85,7 +86,8 @@ class Keyring:
         now = time.monotonic()
         path = keytab_file(keytab_name(self._keytab))
         try:
-            keys = None if path is None else self._read(path)
+            # Where it cannot be done, the library reads the keytab: it may be in memory, or a proxy's.
+            keys = None if path is None or loaded_library() is None else self._read(path)
         except (BrokenKeytabError, OSError) as error:
             keys = self._keys if now - self._good < _GRACE_SECONDS else None
             if self._keys is not None and not self._warned:

@@ -51,6 +51,7 @@ class OwnKeys:
 
     def __init__(self, entries: Iterable[Entry], service: str, spellings: Mapping[str, str] | None) -> None:
         self.principals: dict[str, KeySet] = {}
+        self._service = service
         self._by_host: dict[bytes, list[tuple[bytes, KeySet]]] = {}
         self._by_type: dict[int, KeySet] = {}
         # In a ticket's name of the service (RFC 4120, section 5.2.2), what stands before the host.
@@ -68,13 +69,12 @@ class OwnKeys:
         if spelled is None or not is_plain(host):
             return
         realm = _string(entry.realm.encode())
-        for known, keys in self._by_host.setdefault(key, []):
-            if known == realm:
-                break
-        else:
+        of_host = self._by_host.setdefault(key, [])
+        keys = next((keys for its, keys in of_host if its == realm), None)
+        if keys is None:
             principal = f"{service}/{spelled}@{entry.realm}"
-            keys = self.principals[principal] = KeySet(principal, [])
-            self._by_host[key].append((realm, keys))
+            keys = self.principals.setdefault(principal, KeySet(principal, []))
+            of_host.append((realm, keys))
         if all(_key(other) != _key(entry) for other in keys.entries):
             keys.entries.append(entry)
 
@@ -115,11 +115,13 @@ class OwnKeys:
         return keys
 
     def named(self, principal: str) -> KeySet | None:
-        """The keys of the principal that a context names, in the keytab's spelling."""
+        """The keys of a principal, in whatever case its host is written; None if it is not of this service."""
         name, _, realm = principal.partition("@")
-        host = name.partition("/")[2].lower().encode()
+        service, _, host = name.partition("/")
+        if service != self._service:
+            return None
         wanted = _string(realm.encode())
-        return next((keys for its, keys in self._by_host.get(host, ()) if its == wanted), None)
+        return next((keys for its, keys in self._by_host.get(host.lower().encode(), ()) if its == wanted), None)
 
 
 def is_plain(host: str) -> bool:

@@ -49,7 +49,7 @@ _REASON_BY_TEXT = (
     ("Key table file", Reason.MISCONFIGURED),
     ("No keys in keytab", Reason.MISCONFIGURED),
     ("Bad format in keytab", Reason.MISCONFIGURED),
-    ("Replay cache file", Reason.SERVER_FAULT),
+    ("Replay cache ", Reason.SERVER_FAULT),
     ("(filename: ", Reason.SERVER_FAULT),
     ("Decrypt integrity check failed", Reason.UNKNOWN_KEY),
     ("malformed or corrupt", Reason.MALFORMED),

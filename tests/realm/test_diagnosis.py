@@ -36,7 +36,7 @@ KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process in which libkrb5 cannot be asked."""
-    monkeypatch.setattr(libkrb5, "_library", lambda: None)
+    monkeypatch.setattr(libkrb5, "loaded_library", lambda: None)
     monkeypatch.setattr(libkrb5, "_last", None)
 
 
