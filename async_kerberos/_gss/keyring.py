@@ -12,7 +12,7 @@ from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
 from ..reasons import Reason
 from .diagnosis import describe_keytab, keytab_name
-from .keytab import BrokenKeytabError, File, entries_in, file_at, keytab_file, read_keytab
+from .keytab import BrokenKeytabError, File, entries_in, file_at, is_read_by_us, keytab_file, read_keytab
 from .libkrb5 import loaded_library
 from .own_keys import OwnKeys
 from .steps import AcquireError
@@ -84,10 +84,12 @@ class Keyring:
 
     def _look(self) -> None:
         now = time.monotonic()
-        path = keytab_file(keytab_name(self._keytab))
+        name = keytab_name(self._keytab)
+        path = keytab_file(name)
         try:
             # Where it cannot be done, the library reads the keytab: it may be in memory, or a proxy's.
-            keys = None if path is None or loaded_library() is None else self._read(path)
+            ours = path is not None and is_read_by_us(name) and loaded_library() is not None
+            keys = self._read(path) if path is not None and ours else None
         except (BrokenKeytabError, OSError) as error:
             keys = self._keys if now - self._good < _GRACE_SECONDS else None
             if self._keys is not None and not self._warned:

@@ -108,6 +108,11 @@ def keytab_file(name: str) -> str | None:
     return path if kind in ("FILE", "WRFILE") else None
 
 
+def is_read_by_us(name: str) -> bool:
+    """Whether a keytab, by its name, is a file that this package reads itself. ``WRFILE:`` leaves it to the library."""
+    return keytab_file(name) is not None and not name.startswith("WRFILE:")
+
+
 def read_keys(path: str) -> Keys:
     """The keys in a keytab file, at most a second old, for messages.
 

@@ -11,6 +11,7 @@ from async_kerberos.testing import Realm
 from ..support import HOSTNAME
 from ..support.deployed import deployed as deployed
 from ..support.deployments import ADAPTERS, Deployment, Running, add_services
+from ..support.held import replay_cache as replay_cache
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from ..support import HOSTNAME
 from ..support.crossing import Crossing
 from ..support.deployments import ALL, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.forge import break_pac, edit_ticket
-from ..support.held import HeldKeytab
+from ..support.held import HeldFile
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from ..support.waiting import free_credentials, wait_until
@@ -348,7 +348,12 @@ def test_websocket(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("deployment", ONE_SERVER_WITH_WEBSOCKETS, ids=str)
 @pytest.mark.usefixtures("services")
 def test_busy(
-    deployment: Deployment, realm: Realm, signed_in: User, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    deployment: Deployment,
+    realm: Realm,
+    signed_in: User,
+    replay_cache: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """While the workers hang, handshakes are answered 503: at once where the queue is full, else at the deadline."""
     keytab = Path(shutil.copy(realm.keytab, tmp_path / "keytab"))
@@ -361,9 +366,9 @@ def test_busy(
                 responses.append(client.response)
 
         asking = [threading.Thread(target=ask, args=[fresh()]) for _ in range(3)]
-        with HeldKeytab(keytab) as held:
+        with HeldFile(replay_cache) as held:
             asking[0].start()
-            held.wait_for_readers()
+            held.wait_for_accepts()
             for thread in asking[1:]:
                 thread.start()
             for thread in asking:

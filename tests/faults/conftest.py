@@ -25,6 +25,7 @@ from async_kerberos.testing import Realm, Service, User
 
 from ..support import ROOT
 from ..support.asking import auth_request
+from ..support.held import replay_cache as replay_cache
 from ..support.http import SECONDS
 from ..support.initiator import fresh
 from ..support.waiting import wait_until

@@ -15,7 +15,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.debs import unpacked
-from ..support.held import HeldKeytab
+from ..support.held import HeldFile
 from ..support.initiator import KRB5, SPNEGO, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
 from .conftest import DOORS, Apart, ask, host_of, target_of
 
@@ -145,7 +145,7 @@ def test_server_clock_set(server: Apart, clock: Clock, service: Service, users: 
 @faked
 @pytest.mark.parametrize(("door", "ahead"), [("asyncio", BEYOND), ("trio", -BEYOND)])
 def test_deadline_when_the_clock_is_set(
-    door: str, ahead: int, clock: Clock, service: Service, users: tuple[User, User]
+    door: str, ahead: int, clock: Clock, service: Service, users: tuple[User, User], replay_cache: Path
 ) -> None:
     """A request's time is no matter of the clock that is set: it is over neither before it is, nor never."""
     seconds = 2.0
@@ -156,10 +156,10 @@ def test_deadline_when_the_clock_is_set(
     with Apart(service, seconds=seconds, env=clock.env) as server:
         assert server.ask(token()).reason is None
         authorization = token()
-        with HeldKeytab(service.keytab) as held:
+        with HeldFile(replay_cache) as held:
             begun = time.monotonic()
             server.begin(authorization, door)
-            held.wait_for_readers()
+            held.wait_for_accepts()
             clock.set(ahead)
             reply = server.finish()
             took = time.monotonic() - begun

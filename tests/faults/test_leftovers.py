@@ -35,7 +35,7 @@ from async_kerberos.testing import Service, User
 
 from ..support.apps import asgi_app
 from ..support.asking import auth_request
-from ..support.held import HeldKeytab
+from ..support.held import HeldFile
 from ..support.http import Connection
 from ..support.initiator import MUTUAL, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug
@@ -235,7 +235,7 @@ def test_step_that_ends_too_late(
     make_kerberos: Callable[..., Kerberos],
     ledger: Ledger,
     caplog: pytest.LogCaptureFixture,
-) -> None:
+, replay_cache: Path) -> None:
     """What a step finds when its request has gone is dropped: no context is stored, and nothing logged of a success."""
     caplog.set_level(logging.DEBUG, "async_kerberos")
     limits = WorkerLimits(threads=1, seconds=0.2 if end == "deadline" else 30.0)
@@ -249,7 +249,7 @@ def test_step_that_ends_too_late(
     async def too_late() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(kerberos.authenticate, request)
-            await anyio.to_thread.run_sync(held.wait_for_readers)
+            await anyio.to_thread.run_sync(held.wait_for_accepts)
             if end != "deadline":
                 tasks.cancel_scope.cancel()
         if end == "loop-ended":
@@ -259,7 +259,7 @@ def test_step_that_ends_too_late(
         await anyio.to_thread.run_sync(wait_until, lambda: ledger.accepts > before[0], "the step has ended")
         assert isinstance(await kerberos.authenticate(auth_request((negotiate(b"\x60\0"),))), Denied)
 
-    with HeldKeytab(service.keytab) as held:
+    with HeldFile(replay_cache) as held:
         anyio.run(too_late, backend=backend)
     wait_until(lambda: ledger.accepts > before[0], "the step has ended")
     assert ledger.made == before[1] + 1, "the step did not succeed"
@@ -277,7 +277,7 @@ def test_step_that_ends_too_late(
 
 def test_loop_that_ends_before_the_delivery(
     service: Service, users: tuple[User, User], make_kerberos: Callable[..., Kerberos], ledger: Ledger
-) -> None:
+, replay_cache: Path) -> None:
     """A loop that is woken for a result, and ends before it is delivered, goes, and the context with it."""
     kerberos = make_kerberos(
         hostname=host_of(service), keytab=service.keytab, workers=WorkerLimits(threads=1, seconds=30.0)
@@ -285,10 +285,10 @@ def test_loop_that_ends_before_the_delivery(
     two_legs = fresh(target_of(service), flags=TWO_LEGS, ccache=users[0].ccache)
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache), "asyncio") is None
     loop = asyncio.new_event_loop()
-    with HeldKeytab(service.keytab) as held:
+    with HeldFile(replay_cache) as held:
         asking = loop.create_task(kerberos.authenticate(auth_request((two_legs,), ("192.0.2.14", 40_000))))
         loop.run_until_complete(asyncio.sleep(0))
-        held.wait_for_readers()
+        held.wait_for_accepts()
         asking.cancel()
         loop.run_until_complete(asyncio.wait([asking]))
     # By the one worker, so after the step and its wake-up call.
@@ -360,7 +360,7 @@ def leaving(server: Server, abruptly: bool) -> Generator[Connection, None, None]
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_clients_that_leave(name: str, service: Service, users: tuple[User, User], ledger: Ledger) -> None:
+def test_clients_that_leave(name: str, service: Service, users: tuple[User, User], ledger: Ledger, replay_cache: Path) -> None:
     """Clients that go at each stage of the exchange leave nothing in the server, and others are served on."""
     server, kerberos = SERVED[name](
         {
@@ -403,11 +403,11 @@ def test_clients_that_leave(name: str, service: Service, users: tuple[User, User
                 connection.socket.sendall(f"GET /hello HTTP/1.1\r\nHost: a\r\nAuthorization: {second}\r\n\r\n".encode())
 
     def leave_while_the_worker_is_at_it(abruptly: bool) -> None:
-        with HeldKeytab(service.keytab) as held, contextlib.ExitStack() as stack:
+        with HeldFile(replay_cache) as held, contextlib.ExitStack() as stack:
             for flags in (MUTUAL, TWO_LEGS):
                 connection = stack.enter_context(leaving(server, abruptly))
                 connection.send_head("/hello", initiator(flags).header)
-            held.wait_for_readers(THREADS)
+            held.wait_for_accepts(THREADS)
             stack.close()
 
     server_keeps_alive = not isinstance(server, Werkzeug)

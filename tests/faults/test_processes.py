@@ -20,7 +20,7 @@ import pytest
 from async_kerberos.testing import Service, User
 
 from ..support import ROOT
-from ..support.held import HeldKeytab
+from ..support.held import HeldFile
 from ..support.http import SECONDS, Address, Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
 from ..support.servers import listening_socket
@@ -118,7 +118,7 @@ def _readable(connection: Connection) -> bool:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path: Path) -> None:
+def test_sigterm(name: str, service: Service, users: tuple[User, User], replay_cache: Path, tmp_path: Path) -> None:
     """Told to end while tokens are judged and an exchange waits for its second leg, a server answers first.
 
     Those whose token is being judged get in, with the proof of the server's identity; then the process ends by itself.
@@ -133,10 +133,10 @@ def test_sigterm(name: str, service: Service, users: tuple[User, User], tmp_path
         reply_token(first.challenges)
         initiators = [Initiator(target_of(service), ccache=user.ccache) for _ in asking]
         tokens = [initiator.header for initiator in initiators]
-        with HeldKeytab(service.keytab) as held:
+        with HeldFile(replay_cache) as held:
             for connection, token in zip(asking, tokens, strict=True):
                 connection.send_head("/", token)
-            held.wait_for_readers(len(asking))
+            held.wait_for_accepts(len(asking))
             server.process.send_signal(signal.SIGTERM)
             # A connection that nothing happens on is not waited for.
             wait_until(lambda: _readable(half_open), "the server begins to end")
@@ -201,7 +201,7 @@ def test_fork(service: Service, users: tuple[User, User], tmp_path: Path) -> Non
     copy = tmp_path / "copy"
     shutil.copy(service.keytab, copy)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.fork_main", host_of(service), str(service.keytab), str(copy)],
+        [sys.executable, "-m", "tests.faults.fork_main", host_of(service), str(service.keytab), f"WRFILE:{copy}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
@@ -216,9 +216,9 @@ def test_fork(service: Service, users: tuple[User, User], tmp_path: Path) -> Non
     try:
         stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         assert stdout.readline() == "ready\n"
-        with HeldKeytab(copy) as held:
+        with HeldFile(copy) as held:
             stdin.write("held\n")
-            held.wait_for_readers()
+            held.wait_for_accepts()
             stdin.write("fork\n")
             assert stdout.readline() == "forked\n"
         stdin.write("released\n")

@@ -37,7 +37,11 @@ pytestmark = pytest.mark.usefixtures("signed_in")
             "INFO",
             f"server is HTTP/{HOSTNAME}@KRBTEST.COM; the keytab has no key for HTTP/nowhere.example.test",
         ),
-        (["nowhere.example.test", "neither.example.test"], "WARNING", "no key for HTTP/nowhere.example.test, HTTP/neither.example.test; "),
+        (
+            ["nowhere.example.test", "neither.example.test"],
+            "WARNING",
+            "no key for HTTP/nowhere.example.test, HTTP/neither.example.test; ",
+        ),
     ],
 )
 def test_log_setup(hostname: str | list[str], level: str, message: str, caplog: pytest.LogCaptureFixture) -> None:

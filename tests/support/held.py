@@ -1,4 +1,4 @@
-"""What waits until the test lets it go: a call, and the readers of a keytab."""
+"""What waits until the test lets it go: a call, and accepts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO
 
 import anyio
+import pytest
 
 from .waiting import wait_until
 
@@ -45,19 +46,28 @@ class HeldCall:
         self.released.set()
 
 
-class HeldKeytab:
-    """A keytab whose readers wait: this holds a lock on it, as ``kadmin`` does while it writes.
+@pytest.fixture
+def replay_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A replay cache of this test's own."""
+    path = tmp_path / "replays"
+    path.touch()
+    monkeypatch.setenv("KRB5RCACHENAME", f"file2:{path}")
+    return path
+
+
+class HeldFile:
+    """A file for which accepts wait: this holds the lock that they take.
 
     Args:
-        keytab: the keytab.
+        file: a replay cache; or a keytab that the library reads for each token, since it is named ``WRFILE:``.
     """
 
-    def __init__(self, keytab: Path) -> None:
-        self._keytab = keytab
+    def __init__(self, file: Path) -> None:
+        self._path = file
         self._file: IO[bytes] | None = None
 
-    def __enter__(self) -> HeldKeytab:
-        self._file = self._keytab.open("r+b")
+    def __enter__(self) -> HeldFile:
+        self._file = self._path.open("a+b")
         # A lock of the open file, not of the process: an acceptor in this one is to wait for it too.
         fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
         return self
@@ -68,17 +78,17 @@ class HeldKeytab:
         self.release()
 
     def release(self) -> None:
-        """Let them read."""
+        """Let them go on."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def wait_for_readers(self, count: int = 1) -> None:
+    def wait_for_accepts(self, count: int = 1) -> None:
         """Return when so many wait."""
-        inode = self._keytab.stat().st_ino
+        inode = self._path.stat().st_ino
 
         def waiting() -> bool:
             lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
             return sum("->" in words and words[-3].endswith(f":{inode}") for words in lines) >= count
 
-        wait_until(waiting, f"{count} wait to read the keytab")
+        wait_until(waiting, f"{count} wait for the file")
