@@ -269,6 +269,8 @@ class Acceptor:
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
 
     def _description(self, own: OwnKeys) -> str:
+        keys = next(iter(own.principals.values()))
+        keys.idle.append(self._take(keys))  # only to see whether one can be had
         if ANY_HOST in self._hostnames:
             return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
         served = list(own.principals)

@@ -142,6 +142,16 @@ class Traffic:
             assert now == {settled[user]}, f"{user} gets {now} at the door {door}, and {settled[user]} at others"
         return settled
 
+    def become(self, expected: dict[str, Answer]) -> None:
+        """Return when each user gets this at every door: what the keytab says counts a second later at the latest."""
+
+        def served() -> bool:
+            assert not self._failures, self._failures
+            return all(answers and answers[-1] is expected[user] for (user, _), answers in self._answers.items())
+
+        wait_until(served, f"the answers are {expected}")
+        assert self.settled() == expected
+
     def history(self, *, but: Answer = None) -> dict[str, set[tuple[Answer, ...]]]:
         """What each user got, door by door, as the answers followed upon each other.
 
@@ -189,7 +199,7 @@ class Apart:
         service: Service,
         *,
         hostname: str | None = None,
-        keytab: Path | None = None,
+        keytab: Path | str | None = None,
         uid: int | None = None,
         seconds: float = SECONDS,
         env: Mapping[str, str] | None = None,

@@ -45,10 +45,14 @@ def _configuration(folder: Path, canonicalize: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("door", ["asyncio", "trio"])
 def test_silent(door: str, service: Service, users: tuple[User, User], tmp_path: Path) -> None:
-    """Sign-ins that wait for DNS are told so, and not that a storage hangs; with the remedy, nobody waits."""
-    for canonicalize, reason in (("true", "DNS"), ("false", None)):
+    """The service's own keys need no DNS. Where the library reads the keytab sign-ins wait for it.
+
+    They are told so, and not that a storage hangs; with the remedy, nobody waits.
+    """
+    library = f"WRFILE:{service.keytab}"
+    for keytab, canonicalize, reason in ((None, "true", None), (library, "true", "DNS"), (library, "false", None)):
         env = _configuration(tmp_path, canonicalize)
-        with Apart(service, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
+        with Apart(service, keytab=keytab, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
             reply = server.ask(fresh(target_of(service), ccache=users[0].ccache), door)
         assert reply.reason == reason, reply.log
         if reason:
@@ -59,7 +63,8 @@ def test_silent(door: str, service: Service, users: tuple[User, User], tmp_path:
 def test_silent_for_a_thread(service: Service, users: tuple[User, User], tmp_path: Path) -> None:
     """A thread that waits without a deadline logs that it waits for DNS; once there is a credential, nobody waits."""
     env = _configuration(tmp_path, "true")
-    with Apart(service, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
+    keytab = f"WRFILE:{service.keytab}"
+    with Apart(service, keytab=keytab, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
         first, second = (server.ask(fresh(target_of(service), ccache=users[0].ccache)) for _ in range(2))
     assert (first.reason, second.reason) == (None, None)
     assert f"seconds for {host_of(service)}. {Reason.DNS.remedy}" in first.log
@@ -67,12 +72,19 @@ def test_silent_for_a_thread(service: Service, users: tuple[User, User], tmp_pat
 
 
 def test_another_name(realm: Realm, service: Service, users: tuple[User, User], tmp_path: Path) -> None:
-    """Where DNS makes another name of the configured one, the log names both, and the keytab that lacks the other."""
+    """A site whose name is an alias of the machine's is served by its own keys.
+
+    Where the library reads the keytab, and DNS makes another name of the configured one, the log names both, and the
+    keytab that lacks the other.
+    """
     hosts = f"127.0.0.1 machine.faults.test {host_of(service)}\n"
     env = _configuration(tmp_path, "true")
     with Apart(service, env=env, within=_within(tmp_path, hosts)) as server:
+        assert server.ask(fresh(target_of(service), ccache=users[0].ccache)).reason is None
+    keytab = f"WRFILE:{service.keytab}"
+    with Apart(service, keytab=keytab, env=env, within=_within(tmp_path, hosts)) as server:
         reply = server.ask(fresh(target_of(service), ccache=users[0].ccache))
     assert (reply.reason, reply.status) == ("MISCONFIGURED", 500)
     made = f"DNS, or the search domain in resolv.conf, made HTTP/machine.faults.test of HTTP/{host_of(service)}"
     assert made in reply.log
-    assert f"keytab {service.keytab}: it has keys of {service.principal};" in reply.log
+    assert f"keytab {keytab}: it has keys of {service.principal};" in reply.log

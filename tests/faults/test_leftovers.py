@@ -235,7 +235,8 @@ def test_step_that_ends_too_late(
     make_kerberos: Callable[..., Kerberos],
     ledger: Ledger,
     caplog: pytest.LogCaptureFixture,
-, replay_cache: Path) -> None:
+    replay_cache: Path,
+) -> None:
     """What a step finds when its request has gone is dropped: no context is stored, and nothing logged of a success."""
     caplog.set_level(logging.DEBUG, "async_kerberos")
     limits = WorkerLimits(threads=1, seconds=0.2 if end == "deadline" else 30.0)
@@ -276,8 +277,12 @@ def test_step_that_ends_too_late(
 
 
 def test_loop_that_ends_before_the_delivery(
-    service: Service, users: tuple[User, User], make_kerberos: Callable[..., Kerberos], ledger: Ledger
-, replay_cache: Path) -> None:
+    service: Service,
+    users: tuple[User, User],
+    make_kerberos: Callable[..., Kerberos],
+    ledger: Ledger,
+    replay_cache: Path,
+) -> None:
     """A loop that is woken for a result, and ends before it is delivered, goes, and the context with it."""
     kerberos = make_kerberos(
         hostname=host_of(service), keytab=service.keytab, workers=WorkerLimits(threads=1, seconds=30.0)
@@ -360,7 +365,9 @@ def leaving(server: Server, abruptly: bool) -> Generator[Connection, None, None]
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_clients_that_leave(name: str, service: Service, users: tuple[User, User], ledger: Ledger, replay_cache: Path) -> None:
+def test_clients_that_leave(
+    name: str, service: Service, users: tuple[User, User], ledger: Ledger, replay_cache: Path
+) -> None:
     """Clients that go at each stage of the exchange leave nothing in the server, and others are served on."""
     server, kerberos = SERVED[name](
         {
