@@ -30,7 +30,7 @@ _ROOT = Path(async_kerberos.__file__).parents[1]
 
 FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
 # They show more than one page that greets, and have tests of their own.
-APPLICATIONS = ("git_http",)
+APPLICATIONS = ("git_http", "browser_app")
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
