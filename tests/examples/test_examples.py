@@ -30,7 +30,7 @@ _ROOT = Path(async_kerberos.__file__).parents[1]
 
 FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
 # They show more than one page that greets, and have tests of their own.
-APPLICATIONS = ("git_http", "browser_app")
+APPLICATIONS = ("git_http", "browser_app", "django_asgi", "django_wsgi")
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
@@ -197,6 +197,18 @@ def test_wsgi(localhost: Service, alice: User, tmp_path: Path) -> None:
         for path in ("/anything", "/public/", "/publicity"):
             assert get(address, path).status == 401
         assert get(address, "/public").status == 200
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_django(interface: str, localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
+    """Django: its user is the one who has the ticket, in any number of requests."""
+    database = {"DATABASE": str(tmp_path / "users.sqlite3")}
+    with running(f"django_{interface}", localhost, tmp_path, database) as address:
+        denied = get(address, "/", fields=[("Remote-User", "bob")])
+        assert (denied.status, denied.challenges) == (401, ["Negotiate"])
+        for _ in range(3):
+            response = sign_in(address, "/")
+            assert (response.status, response.text) == (200, "Hello, alice@KRBTEST.COM\n")
 
 
 def test_fastapi_administrators(
