@@ -88,20 +88,22 @@ def serving(command: str, port: int, env: dict[str, str], log: Path) -> Generato
         process.wait()
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_sign_in(framework: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", [*(f"{framework}_app" for framework in FRAMEWORKS), "django_asgi", "django_wsgi"])
+def test_sign_in(example: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
     """The server's command serves, and the client's signs in to it; nothing but keytab and port is another's."""
-    install, serve, ask, demo = commands(f"{framework}_app")
+    install, serve, ask, *demo = commands(example)
     assert install.startswith("pip install ")
     port = free_port()
     assert ("/etc/http.keytab" in serve, ask.count(":8000")) == (True, 2)
+    env = {**env, "DATABASE": str(tmp_path / "users.sqlite3")}  # Django's
     with serving(serve.replace("/etc/http.keytab", str(www_example_com.keytab)), port, env, tmp_path / "log"):
         client = ask.replace(":8000", f":{port}")
         result = subprocess.run(
             ["sh", "-c", client], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=SECONDS
         )
         assert result.stdout == "Hello, alice@KRBTEST.COM\n", (tmp_path / "log").read_text()
-    assert demo == f"async-kerberos demo {framework}"
+    framework = example.removesuffix("_app")
+    assert demo == [f"async-kerberos demo {framework}"] * (framework in FRAMEWORKS)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
