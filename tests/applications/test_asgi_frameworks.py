@@ -12,6 +12,7 @@ import pytest
 from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
+from ..adapters import django_site
 from ..support import HOSTNAME
 from ..support.guards import ThreadGuard
 from ..support.http import Connection, WebSocketClient
@@ -50,8 +51,23 @@ def of_falcon() -> Any:
     return app
 
 
+def of_django() -> Any:
+    django = django_site.application("asgi", [django_site.KERBEROS])
+
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await django({**scope, "path": "/async"}, receive, send)
+        else:  # which Django has none of: it stands beside, as Channels does
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": str(scope["kerberos"])})
+            await send({"type": "websocket.close"})
+
+    return route
+
+
 @pytest.mark.parametrize("server", [Uvicorn, Hypercorn])
-@pytest.mark.parametrize("make", [of_litestar, of_falcon])
+@pytest.mark.parametrize("make", [of_litestar, of_falcon, of_django])
 def test_below_the_middleware(user: str, make: Callable[[], Any], server: Any, thread_guard: ThreadGuard) -> None:
     """Nobody gets in without a ticket; with one the view knows the user, and the reply verifies."""
     app = KerberosMiddleware(make(), Kerberos(hostname=HOSTNAME))

@@ -65,7 +65,7 @@ def test_caches_keep_users_apart(deployed: Running, user: str, path: str) -> Non
     vary = {name.strip() for value in response.values("vary") for name in value.split(",")}
     assert vary == {"Cookie", "Authorization", *(["Accept"] if path == "/both" else [])}
     assert response.values("cache-control") == (["max-age=60"] if path == "/both" else ["private"])
-    assert response.values("vary").count("Cookie, Authorization") == 1
+    assert len(response.values("vary")) == 1  # of two, older releases of Starlette lose one
 
 
 @on(ALL)

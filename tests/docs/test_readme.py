@@ -17,14 +17,14 @@ from werkzeug.test import Client
 
 from async_kerberos import Denied, Kerberos
 from async_kerberos.adapters import wsgi
-from async_kerberos.testing import Realm, User
+from async_kerberos.testing import Realm, Service, User
 
 from ..support import ROOT
 from ..support.asking import auth_request
 from ..support.initiator import fresh
+from .conftest import HOST
 
 README = (ROOT / "README.md").read_text()
-HOST = "www.example.com"
 
 
 def blocks(language: str) -> list[str]:
@@ -60,13 +60,8 @@ def request(app: Any, path: str, authorization: str | None = None, method: str =
     return response.status_code, response.text, response.headers.get_list("www-authenticate")
 
 
-@pytest.fixture(scope="module")
-def site(realm: Realm) -> None:
-    realm.service(f"HTTP/{HOST}")
-
-
 @pytest.fixture
-def user(site: None, signed_in: User) -> User:
+def user(site: Service, signed_in: User) -> User:
     return signed_in
 
 

@@ -21,25 +21,20 @@ import pytest
 from async_kerberos.testing import Realm, Service
 
 from ..support import ROOT
-from .test_examples import FRAMEWORKS, free_port
+from .test_examples import APPLICATIONS, FRAMEWORKS, free_port
 
 HOST = "www.example.com"
 SECONDS = 60.0
 
 
-def example(framework: str) -> Path:
-    return ROOT / "examples" / f"{framework}_app.py"
+def source(example: str) -> str:
+    return (ROOT / "examples" / f"{example}.py").read_text()
 
 
-def docstring(framework: str) -> str:
-    text = ast.get_docstring(ast.parse(example(framework).read_text()))
-    assert text is not None
-    return text
-
-
-def commands(framework: str) -> list[str]:
+def commands(example: str) -> list[str]:
     """Every command: lines that are indented, and what stands within a sentence."""
-    text = docstring(framework)
+    text = ast.get_docstring(ast.parse(source(example)))
+    assert text is not None
     return [*re.findall(r"^    (\S.*)$", text, re.MULTILINE), *re.findall(r"``(async-kerberos\s[^`]*)``", text)]
 
 
@@ -93,26 +88,28 @@ def serving(command: str, port: int, env: dict[str, str], log: Path) -> Generato
         process.wait()
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_sign_in(framework: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", [*(f"{framework}_app" for framework in FRAMEWORKS), "django_asgi", "django_wsgi"])
+def test_sign_in(example: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
     """The server's command serves, and the client's signs in to it; nothing but keytab and port is another's."""
-    install, serve, ask, demo = commands(framework)
+    install, serve, ask, *demo = commands(example)
     assert install.startswith("pip install ")
     port = free_port()
     assert ("/etc/http.keytab" in serve, ask.count(":8000")) == (True, 2)
+    env = {**env, "DATABASE": str(tmp_path / "users.sqlite3")}  # Django's
     with serving(serve.replace("/etc/http.keytab", str(www_example_com.keytab)), port, env, tmp_path / "log"):
         client = ask.replace(":8000", f":{port}")
         result = subprocess.run(
             ["sh", "-c", client], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=SECONDS
         )
         assert result.stdout == "Hello, alice@KRBTEST.COM\n", (tmp_path / "log").read_text()
-    assert demo == f"async-kerberos demo {framework}"
+    framework = example.removesuffix("_app")
+    assert demo == [f"async-kerberos demo {framework}"] * (framework in FRAMEWORKS)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_demo(framework: str, env: dict[str, str]) -> None:
     """The demo's command starts the example; here it ends after the sign-in, and takes any port."""
-    demo = commands(framework)[-1]
+    demo = commands(f"{framework}_app")[-1]
     result = subprocess.run(
         ["sh", "-c", f"{demo} --once --port 0"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=SECONDS
     )
@@ -120,10 +117,22 @@ def test_demo(framework: str, env: dict[str, str]) -> None:
     assert "mutual authentication verified" in result.stdout
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_install(framework: str) -> None:
+def test_git(www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
+    """The commands make a repository, serve it, and clone it; nothing but keytab, port and folder is another's."""
+    _, init, serve, clone = commands("git_http")
+    port, git = free_port(), str(tmp_path / "git")
+    serve = serve.replace("/etc/http.keytab", str(www_example_com.keytab)).replace("ROOT=git", f"ROOT={git}")
+    subprocess.run(["sh", "-c", init], cwd=tmp_path, env=env, check=True, timeout=SECONDS)
+    with serving(serve, port, env, tmp_path / "log"):
+        clone = clone.replace(":8000", f":{port}")
+        subprocess.run(["sh", "-c", clone], cwd=tmp_path, env=env, check=True, timeout=SECONDS)
+    assert (tmp_path / "a" / ".git").is_dir()
+
+
+@pytest.mark.parametrize("example", [*(f"{framework}_app" for framework in FRAMEWORKS), *APPLICATIONS])
+def test_install(example: str) -> None:
     """What the command installs has every package that the example imports; its extra is one of the project's."""
-    _, verb, *requirements = shlex.split(commands(framework)[0])
+    _, verb, *requirements = shlex.split(commands(example)[0])
     assert verb == "install"
     installed = set[str]()
     for requirement in requirements:
@@ -136,7 +145,7 @@ def test_install(framework: str) -> None:
             if "extra ==" not in marker or (extra and re.search(rf"extra == ['\"]{extra}['\"]", marker)):
                 installed.add(re.match(r"[\w.-]+", line).group())  # type: ignore[union-attr]
     distributions = importlib.metadata.packages_distributions()
-    for node in ast.walk(ast.parse(example(framework).read_text())):
+    for node in ast.walk(ast.parse(source(example))):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for module in modules:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,15 +29,11 @@ _EXAMPLES = Path(__file__).parents[2] / "examples"
 _ROOT = Path(async_kerberos.__file__).parents[1]
 
 FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
+# They show more than one page that greets, and have tests of their own.
+APPLICATIONS = ("git_http", "browser_app", "django_asgi", "django_wsgi")
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
-
-
-@pytest.fixture(scope="session")
-def localhost(realm: Realm) -> Service:
-    """The service HTTP/localhost, in its own keytab."""
-    return realm.service("HTTP/localhost", keytab="localhost.keytab")
 
 
 def free_port() -> int:
@@ -50,15 +46,24 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(framework: str, service: Service, folder: Path) -> Generator[Address, None, None]:
-    """Run an example as the documentation in it says, and end it by Ctrl-C."""
+def running(
+    example: str, service: Service, folder: Path, variables: Mapping[str, str] = {}
+) -> Generator[Address, None, None]:
+    """Run an example as the documentation in it says, and end it by Ctrl-C.
+
+    Args:
+        example: the name of its file, without the ending.
+        service: whose keytab it has.
+        folder: for its log.
+        variables: further ones of its environment.
+    """
     address = ("127.0.0.1", free_port())
-    env = {**os.environ, **service.env, "PYTHONPATH": str(_ROOT), "PORT": str(address[1])}
+    env = {**os.environ, **service.env, "PYTHONPATH": str(_ROOT), "PORT": str(address[1]), **variables}
     env.pop("KERBEROS_HOSTNAME", None)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, str(_EXAMPLES / f"{framework}_app.py")],
+            [sys.executable, str(_EXAMPLES / f"{example}.py")],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -88,7 +93,7 @@ def address(
     request: pytest.FixtureRequest, localhost: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Address, None, None]:
     """Where each example in turn serves."""
-    with running(request.param, localhost, tmp_path_factory.mktemp("example")) as address:
+    with running(f"{request.param}_app", localhost, tmp_path_factory.mktemp("example")) as address:
         yield address
 
 
@@ -107,7 +112,10 @@ def sign_in(alice: User) -> SignIn:
 
 def test_all_are_tested() -> None:
     """There is no example but those tested here."""
-    assert {path.name for path in _EXAMPLES.glob("*.py")} == {f"{framework}_app.py" for framework in FRAMEWORKS}
+    assert {path.name for path in _EXAMPLES.glob("*.py")} == {
+        *(f"{framework}_app.py" for framework in FRAMEWORKS),
+        *(f"{name}.py" for name in APPLICATIONS),
+    }
 
 
 def test_protected(address: Address, sign_in: SignIn) -> None:
@@ -127,7 +135,7 @@ def test_public(address: Address) -> None:
 
 def test_flask(localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
     """Flask: an async view with a part of the route, and an error that still proves who the server is."""
-    with running("flask", localhost, tmp_path) as address:
+    with running("flask_app", localhost, tmp_path) as address:
         assert get(address, "/async/7").status == 401
         response = sign_in(address, "/async/7")
         assert (response.status, response.text) == (200, "Hello, alice of KRBTEST.COM, number 7\n")
@@ -136,7 +144,7 @@ def test_flask(localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
 
 def test_quart(localhost: Service, alice: User, tmp_path: Path) -> None:
     """Quart: a WebSocket that nobody opens without a ticket."""
-    with running("quart", localhost, tmp_path) as address:
+    with running("quart_app", localhost, tmp_path) as address:
         with WebSocketClient(address, "/echo") as denied:
             assert (denied.response.status, denied.response.challenges) == (401, ["Negotiate"])
         initiator = Initiator("HTTP@localhost", ccache=alice.ccache)
@@ -150,7 +158,7 @@ def test_quart(localhost: Service, alice: User, tmp_path: Path) -> None:
 
 def test_starlette(localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
     """Starlette: `request.user` in a sync view, and an error that still proves who the server is."""
-    with running("starlette", localhost, tmp_path) as address:
+    with running("starlette_app", localhost, tmp_path) as address:
         response = sign_in(address, "/me")
         assert json.loads(response.body) == {
             "display_name": "alice@KRBTEST.COM",
@@ -162,7 +170,7 @@ def test_starlette(localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
 
 def test_fastapi(localhost: Service, realm: Realm, sign_in: SignIn, tmp_path: Path) -> None:
     """FastAPI: a dependency upon the dependency, and the security scheme in the OpenAPI document."""
-    with running("fastapi", localhost, tmp_path) as address:
+    with running("fastapi_app", localhost, tmp_path) as address:
         assert sign_in(address, "/admin").status == 403
         admin = Initiator("HTTP@localhost", ccache=realm.user("bob/admin").ccache)
         response = get(address, "/admin", admin.header)
@@ -174,7 +182,7 @@ def test_fastapi(localhost: Service, realm: Realm, sign_in: SignIn, tmp_path: Pa
 
 def test_asgi(localhost: Service, alice: User, tmp_path: Path) -> None:
     """Plain ASGI: the middleware guards every path that is not named, and the WebSocket as well."""
-    with running("asgi", localhost, tmp_path) as address:
+    with running("asgi_app", localhost, tmp_path) as address:
         for path in ("/anything", "/public/", "/publicity", "/%2e/public"):
             assert get(address, path).status == 401
         initiator = Initiator("HTTP@localhost", ccache=alice.ccache)
@@ -185,10 +193,22 @@ def test_asgi(localhost: Service, alice: User, tmp_path: Path) -> None:
 
 def test_wsgi(localhost: Service, alice: User, tmp_path: Path) -> None:
     """Plain WSGI: the middleware guards every path that is not named."""
-    with running("wsgi", localhost, tmp_path) as address:
+    with running("wsgi_app", localhost, tmp_path) as address:
         for path in ("/anything", "/public/", "/publicity"):
             assert get(address, path).status == 401
         assert get(address, "/public").status == 200
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_django(interface: str, localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
+    """Django: its user is the one who has the ticket, in any number of requests."""
+    database = {"DATABASE": str(tmp_path / "users.sqlite3")}
+    with running(f"django_{interface}", localhost, tmp_path, database) as address:
+        denied = get(address, "/", fields=[("Remote-User", "bob")])
+        assert (denied.status, denied.challenges) == (401, ["Negotiate"])
+        for _ in range(3):
+            response = sign_in(address, "/")
+            assert (response.status, response.text) == (200, "Hello, alice@KRBTEST.COM\n")
 
 
 def test_fastapi_administrators(
@@ -196,7 +216,7 @@ def test_fastapi_administrators(
 ) -> None:
     """FastAPI: an administrator is of the realm that is set; a name that ends like one's is not enough."""
     monkeypatch.setenv("KERBEROS_REALM", "OTHER.TEST")
-    with running("fastapi", localhost, tmp_path) as address:
+    with running("fastapi_app", localhost, tmp_path) as address:
         admin = Initiator("HTTP@localhost", ccache=realm.user("carol/admin").ccache)
         assert get(address, "/admin", admin.header).status == 403
     monkeypatch.delenv("KERBEROS_REALM")
