@@ -63,7 +63,7 @@ class _Credential(NamedTuple):
     principal: str | None
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """A half-open context, and the keys with which it was begun; None for those of the library's keytab."""
 
     context: gss.SecurityContext
@@ -120,14 +120,14 @@ class Acceptor:
         Returns:
             The result. Every refusal by GSSAPI is a :class:`Refused`: no token makes this raise an error.
         """
-        held = cast("_Held | None", context)
+        held = cast("Held | None", context)
         step = self._attempt(token, held)
         # A token that another key has made may be for one that has just come: what could not be decrypted is not used.
         if held is None and isinstance(step, Refused) and step.reason in _OF_KEYS and self._keyring.look_again():
             step = self._attempt(token, None)
         return step
 
-    def _attempt(self, token: bytes, held: _Held | None) -> Step:
+    def _attempt(self, token: bytes, held: Held | None) -> Step:
         try:
             own = self._keyring.keys()
             keys = None if own is None else own.of(token, None if held is None else held.keys)
@@ -148,7 +148,7 @@ class Acceptor:
         return credential
 
     def _step(
-        self, credential: _Credential, token: bytes, held: _Held | None, own: OwnKeys | None, keys: KeySet | None
+        self, credential: _Credential, token: bytes, held: Held | None, own: OwnKeys | None, keys: KeySet | None
     ) -> Step:
         begun = time.time()
         try:
@@ -159,7 +159,7 @@ class Acceptor:
                 if not accepted.token:
                     # For a Kerberos token of an unknown kind, MIT asks for another token without sending one.
                     return Refused(Reason.MALFORMED, "the token is no AP-REQ")
-                return Continued(_Held(accepted.context, keys), accepted.token)
+                return Continued(Held(accepted.context, keys), accepted.token)
             # The credential allows only Kerberos. This check would catch a plug-in that ignores that.
             if accepted.mech != _KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")

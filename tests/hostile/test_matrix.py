@@ -70,7 +70,7 @@ def whole_lines() -> Iterator[None]:
 @pytest.fixture
 def trial(alice: User) -> Iterator[Trial]:
     """Nobody but alice gets in, and to this service alone."""
-    trial = Trial(Kerberos(hostname=HOST), Identity(alice.principal, f"HTTP/{HOST}"))
+    trial = Trial(Kerberos(hostname=HOST), Identity(alice.principal, f"HTTP/{HOST}@KRBTEST.COM"))
     yield trial
     trial.kerberos.close()
 
@@ -460,7 +460,7 @@ def test_spoilt_connection(trial: Trial, mallory: User, left: Callable[[User], b
 @pytest.mark.parametrize("mech", MECHS.values(), ids=MECHS.keys())
 def test_users_never_cross(trial: Trial, mallory: User, mech: gss.OID) -> None:
     """A user who goes on with another's exchange gets in as the user that the ticket proves, or not at all."""
-    mallorys = Trial(trial.kerberos, Identity(mallory.principal, f"HTTP/{HOST}"))
+    mallorys = Trial(trial.kerberos, Identity(mallory.principal, f"HTTP/{HOST}@KRBTEST.COM"))
 
     def ticket(ccache: Path | None = None) -> bytes:
         return tokens.neg_token_resp(Initiator(mech=KRB5, ccache=ccache).step())

@@ -146,7 +146,7 @@ def test_kdc_is_not_asked(realm: Realm, hostname: str) -> None:
 @pytest.mark.parametrize("flags", [MUTUAL, TWO_LEGS], ids=["framed", "bare"])
 def test_raw_kerberos_refused(alice: User, flags: int) -> None:
     """With raw_kerberos=False a token needs SPNEGO around it; it is not used up by being refused without."""
-    trial = Trial(Kerberos(hostname=HOST, raw_kerberos=False), Identity(alice.principal, f"HTTP/{HOST}"))
+    trial = Trial(Kerberos(hostname=HOST, raw_kerberos=False), Identity(alice.principal, f"HTTP/{HOST}@KRBTEST.COM"))
     token = Initiator(mech=KRB5, flags=flags).step()
     assert denied(trial.send(token, "alone")).reason is Reason.WRONG_MECHANISM
     outcome = trial.send(tokens.neg_token_init([KRB5], token), "in SPNEGO")
