@@ -23,6 +23,7 @@ install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the
 
 test: install ## the whole suite, then the adapters' tests with the oldest supported releases
 	scripts/system-packages chromium
+	scripts/system-packages clients
 	$(BIN)/python -m pytest -q -x tests/unit
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m tests.fuzz.run 30
@@ -91,7 +92,7 @@ $(VENV)/demo.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
-	scripts/make-venv $(VENV) -e '.[demo]' --group test --group check --group fuzz
+	scripts/make-venv $(VENV) -e '.[demo]' --group test --group clients --group check --group fuzz
 	@touch $(VENV)/demo.stamp $@
 
 .venv-oldest/dev.stamp: tests/oldest.txt pyproject.toml scripts/make-venv | system-packages
