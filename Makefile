@@ -46,6 +46,10 @@ test-pythons: install ## unit, realm and contract tests on every other CPython t
 	if [ -n "$$failed" ]; then echo "Failed on CPython$$failed" >&2; exit 1; fi; \
 	echo "Passed on every other CPython here:" $${pythons:-there is none}
 
+test-clients: install ## all clients of other projects against each adapter, also the one that make test leaves out
+	scripts/system-packages clients
+	CLIENTS=all $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/clients/test_others.py
+
 fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 for as many seconds
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
@@ -118,4 +122,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest test-pythons fuzz soak bench bench-micro check format build clean system-packages
+.PHONY: help demo install test test-oldest test-pythons test-clients fuzz soak bench bench-micro check format build clean system-packages

@@ -44,6 +44,7 @@ class Client:
         tls: whether it signs in over TLS alone.
         shows: what it shows of an answer, if that is not the body.
         any_path: whether the application must answer at any path.
+        rare: whether only ``make test-clients`` runs it, since it takes long to fetch and to start.
         env: variables for its process: a function of the URL.
     """
 
@@ -55,6 +56,7 @@ class Client:
     tls: bool = False
     shows: str | None = None
     any_path: bool = False
+    rare: bool = False
     env: Callable[[str], Mapping[str, str]] = field(default=lambda url: {}, repr=False)
 
     def __str__(self) -> str:
@@ -269,7 +271,7 @@ def trusted_by_soup(url: str) -> Mapping[str, str]:
     return {"SOUP_GSSAPI_TRUSTED_URIS": url}
 
 
-CLIENTS = [
+ALL = [
     Client("curl", lambda: ["bash", FOREIGN / "curl.sh"]),
     # Libraries that insist on the proof: without it they raise.
     Client("requests-gssapi", python("requests-gssapi"), proves=True),
@@ -311,7 +313,7 @@ CLIENTS = [
     Client("java-httpclient4-expect", java("HttpClient4", "-Dexpect=true"), connections=2),
     Client("java-httpclient5", java("HttpClient5")),
     # With Chromium (tests/browser) the only ones that a page's script drives. The bound is its own, for one host.
-    Client("firefox", firefox, connections=6),
+    Client("firefox", firefox, connections=6, rare=True),
     # Over http only where its environment names the site.
     Client("libsoup", soup, connections=2, env=trusted_by_soup),
     # It can only GET; tokens without SPNEGO, and each request on two connections.
@@ -323,6 +325,8 @@ CLIENTS = [
     # It asks for the options first, and goes no further.
     Client("svn", svn, ("OPTIONS /hello",), shows="no repository"),
 ]
+
+CLIENTS = [client for client in ALL if not client.rare or os.environ.get("CLIENTS") == "all"]
 
 
 def environment(folder: Path, url: str, client: Client) -> dict[str, str]:

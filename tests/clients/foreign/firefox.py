@@ -87,7 +87,15 @@ def main() -> None:
     }
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
     (profile / "user.js").write_text("\n".join(lines))
-    command = [program, "--headless", "--marionette", "--no-remote", "--profile", profile, "about:blank"]
+    command: list[str | Path] = [
+        program,
+        "--headless",
+        "--marionette",
+        "--no-remote",
+        "--profile",
+        profile,
+        "about:blank",
+    ]
     process = subprocess.Popen(command, stdout=sys.stderr)
     try:
         browser = Marionette(port, process)
