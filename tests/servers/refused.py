@@ -7,17 +7,15 @@ prints how many came to something else than 401 and the challenge.
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 from async_kerberos.testing import Realm
 
-from ..support import HOSTNAME, ROOT
+from ..support import HOSTNAME
+from ..support.debs import unpacked
 from ..support.http import Address, Connection
 from ..support.servers import Nginx
 from .sites import SITES
@@ -28,7 +26,7 @@ ROUNDS = 2
 SIZES = {"64 kB": 64_000, "300 kB": 300_000, "1 MB": 1_000_000, "8 MB": 8_000_000}
 
 # As operators write it; and with the body passed on as it comes, over connections that are kept.
-_PROXIES = {
+PROXIES = {
     "nginx": "location / {{ proxy_pass http://{site}; }}",
     "nginx, unbuffered": (
         'location / {{ proxy_pass http://{site}; proxy_http_version 1.1; proxy_set_header Connection "";'
@@ -42,10 +40,45 @@ def refused(address: Address, size: int, *, chunked: bool) -> str:
     try:
         with Connection(address) as connection:
             response = connection.request("/echo", method="POST", body=bytes(size), chunked=chunked)
-    except (OSError, AssertionError) as error:
-        return f"{type(error).__name__}: {error}"
-    except Exception as error:  # h11's, for an answer that ends in the middle
+    except Exception as error:  # a connection that breaks, or h11's errors for an answer that ends in the middle
         return f"{type(error).__name__}: {error}"
     if (response.status, response.challenges) == (401, ["Negotiate"]):
         return ""
     return f"{response.status} {response.challenges}"
+
+
+@contextlib.contextmanager
+def behind_nginx(program: Path, directives: str, site: Address) -> Generator[Address, None, None]:
+    """nginx in front of a site: where it answers."""
+    assert not isinstance(site, str)
+    host, port = site
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Nginx(program, Path(folder), directives.format(site=f"{host}:{port}")) as server,
+    ):
+        yield server.address
+
+
+def main(rounds: int) -> None:
+    """Send every request so often, and print the table."""
+    nginx = unpacked("nginx") / "usr" / "sbin" / "nginx"
+    columns = [f"{label}{suffix}" for label in SIZES for suffix in ("", " chunked")]
+    print("|".join(["", "server", "way", *columns, ""]))
+    with Realm() as realm, realm.environ(), tempfile.TemporaryDirectory() as folder:
+        realm.service(f"HTTP/{HOSTNAME}")
+        for site in SITES.values():
+            with site.run(Path(folder)) as server, contextlib.ExitStack() as stack:
+                ways = {"direct": server.address}
+                for name, directives in PROXIES.items():
+                    ways[name] = stack.enter_context(behind_nginx(nginx, directives, server.address))
+                for way, address in ways.items():
+                    broken = [
+                        sum(bool(refused(address, size, chunked=chunked)) for _ in range(rounds))
+                        for size in SIZES.values()
+                        for chunked in (False, True)
+                    ]
+                    print("|".join(["", site.name, way, *map(str, broken), ""]), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

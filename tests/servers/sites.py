@@ -13,7 +13,7 @@ from async_kerberos import DrainLimits
 from ..support import HOSTNAME
 from ..support.deployments import ADAPTERS, Switch, closing_all
 from ..support.guards import ThreadGuard
-from ..support.servers import Gunicorn, Hypercorn, Server, Uvicorn, Werkzeug
+from ..support.servers import Gunicorn, Hypercorn, Server, Uvicorn, Uwsgi, Werkzeug
 from ..support.servers.programs import Granian, Waitress
 
 
@@ -47,11 +47,13 @@ class Site:
         name: for the test's id.
         make: makes the server, given a folder for its log and a guard that is told of its threads.
         reads_first: whether the server itself reads the whole body, before the application sees the request.
+        breaks: whether it breaks connections all the same: it gives neither a socket nor a time-out to read with.
     """
 
     name: str
     make: Callable[[Path, ThreadGuard | None], Server]
     reads_first: bool = False
+    breaks: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -71,6 +73,10 @@ def _granian(factory: str, interface: str) -> Callable[[Path, ThreadGuard | None
     return lambda folder, _: Granian(f"{__name__}:{factory}", folder, interface=interface)
 
 
+def _uwsgi(door: str) -> Callable[[Path, ThreadGuard | None], Server]:
+    return lambda folder, _: Uwsgi(f"{__name__}:flask", folder, door=door)
+
+
 SITES: Mapping[str, Site] = {
     site.name: site
     for site in (
@@ -85,7 +91,9 @@ SITES: Mapping[str, Site] = {
         Site("flask-gunicorn-sync", _gunicorn("flask", "sync")),
         Site("flask-gunicorn-gthread", _gunicorn("flask", "gthread")),
         Site("flask-gunicorn-gevent", _gunicorn("flask", "gevent")),
-        Site("flask-granian", _granian("flask", "wsgi")),
+        Site("flask-uwsgi-http-socket", _uwsgi("http-socket")),
+        Site("flask-uwsgi-http", _uwsgi("http")),
+        Site("flask-granian", _granian("flask", "wsgi"), breaks=True),
         Site("flask-waitress", lambda folder, _: Waitress(f"{__name__}:flask", folder), reads_first=True),
     )
 }

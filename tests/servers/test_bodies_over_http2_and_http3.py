@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Generator
 
 import pytest
@@ -14,6 +13,7 @@ from ..support.servers.programs import HypercornProgram
 from ..support.tls import Served, self_signed
 from . import sites
 from .refused import ROUNDS, SIZES
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
@@ -58,7 +58,10 @@ def test_http_3(hypercorn: HypercornProgram, served: Served, user: str) -> None:
     """The connection goes on, and takes the ticket; other clients are served as well."""
     for size in [64_000, 1_000_000] * ROUNDS:
         refused, taken = ask(
-            hypercorn.quic, served.root, "/echo", [Request("POST", body=bytes(size)), Request("POST", fresh(), b"x" * 1000)]
+            hypercorn.quic,
+            served.root,
+            "/echo",
+            [Request("POST", body=bytes(size)), Request("POST", fresh(), b"x" * 1000)],
         )
         assert (refused.status, refused.challenges) == (401, ["Negotiate"])
         assert (taken.status, taken.body) == (200, b"x" * 1000)

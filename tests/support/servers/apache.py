@@ -63,9 +63,8 @@ class Apache(Program):
         self._packages = packages
         self.address = free_address()
         module, _, name = factory.partition(":")
-        (folder / "site.wsgi").write_text(
-            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom {module} import {name} as make\napplication = make()\n"
-        )
+        lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", f"from {module} import {name} as make"]
+        (folder / "site.wsgi").write_text("\n".join([*lines, "application = make()", ""]))
         path = os.pathsep.join(site.getsitepackages())
         modules = packages / "usr" / "lib" / "apache2" / "modules"
         text = _CONFIGURATION.format(
