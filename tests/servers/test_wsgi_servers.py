@@ -51,10 +51,8 @@ def django_site() -> Any:
 
 def pypi() -> Any:
     """An index of packages, which somebody else wrote; it has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it uses cgi, which is on its way out
-        pypiserver: Any = importlib.import_module("pypiserver")
-
+    warnings.simplefilter("ignore")  # in this process: what it does to imports warns at each later one
+    pypiserver: Any = importlib.import_module("pypiserver")
     app: Any = pypiserver.app(roots=[Path(__file__).parent], disable_fallback=True)
     return KerberosMiddleware(app, hostname=HOSTNAME)
 
