@@ -54,7 +54,7 @@ def watch_body(scope: Scope, receive: Receive) -> Receive:
     state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
-    state.watched, state.body = True, watched(receive)
+    state.watched, state.body = True, watched(scope, receive)
     return receive if state.body is None else state.body.receive
 
 

@@ -7,7 +7,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -199,33 +199,56 @@ def test_expected() -> None:
     assert not expects_continue({"type": "http", "headers": []})
 
 
-def test_servers_that_cope() -> None:
-    """Under uvicorn and granian, which keep the connection whole by themselves, nothing is watched."""
+class Cycle:
+    """What a server's ``receive`` is a method of."""
 
-    class Cycle:
-        async def receive(self) -> Message:
-            raise AssertionError
+    async def receive(self) -> Message:
+        raise AssertionError
 
-    assert watched(Cycle().receive) is not None
-    for module in ("uvicorn.protocols.http.h11_impl", "_granian.asgi", "granian"):
-        Cycle.__module__ = Cycle.receive.__module__ = module
-        assert watched(Cycle().receive) is None
+
+def served_by(module: str) -> Callable[[], Awaitable[Message]]:
+    """The ``receive`` of a server, by its module."""
+    cycle: Any = type("Cycle", (Cycle,), {"__module__": module})()
+    receive: Callable[[], Awaitable[Message]] = cycle.receive
+    return receive
+
+
+def post(**differences: Any) -> Any:
+    """The scope of a request with a body."""
+    return {"type": "http", "method": "POST", "http_version": "1.1", "headers": [], **differences}
+
+
+def test_server_that_copes() -> None:
+    """Under uvicorn, which reads on by itself, nothing is watched; under all others everything is."""
+    assert watched(post(), served_by("uvicorn.protocols.http.h11_impl")) is None
+    for module in ("_granian.asgi", "granian", "hypercorn.protocol", "gunicorn.asgi.protocol"):
+        assert watched(post(), served_by(module)) is not None
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ({"http_version": "1.0"}, True),
+        ({"headers": [(b"connection", b"close")]}, True),
+        ({"headers": [(b"Connection", b"Upgrade, Close")]}, True),
+        ({"headers": [(b"connection", b"keep-alive")]}, False),
+        ({"http_version": "1.0", "method": "GET"}, False),
+    ],
+)
+def test_connection_that_ends(differences: Any, expected: bool) -> None:
+    """uvicorn does not read on where the connection ends with the request, as nginx's do by default."""
+    body = watched(post(**differences), served_by("uvicorn.protocols.http.h11_impl"))
+    assert (body is not None) is expected
 
 
 def test_outermost_decides() -> None:
     """What stands further in does not take a middleware's receive for that of an unknown server."""
 
-    class Cycle:
-        async def receive(self) -> Message:
-            raise AssertionError
-
     async def wrapping() -> Message:
         raise AssertionError
 
-    Cycle.__module__ = Cycle.receive.__module__ = "uvicorn.protocols.http.h11_impl"
-    scope: Any = {"type": "http"}
-    cycle = Cycle()
-    assert watch_body(scope, cycle.receive) == cycle.receive
+    scope, receive = post(), served_by("uvicorn.protocols.http.h11_impl")
+    assert watch_body(scope, receive) == receive
     assert watch_body(scope, wrapping) is wrapping
     assert state_of(scope).body is None
 
