@@ -46,11 +46,16 @@ def _closes(scope: Scope) -> bool:
 
 
 def announces(scope: Scope) -> bool:
-    """Whether an HTTP request has a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
-    if scope.get("http_version", "1.1") in ("2", "3"):
-        return scope.get("method") not in ("GET", "HEAD")
+    """Whether an HTTP request may have a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
+    if has_streams(scope):
+        return True
     fields = _fields(scope)
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+
+
+def has_streams(scope: Scope) -> bool:
+    """Whether the connection has other requests beside this one, whose end is not its end: HTTP/2 and 3."""
+    return scope.get("http_version", "1.1") in ("2", "3")
 
 
 def expects_continue(scope: Scope) -> bool:
@@ -68,12 +73,16 @@ class Body:
 
     Args:
         receive: the server's.
+
+    Attributes:
+        is_open: whether more of it was left than the limits allow to be dropped.
     """
 
-    __slots__ = ("_came", "_dropped", "_ended", "_receive", "_waiting")
+    __slots__ = ("_came", "_dropped", "_ended", "_receive", "_waiting", "is_open")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self.is_open = False
         self._ended = False
         # How many calls of the application wait for a message. Quart always has one.
         self._waiting = 0
@@ -102,8 +111,16 @@ class Body:
             with contextlib.suppress(Exception):
                 await within(limits.seconds, functools.partial(self._drop, limits.bytes))
         finally:
+            self.is_open = not self._ended
             self._dropped = None
             dropped.set()
+
+    async def end(self) -> None:
+        """Return when the rest has come, however long that takes; it is dropped."""
+        with contextlib.suppress(Exception):
+            while not self._ended:
+                self._note(await self._receive())
+        self.is_open = False
 
     async def _drop(self, left: int) -> None:
         while self._waiting and not self._ended:
@@ -147,7 +164,9 @@ def _drop_from(
 ) -> None:
     # Not all servers end the input where the body ends. A chunked one has an end, and no length.
     length = environ.get("CONTENT_LENGTH", "")
-    most = min(limits.bytes, int(length)) if length.isascii() and length.isdigit() else limits.bytes
+    most = (
+        min(limits.bytes, int(length)) if length.isascii() and length.isdigit() and len(length) < 20 else limits.bytes
+    )
     progress = _Progress(connection, limits.seconds)
     # A client that has gone, a body that is malformed, or no thread to be had.
     with contextlib.suppress(Exception), progress:

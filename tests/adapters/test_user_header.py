@@ -125,7 +125,7 @@ def two_lines(_: Identity) -> str:
     [
         ("name", 200, "alice"),
         (capital, 200, "ALICE"),
-        (two_lines, 403, "Forbidden"),
+        (two_lines, 500, "Internal Server Error"),
     ],
 )
 def test_username(user: str, username: Any, status: int, expected: str) -> None:

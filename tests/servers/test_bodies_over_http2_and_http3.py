@@ -54,6 +54,17 @@ def test_http_2_slow_senders(hypercorn: HypercornProgram, served: Served, user: 
             assert another.request("/hello", fresh()).text == user
 
 
+def test_http_2_late_bodies(hypercorn: HypercornProgram, served: Served, user: str) -> None:
+    """A body that comes when its request has long been refused, and one that comes with a GET, end no connection."""
+    with Http2Connection(hypercorn.address, served.trust) as connection:
+        stream = connection.begin("/echo", method="POST", fields=[("x-variant", "impatient")])
+        assert connection.read_head(stream) == 401
+        connection.end(stream, bytes(1000))
+        assert connection.request("/hello", fresh()).text == user
+        assert connection.request("/hello", body=bytes(1000)).status == 401
+        assert connection.request("/hello", fresh()).text == user
+
+
 def test_http_3(hypercorn: HypercornProgram, served: Served, user: str) -> None:
     """The connection goes on, and takes the ticket; other clients are served as well."""
     for size in [64_000, 1_000_000] * ROUNDS:
@@ -63,6 +74,8 @@ def test_http_3(hypercorn: HypercornProgram, served: Served, user: str) -> None:
             "/echo",
             [Request("POST", body=bytes(size)), Request("POST", fresh(), b"x" * 1000)],
         )
+        (with_get,) = ask(hypercorn.quic, served.root, "/hello", [Request("GET", body=bytes(3000))])
+        assert with_get.status == 401
         assert (refused.status, refused.challenges) == (401, ["Negotiate"])
         assert (taken.status, taken.body) == (200, b"x" * 1000)
     (response,) = ask(hypercorn.quic, served.root, "/hello", [Request("GET", fresh())])

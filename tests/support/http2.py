@@ -70,6 +70,18 @@ class Http2Connection:
         self._flush()
         return stream
 
+    def read_head(self, stream: int) -> int:
+        """The status of the answer, which need not have ended."""
+        answer = _Answer()
+        while not answer.status:
+            self._read(stream, answer)
+        return answer.status
+
+    def end(self, stream: int, body: bytes) -> None:
+        """Send a body after the fact; its stream must have room for it."""
+        self._protocol.send_data(stream, body, end_stream=True)
+        self._flush()
+
     def _read(self, stream: int, answer: _Answer) -> None:
         received = self._socket.recv(65536)
         if not received:
