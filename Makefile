@@ -23,6 +23,7 @@ install: $(VENV)/dev.stamp ## what all targets need: system packages, .venv, the
 
 test: install ## the whole suite, then the adapters' tests with the oldest supported releases
 	scripts/system-packages chromium
+	scripts/system-packages clients
 	$(BIN)/python -m pytest -q -x tests/unit
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m tests.fuzz.run 30
@@ -44,6 +45,10 @@ test-pythons: install ## unit, realm and contract tests on every other CPython t
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed on CPython$$failed" >&2; exit 1; fi; \
 	echo "Passed on every other CPython here:" $${pythons:-there is none}
+
+test-clients: install ## all clients of other projects against each adapter, also the one that make test leaves out
+	scripts/system-packages clients
+	CLIENTS=all $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/clients/test_others.py
 
 fuzz: install ## look for inputs that fail a check, for ten minutes; SECONDS=60 for as many seconds
 	$(BIN)/python -m tests.fuzz.run $(SECONDS)
@@ -91,7 +96,7 @@ $(VENV)/demo.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
-	scripts/make-venv $(VENV) -e '.[demo]' --group test --group check --group fuzz
+	scripts/make-venv $(VENV) -e '.[demo]' --group test --group clients --group check --group fuzz
 	@touch $(VENV)/demo.stamp $@
 
 .venv-oldest/dev.stamp: tests/oldest.txt pyproject.toml scripts/make-venv | system-packages
@@ -117,4 +122,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest test-pythons fuzz soak bench bench-micro check format build clean system-packages
+.PHONY: help demo install test test-oldest test-pythons test-clients fuzz soak bench bench-micro check format build clean system-packages

@@ -101,6 +101,7 @@ class Kerberos(NeverSent):
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
     _tickets: Tickets = field(init=False, repr=False)
+    _usernames: Usernames = field(init=False, repr=False)
     _decision: Decision = field(init=False, repr=False)
     _on_loop: OnLoop = field(init=False, repr=False)
     _setup_is_logged: bool = field(init=False, repr=False, default=False)
@@ -151,7 +152,8 @@ class Kerberos(NeverSent):
         On a thread with an event loop it returns at once, and the line is logged later.
         """
         vars(self).update(_setup_is_logged=True)
-        without_blocking_a_loop(lambda: log_setup(self._acceptor, names_keytab=self.keytab is not None))
+        named, warnings = self.keytab is not None, self._usernames.warnings
+        without_blocking_a_loop(lambda: log_setup(self._acceptor, names_keytab=named, warnings=warnings))
 
     def log_setup_once(self) -> None:
         """Do :meth:`log_setup`, unless it was done before."""
@@ -182,6 +184,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_acceptor": acceptor,
         "_workers": workers,
         "_tickets": tickets,
+        "_usernames": usernames,
         "_decision": Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, usernames, answers),
         "_on_loop": OnLoop(workers),
     }

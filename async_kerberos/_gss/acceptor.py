@@ -22,7 +22,14 @@ from .._threads.fork import renew_after_fork
 from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
-from .diagnosis import describe_keytab, diagnose, diagnose_credential, principals_in, without_replay_cache
+from .diagnosis import (
+    describe_keytab,
+    diagnose,
+    diagnose_credential,
+    of_configuration,
+    principals_in,
+    without_replay_cache,
+)
 from .keyring import Keyring
 from .libkrb5 import LibraryError, shortname_domain
 from .memory_keytab import with_memory_keytab
@@ -230,12 +237,13 @@ class Acceptor:
         """
         try:
             name = gss.canonicalize_name(gss.import_name(b"user", gss.NameType.user), _KRB5)
-        except gss.GSSError as error:
-            reason, message = diagnose_credential(_message(error), self._keytab, None, None)
-            if reason is not Reason.KRB5_CONF:
-                message = f"krb5.conf sets no default_realm under [libdefaults] ({message})"
-            raise AcquireError(Reason.KRB5_CONF, message) from error
-        return split_realm(_text(name))[1]
+            realm = split_realm(_text(name))[1]
+        except gss.GSSError:
+            realm = ""
+        if not realm:
+            fault = of_configuration() or "krb5.conf sets no default_realm under [libdefaults]"
+            raise AcquireError(Reason.KRB5_CONF, fault)
+        return realm
 
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks, and caches the domain of short names.

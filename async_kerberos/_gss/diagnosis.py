@@ -61,7 +61,7 @@ def diagnose(
         return _of_key(reason, message, ticket_in(token), keytab, own)
     if reason not in _OF_THE_SERVER:
         return reason, message
-    fault = _of_configuration()
+    fault = of_configuration()
     if fault:
         return Reason.KRB5_CONF, f"{message}; {fault}"
     if reason is Reason.MISCONFIGURED:
@@ -92,7 +92,7 @@ def diagnose_credential(message: str, keytab: str | None, asked: str | None, wan
     # KRB5RCACHENAME may be set to a name that is not valid.
     if message.startswith(("Replay cache", *map(os.strerror, EXHAUSTED))):
         return Reason.SERVER_FAULT, message
-    fault = _of_configuration()
+    fault = of_configuration()
     if fault:
         return Reason.KRB5_CONF, f"{message}; {fault}"
     return Reason.MISCONFIGURED, f"{message}; {describe_keytab(keytab, wanted, asked)}"
@@ -207,7 +207,7 @@ def keytab_name(keytab: str | None) -> str:
     return os.environ.get("KRB5_KTNAME") or _DEFAULT_KEYTAB if found is None else found.keytab
 
 
-def _of_configuration() -> str:
+def of_configuration() -> str:
     """What is wrong with ``krb5.conf``; empty where nothing is."""
     fault = configuration_fault()
     if fault is None or fault.code in EXHAUSTED:

@@ -1,7 +1,7 @@
 """Between an ASGI scope and the decision: what the adapters of ASGI frameworks have in common.
 
 One request may be checked several times: by a middleware, by that of a mounted application, by a decorator, by a
-dependency. Each finds what the others have done by two keys of the scope.
+dependency. Each finds what the others have done by keys of the scope.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from ..kerberos import Kerberos, default_kerberos, is_default
 from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
+from .drain import Body, announces, expects_continue, has_streams, watched
 from .drain import Message as Message
 from .drain import Receive as Receive
-from .drain import announces, expects_continue, watched
 from .nearest import IDENTITY, NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
 from .state import STATE, RequestState
 from .uwsgi import scheme_is_hearsay
@@ -54,7 +54,7 @@ def watch_body(scope: Scope, receive: Receive) -> Receive:
     state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
-    state.watched, state.body = True, watched(receive)
+    state.watched, state.body, state.streams = True, watched(scope, receive), has_streams(scope)
     return receive if state.body is None else state.body.receive
 
 
@@ -62,6 +62,8 @@ async def _drop_body(state: RequestState) -> None:
     limits, state.drain = state.drain, None
     if limits is not None and state.body is not None:
         await state.body.drop(limits)
+        # Over HTTP/1, the connection ends with what is left of the body on it.
+        state.body.is_open = state.body.is_open and state.streams
 
 
 def adding_owed(state: RequestState, send: Send) -> Send:
@@ -76,16 +78,30 @@ def adding_owed(state: RequestState, send: Send) -> Send:
                 raw = name.encode()
                 return [value.decode("latin-1") for key, value in headers if key.lower() == raw]
 
-            if state.drain is not None:
+            if state.drain is not None and message.get("status", 0) >= 400:  # otherwise the application has gone on
                 await _drop_body(state)
             added = state.take(message.get("status"), values_of)
             if added:
                 message = {**message, "headers": with_added(headers, added)}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
+            if state.body is not None and state.body.is_open:
+                await _send_when_ended(state.body, send, message)
+                return
         await send(message)
 
     return send_with_owed
+
+
+async def _send_when_ended(body: Body, send: Send, message: Message) -> None:
+    """Send the last message of a response to a request whose body still comes.
+
+    Over HTTP/2 and 3, Hypercorn falls over what comes after the last message: the whole connection ends and, over
+    HTTP/3, the server. So the answer is complete, and its stream stays open, until the client has ended its own.
+    """
+    await send({**message, "more_body": True})
+    await body.end()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class CarrierMiddleware:
@@ -152,7 +168,7 @@ def _state_for(scope: Scope, state: RequestState, accepted: Accepted) -> Request
     if checked is None or state.checked is None or state.is_of(checked.authorization):
         return state
     another = scope[STATE] = RequestState()
-    another.watched, another.body = state.watched, state.body
+    another.watched, another.body, another.streams = state.watched, state.body, state.streams
     return another
 
 
@@ -169,7 +185,7 @@ def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
     if state.body is not None:
         if announces(scope) and decider.drain.bytes:
             state.drain = decider.drain
-    elif not closes and scope.get("method") not in ("GET", "HEAD"):
+    elif not closes and announces(scope):
         closes = expects_continue(scope)
     if not closes or scope.get("http_version", "1.1") != "1.1":
         return denied
@@ -212,14 +228,19 @@ def can_answer(scope: Scope) -> bool:
 
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     """Answer a request that may not pass: nothing of its body is kept, and its handshake is not accepted."""
-    await _drop_body(state_of(scope))
+    state = state_of(scope)
+    await _drop_body(state)
     if not can_answer(scope):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
     prefix = "websocket." if scope["type"] == "websocket" else ""
     headers = [*encode_headers(denied.headers), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False})
+    last: Message = {"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False}
+    if state.body is not None and state.body.is_open:
+        await _send_when_ended(state.body, send, last)
+    else:
+        await send(last)
 
 
 def with_added(headers: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:

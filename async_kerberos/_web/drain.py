@@ -15,13 +15,14 @@ from typing import Any
 
 from .._threads.loops import Event, within
 from ..options import DrainLimits
+from . import uwsgi
 from .nearest import Scope
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-# Servers that keep such a connection, or end it without breaking it, by the module of their ``receive``.
-_COPING = ("uvicorn", "granian", "_granian")
+# The server that reads on by itself where it keeps the connection, by the module of its ``receive``.
+_COPING = "uvicorn"
 
 # A sender that does not send so many bytes within so many seconds may not hold a server's thread.
 _LEAST_BYTES = 50_000
@@ -29,19 +30,32 @@ _LOOK_SECONDS = 1.0
 _READ_BYTES = 16 * 1024
 
 
-def watched(receive: Receive) -> Body | None:
-    """The body that comes by ``receive``, to be dropped if the request is refused; None on servers that cope."""
+def watched(scope: Scope, receive: Receive) -> Body | None:
+    """The body that comes by ``receive``, to be dropped if the request is refused; None where the server copes."""
     owner = type(getattr(receive, "__self__", receive)).__module__
     module = str(getattr(receive, "__module__", ""))
-    return None if owner.partition(".")[0] in _COPING or module.partition(".")[0] in _COPING else Body(receive)
+    copes = _COPING in (owner.partition(".")[0], module.partition(".")[0]) and not _closes(scope)
+    return None if copes else Body(receive)
+
+
+def _closes(scope: Scope) -> bool:
+    """Whether the connection ends with a request that may have a body, as each of nginx's does by default."""
+    if scope.get("method") in ("GET", "HEAD"):
+        return False
+    return scope.get("http_version") == "1.0" or b"close" in _fields(scope).get(b"connection", b"").lower()
 
 
 def announces(scope: Scope) -> bool:
-    """Whether an HTTP request has a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
-    if scope.get("http_version", "1.1") in ("2", "3"):
-        return scope.get("method") not in ("GET", "HEAD")
+    """Whether an HTTP request may have a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
+    if has_streams(scope):
+        return True
     fields = _fields(scope)
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+
+
+def has_streams(scope: Scope) -> bool:
+    """Whether the connection has other requests beside this one, whose end is not its end: HTTP/2 and 3."""
+    return scope.get("http_version", "1.1") in ("2", "3")
 
 
 def expects_continue(scope: Scope) -> bool:
@@ -59,12 +73,16 @@ class Body:
 
     Args:
         receive: the server's.
+
+    Attributes:
+        is_open: whether more of it was left than the limits allow to be dropped.
     """
 
-    __slots__ = ("_came", "_dropped", "_ended", "_receive", "_waiting")
+    __slots__ = ("_came", "_dropped", "_ended", "_receive", "_waiting", "is_open")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self.is_open = False
         self._ended = False
         # How many calls of the application wait for a message. Quart always has one.
         self._waiting = 0
@@ -93,8 +111,16 @@ class Body:
             with contextlib.suppress(Exception):
                 await within(limits.seconds, functools.partial(self._drop, limits.bytes))
         finally:
+            self.is_open = not self._ended
             self._dropped = None
             dropped.set()
+
+    async def end(self) -> None:
+        """Return when the rest has come, however long that takes; it is dropped."""
+        with contextlib.suppress(Exception):
+            while not self._ended:
+                self._note(await self._receive())
+        self.is_open = False
 
     async def _drop(self, left: int) -> None:
         while self._waiting and not self._ended:
@@ -119,18 +145,33 @@ def drop_from_socket(environ: dict[str, Any], limits: DrainLimits) -> None:
         environ: the environment of a request that was answered.
         limits: how much of it, and for how long.
     """
-    connection: socket.socket | None = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
     # With HTTP/2, others use the connection as well.
-    if connection is None or environ.get("SERVER_PROTOCOL", "HTTP/1.1") not in ("HTTP/1.0", "HTTP/1.1"):
+    if environ.get("SERVER_PROTOCOL", "HTTP/1.1") not in ("HTTP/1.0", "HTTP/1.1"):
         return
+    given: socket.socket | None = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if given is not None:
+        _drop_from(given, environ["wsgi.input"].read, environ, limits)
+        return
+    duplicate = uwsgi.connection_of(environ)
+    if duplicate is not None:
+        with duplicate:
+            chunked = "HTTP_TRANSFER_ENCODING" in environ
+            _drop_from(duplicate, uwsgi.read_chunk if chunked else environ["wsgi.input"].read, environ, limits)
+
+
+def _drop_from(
+    connection: socket.socket, read: Callable[[int], bytes], environ: dict[str, Any], limits: DrainLimits
+) -> None:
     # Not all servers end the input where the body ends. A chunked one has an end, and no length.
     length = environ.get("CONTENT_LENGTH", "")
-    most = min(limits.bytes, int(length)) if length.isascii() and length.isdigit() else limits.bytes
+    most = (
+        min(limits.bytes, int(length)) if length.isascii() and length.isdigit() and len(length) < 20 else limits.bytes
+    )
     progress = _Progress(connection, limits.seconds)
     # A client that has gone, a body that is malformed, or no thread to be had.
     with contextlib.suppress(Exception), progress:
         while progress.bytes < most:
-            piece: bytes = environ["wsgi.input"].read(min(_READ_BYTES, most - progress.bytes))
+            piece = read(min(_READ_BYTES, most - progress.bytes))
             if not piece:
                 return
             progress.bytes += len(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 from .._decision.answers import plain_denial
 from ..errors import ConfigurationError
@@ -66,6 +67,9 @@ class InnerHeadersMiddleware:
             state.hidden = state.hidden or state.checked.authorization
         # A copy: middlewares further out, such as a log of requests, still see what the client sent.
         inner = {**scope, "headers": self._headers_for(scope["headers"], state.username)}
+        environ: dict[str, Any] | None = scope.get("wsgi_environ")  # the bridge a2wsgi passes it on
+        if environ is not None:
+            inner["wsgi_environ"] = {name: value for name, value in environ.items() if not self._removes(name)}
         seen = dict(inner)
 
         def note() -> None:
@@ -82,6 +86,11 @@ class InnerHeadersMiddleware:
             await self.app(inner, receive, noting_send)
         finally:
             note()
+
+    def _removes(self, variable: str) -> bool:
+        """Whether a variable of WSGI's comes of a header that is removed."""
+        name = variable.removeprefix("HTTP_")
+        return name != variable and _alike(name.encode()) in self._removed
 
     def _headers_for(self, fields: list[tuple[bytes, bytes]], user: str) -> list[tuple[bytes, bytes]]:
         # Bytes that are no field name are removed, too: stripped or upper-cased further down ("ß" becomes "SS"), they

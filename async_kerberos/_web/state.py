@@ -13,7 +13,7 @@ STATE = "async_kerberos.state"
 """The key of a request's state, in an ASGI scope or a WSGI environ."""
 
 # A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
-_VARY = "Cookie, Authorization"
+_VARY = ("Cookie", "Authorization")
 
 
 class RequestState:
@@ -26,6 +26,7 @@ class RequestState:
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
         watched: whether it has been looked at whether the body is to be dropped; who does it first stands outermost.
+        streams: whether the connection has other requests beside this one (HTTP/2 and 3).
         body: the request's body, as it comes; None where the server copes with one that is left unread.
         drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
         challenge: the challenge of a denial that an exception carries to the application's own handler.
@@ -42,6 +43,7 @@ class RequestState:
     owed: Headers = ()
     carried: bool = False
     watched: bool = False
+    streams: bool = False
     body: Body | None = None
     drain: DrainLimits | None = None
     challenge: Headers = ()
@@ -89,9 +91,10 @@ class RequestState:
             added, self.owed = self.owed, ()
         if self.checked is None or status is None:
             return added
-        varies = ", ".join(values_of("vary"))
-        if _VARY not in varies:
-            added = (*added, ("Vary", f"{varies}, {_VARY}" if varies else _VARY))
+        varies = [name.strip() for value in values_of("vary") for name in value.split(",")]
+        missing = [name for name in _VARY if name.lower() not in map(str.lower, varies)]
+        if missing:
+            added = (*added, ("Vary", ", ".join([*varies, *missing])))
         return added if values_of("cache-control") else (*added, ("Cache-Control", "private"))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:

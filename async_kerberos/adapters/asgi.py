@@ -103,14 +103,16 @@ class KerberosMiddleware(Middleware):
             await send_denial(scope, reply_send, refused(scope, refuse_second_service(inner, decider), inner))
             return
         self.publish(scope)
-        marked = Marked(scope.get("method", ""), state)
-        scope["method"] = marked.method
+        marked = Marked(scope["method"], state) if "method" in scope else None
+        if marked is not None:
+            scope["method"] = marked.method
         try:
             await self.app(scope, receive, reply_send)
         finally:
             scope[NEAREST] = before
             state.over = True
-            marked.forget()
+            if marked is not None:
+                marked.forget()
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from .._never_sent import NeverSent
@@ -31,8 +32,8 @@ class KerberosRemoteUserMiddleware(NeverSent):
     or ``adapters.wsgi``; under WSGI it may also be a web server that sets ``REMOTE_USER``.
 
     No header that a client sends has a say, as it has under ASGI with Django's own. The user's name is the principal,
-    or what the option ``username`` makes of it. A session of Django's ends with the first request that is nobody's, or
-    somebody else's.
+    or what the option ``username`` makes of it. With the first request of somebody else, a session of Django's ends;
+    with one of nobody, a session that this middleware has begun.
 
     Args:
         get_response: the next middleware, or the view.
@@ -42,11 +43,8 @@ class KerberosRemoteUserMiddleware(NeverSent):
     async_capable = True
 
     def __init__(self, get_response: Any) -> None:
-        from django.contrib.auth.middleware import RemoteUserMiddleware  # here: it needs the settings
-
-        asynchronous = iscoroutinefunction(get_response)
-        self._sign_in: Any = RemoteUserMiddleware(_forgetting(get_response) if asynchronous else get_response)
-        if asynchronous:
+        self._sign_in: Any = _middleware()(_forgetting(get_response))
+        if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -55,14 +53,40 @@ class KerberosRemoteUserMiddleware(NeverSent):
         return self._sign_in(request)
 
 
+@functools.cache
+def _middleware() -> type:
+    """Django's middleware, with one difference: no session of anybody else's stays beside a ticket."""
+    from django.contrib import auth
+    from django.contrib.auth.middleware import RemoteUserMiddleware  # here: it needs the settings
+
+    theirs: Any = RemoteUserMiddleware
+
+    class SignIn(RemoteUserMiddleware):
+        # Django's own keep the sessions of other backends: of somebody who has signed in by a password, say.
+
+        def _remove_invalid_user(self, request: HttpRequest) -> None:
+            if _KEYS[0] in request.META:
+                auth.logout(request)
+            else:
+                theirs._remove_invalid_user(self, request)
+
+        async def _aremove_invalid_user(self, request: HttpRequest) -> None:
+            if _KEYS[0] in request.META:
+                await auth.alogout(request)
+            else:
+                await theirs._aremove_invalid_user(self, request)
+
+    return SignIn
+
+
 def _forgetting(get_response: Any) -> Any:
-    """After the sign-in on a loop: ``request.auser()`` must not give the user whom it found before."""
+    """After the sign-in: ``request.auser()`` must not give the user whom it found before."""
 
-    async def respond(request: HttpRequest) -> Any:
+    def respond(request: HttpRequest) -> Any:
         vars(request).pop("_acached_user", None)
-        return await get_response(request)
+        return get_response(request)
 
-    return respond
+    return markcoroutinefunction(respond) if iscoroutinefunction(get_response) else respond
 
 
 def _name_user(request: HttpRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -14,6 +15,9 @@ from ..reasons import Reason, Refusal
 
 UsernameChoice = Literal["principal", "name"] | Callable[[Identity], str]
 """What goes into ``REMOTE_USER`` and ``user_header``."""
+
+# Control characters and, of Unicode, halves of characters.
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Usernames:
@@ -31,7 +35,7 @@ class Usernames:
         if choice not in ("principal", "name") and not callable(choice):
             problem = f"must be 'principal', 'name' or a function of the identity, not {choice!r}"
             raise ConfigurationError("username", problem)
-        if inspect.iscoroutinefunction(choice):
+        if inspect.iscoroutinefunction(choice) or inspect.iscoroutinefunction(getattr(choice, "__call__", None)):  # noqa: B004
             raise ConfigurationError("username", f"must be a function that returns a text, not a coroutine: {choice!r}")
         self._choice = choice
         self._steps = steps
@@ -56,13 +60,23 @@ class Usernames:
         """
         if callable(self._choice):
             return _called(self._choice, identity)
-        if self._choice == "name" and identity.realm != await self._default_realm(waits):
+        if identity.realm != await self._default_realm(waits):
             raise Refusal(
                 Reason.NOT_AUTHORISED,
-                f"{identity.principal} is not of the realm {self._realm}, and with username='name' could be taken for "
-                "a user of that realm",
+                f"{identity.principal} is not of the realm {self._realm} (default_realm in krb5.conf), and with "
+                "username='name' could be taken for a user of that realm",
             )
-        return identity.name if self._choice == "name" else identity.principal
+        return identity.name
+
+    def warnings(self) -> list[str]:
+        """What is wrong with the configuration: a sentence for each thing, with the remedy. Blocks."""
+        if self._choice != "name":
+            return []
+        try:
+            self._steps.default_realm()
+        except AcquireError as error:
+            return [f"username='name': {error}. {error.reason.remedy}"]
+        return []
 
     async def _default_realm(self, waits: Waits) -> str:
         if self._realm is None:
@@ -80,7 +94,12 @@ def _called(function: Callable[[Identity], object], identity: Identity) -> str:
         username = function(identity)
     except Exception as error:
         raise Refusal(Reason.APPLICATION_FAULT, f"username, for {identity.principal}") from error
-    if not isinstance(username, str) or not username:
-        what = "an empty text" if username == "" else f"an object of type {type(username).__name__}, and no text"
-        raise Refusal(Reason.APPLICATION_FAULT, f"username returned {what}, for {identity.principal}")
-    return username
+    if not isinstance(username, str):
+        what = f"an object of type {type(username).__name__}, and no text"
+    elif not username:
+        what = "an empty text"
+    elif _NO_NAME.search(username):
+        what = f"a text with characters that no name has, {username!a}"
+    else:
+        return username
+    raise Refusal(Reason.APPLICATION_FAULT, f"username returned {what}, for {identity.principal}")

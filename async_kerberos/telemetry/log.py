@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 from .._gss.steps import AcquireError, Steps
 from ..identity import Identity
@@ -32,12 +33,13 @@ def log_signed_in(identity: Identity, request: AuthRequest) -> None:
         _logger.debug("Kerberos: accepted %s from %s", one_line(identity.principal), client_of(request))
 
 
-def log_setup(steps: Steps, *, names_keytab: bool) -> None:
+def log_setup(steps: Steps, *, names_keytab: bool, warnings: Callable[[], list[str]] = list) -> None:
     """Log which service principal the server has, or what is wrong with the keytab. Blocks.
 
     Args:
         steps: the acceptor.
         names_keytab: whether the application sets the option ``keytab``.
+        warnings: returns what else is wrong.
     """
     try:
         principal = steps.describe()
@@ -48,7 +50,7 @@ def log_setup(steps: Steps, *, names_keytab: bool) -> None:
         _logger.warning("Kerberos: %s. %s", problem, error.reason.remedy)
     else:
         _logger.info("Kerberos: server is %s", principal)
-    for warning in steps.warnings():
+    for warning in [*steps.warnings(), *warnings()]:
         _logger.warning("Kerberos: %s", warning)
 
 

@@ -15,7 +15,7 @@ from ..support.guards import ThreadGuard
 from ..support.http import Connection, Response
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug
-from .django_site import DJANGOS_OWN, KERBEROS, SYNC, application
+from .django_site import ASKING, DJANGOS_OWN, KERBEROS, OF_A_FEW, REMOTE_USERS, SYNC, application
 from .support import HOST
 
 NAMES = ["Remote-User", "remote-user", "Remote_User", "REMOTE_USER", "Remote.User", "X-Remote-User", "Http-Remote-User"]
@@ -27,8 +27,8 @@ SERVERS: dict[str, Any] = {"uvicorn": Uvicorn, "hypercorn": Hypercorn, "werkzeug
 class Site:
     """The application as it is: below a middleware where the path begins with ``/in``, and by itself elsewhere."""
 
-    def __init__(self, interface: str, middlewares: list[str], **options: Any) -> None:
-        self.app = application(interface, middlewares)
+    def __init__(self, interface: str, middlewares: list[str], backend: str = REMOTE_USERS, **options: Any) -> None:
+        self.app = application(interface, middlewares, backend)
         middleware: Any = asgi.KerberosMiddleware if interface == "asgi" else wsgi.KerberosMiddleware
         self.protected = middleware(self.app, hostname=HOST, **options)
 
@@ -102,6 +102,31 @@ def test_somebody_else(server: Server, user: str, bob: User, path: str) -> None:
         assert (response.status, response.text) == (200, expected)
 
 
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+@pytest.mark.parametrize("middlewares", [[ASKING, KERBEROS], [ASKING, KERBEROS, SYNC]], ids=["async", "mixed"])
+def test_who_was_asked_for_before(
+    user: str, bob: User, interface: str, middlewares: list[str], thread_guard: ThreadGuard
+) -> None:
+    """Whom a middleware further out has found in a session is not whom the view finds, by either way of asking."""
+    with closing_all(), serve(Site(interface, middlewares), interface, thread_guard) as server:
+        session = ask(server, "/in/sync", fresh(ccache=bob.ccache)).values("set-cookie")[0].partition(";")[0]
+        for path in ("/in/sync", "/in/async"):
+            assert ask(server, path, fresh(), [("Cookie", session)]).text == user
+        for path in ("/sync", "/async"):
+            assert ask(server, path, None, [("Cookie", session)]).text == ""
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_session_by_password(user: str, realm: Realm, interface: str, thread_guard: ThreadGuard) -> None:
+    """A session that was begun by a password does not outlast a ticket of somebody else, whom Django refuses even."""
+    dave = realm.user(f"dave-of-{interface}")
+    with closing_all(), serve(Site(interface, [KERBEROS], OF_A_FEW), interface, thread_guard) as server:
+        session = ask(server, "/by-password").values("set-cookie")[0].partition(";")[0]
+        assert ask(server, "/sync", None, [("Cookie", session)]).text == "carol"
+        for path in ("/in/sync", "/in/async"):
+            assert ask(server, path, fresh(ccache=dave.ccache), [("Cookie", session)]).text == ""
+
+
 def test_header_is_what_it_says(server: Server, user: str) -> None:
     """The variable of the header, too, names the user or nobody."""
     assert ask(server, "/in/who", fresh(), CLAIMS).text == f"{user} {user}"
@@ -114,10 +139,14 @@ def test_djangos_own(user: str, thread_guard: ThreadGuard) -> None:
         assert ask(server, "/who", None, [("Remote-User", "bob")]).text == "bob bob"
 
 
+def serve(site: Site, interface: str, threads: ThreadGuard) -> Server:
+    """A server of the interface with the site."""
+    kind: type[Uvicorn | Werkzeug] = Uvicorn if interface == "asgi" else Werkzeug
+    return kind(getattr(site, interface), threads=threads)
+
+
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_username(user: str, interface: str, thread_guard: ThreadGuard) -> None:
     """``username`` says what Django calls the user."""
-    site = Site(interface, [KERBEROS], username="name")
-    kind: Any = Uvicorn if interface == "asgi" else Werkzeug
-    with closing_all(), kind(getattr(site, interface), threads=thread_guard) as server:
+    with closing_all(), serve(Site(interface, [KERBEROS], username="name"), interface, thread_guard) as server:
         assert ask(server, "/in/sync", fresh()).text == "alice"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import asgiref.wsgi
 import pytest
-from a2wsgi import WSGIMiddleware
+from a2wsgi import ASGIMiddleware, WSGIMiddleware
 from fastapi import Depends, FastAPI
 from flask import Flask
 from flask import request as flask_request
@@ -19,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from async_kerberos import ConfigurationError, Identity, Kerberos
 from async_kerberos._web.state import STATE
@@ -178,6 +181,34 @@ def test_scope_in_environ(user: str) -> None:
     assert authorization not in str(seen)
     assert (b"host", b"testserver") in seen[0]
     assert (b"authorization", authorization.encode()) in outside
+
+
+def test_environ_in_scope(user: str) -> None:
+    """The other way round, that bridge hands environ on in the scope: neither credentials nor claims are there."""
+    seen: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["wsgi_environ"]))
+        await PlainTextResponse("")(scope, receive, send)
+
+    protected: Any = asgi.KerberosMiddleware(
+        application, Kerberos(hostname=HOST), user_header="Remote-User", hide_authorization=True
+    )
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    bridged: Any = ASGIMiddleware(protected, loop=loop)
+    headers = [("Authorization", fresh()), ("Remote-User", "bob"), ("X-Other", "kept")]
+    environ = EnvironBuilder(headers=headers).get_environ()
+    try:
+        assert run_wsgi_app(bridged, dict(environ))[1].startswith("200")
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    assert "HTTP_AUTHORIZATION" not in seen[0]
+    assert "HTTP_REMOTE_USER" not in seen[0]
+    assert seen[0]["HTTP_X_OTHER"] == "kept"
 
 
 @pytest.mark.parametrize("path", ["/", "/deniable"])

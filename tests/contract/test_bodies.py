@@ -59,7 +59,8 @@ def test_slow_senders(deployed: Running, user: str) -> None:
 @on([deployment for deployment in ALL if deployment.server.startswith("uvicorn") and deployment.adapter.early])
 def test_continue_is_refused(deployed: Running) -> None:
     """A client that waits for leave to send its body, and gets none, is told that the connection ends."""
-    with deployed.connect() as connection:
-        connection.send_head("/echo", method="POST", fields=[("Expect", "100-continue")], length=1_000_000)
-        response = connection.read()
-    assert (response.status, response.values("connection")) == (401, ["close"])
+    for path, method in (("/echo", "POST"), ("/hello", "GET")):
+        with deployed.connect() as connection:
+            connection.send_head(path, method=method, fields=[("Expect", "100-continue")], length=1_000_000)
+            response = connection.read()
+        assert (response.status, response.values("connection")) == (401, ["close"])

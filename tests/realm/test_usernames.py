@@ -73,18 +73,22 @@ def test_name_of_another_realm(
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize("setting", ["", '\tdefault_realm = ""\n'])
 def test_no_default_realm(
-    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    setting: str, door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where krb5.conf sets no default realm nobody gets in, and the log says what is missing."""
     authorization = fresh()
     empty = tmp_path / "krb5.conf"
-    empty.write_text("[libdefaults]\n\tdns_lookup_realm = false\n\tdns_canonicalize_hostname = false\n")
+    empty.write_text(f"[libdefaults]\n{setting}\tdns_lookup_realm = false\n\tdns_canonicalize_hostname = false\n")
     monkeypatch.setenv("KRB5_CONFIG", str(empty))
     kerberos = Kerberos(hostname=HOSTNAME, username="name")
     outcome = decide(kerberos, door, authorization)
     assert isinstance(outcome, Denied)
     assert (outcome.status, outcome.reason) == (500, Reason.KRB5_CONF)
+    assert "username='name': krb5.conf sets no default_realm under [libdefaults]" in caplog.text
+    caplog.clear()
+    kerberos.log_setup()
     assert "username='name': krb5.conf sets no default_realm under [libdefaults]" in caplog.text
     kerberos.close()
 
@@ -121,6 +125,14 @@ def empty(identity: Identity) -> str:
     return ""
 
 
+def half(identity: Identity) -> str:
+    return "a\udcffb"
+
+
+def line(identity: Identity) -> str:
+    return "a\nb"
+
+
 class Later:
     """What can be awaited, and is no coroutine that would want to be."""
 
@@ -139,6 +151,8 @@ def later(identity: Identity) -> Any:
         (failing, "LookupError: no such user here"),
         (nothing, "username returned an object of type NoneType, and no text"),
         (empty, "username returned an empty text"),
+        (half, r"username returned a text with characters that no name has, 'a\udcffb'"),
+        (line, r"username returned a text with characters that no name has, 'a\nb'"),
         (later, "username returned an object of type Later, and no text"),
     ],
 )

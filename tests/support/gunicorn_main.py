@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 
 class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no annotations
-    def __init__(self, factory: Callable[[], Any], listening: int, ready: int) -> None:
+    def __init__(self, factory: str, listening: int, ready: int, options: Mapping[str, str]) -> None:
         self._factory = factory
         self._listening = listening
         self._ready = ready
+        self._options = options
         super().__init__()
 
     def load_config(self) -> None:
@@ -33,19 +34,21 @@ class _Application(BaseApplication):  # type: ignore[misc] # gunicorn has no ann
             "loglevel": "warning",
             # In memory: a heartbeat needs no disk.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
+            **self._options,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return self._factory()
+        # Imported by the worker: gevent's has replaced parts of the standard library by then.
+        module, _, name = self._factory.partition(":")
+        return getattr(importlib.import_module(module), name)()
 
     def _announce(self, worker: object) -> None:
         os.write(self._ready, b"1")
 
 
-def main(factory: str, listening: int, ready: int) -> None:
+def main(factory: str, listening: int, ready: int, options: Mapping[str, str]) -> None:
     """Serve what the factory makes on a socket; a byte is written to ``ready`` when a worker is up."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
-    module, _, name = factory.partition(":")
-    _Application(getattr(importlib.import_module(module), name), listening, ready).run()
+    _Application(factory, listening, ready, options).run()

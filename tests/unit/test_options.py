@@ -22,6 +22,11 @@ from async_kerberos import (
 from async_kerberos.options import AllOptions
 
 
+class Asynchronous:
+    async def __call__(self, identity: Identity) -> str:
+        raise AssertionError
+
+
 async def asynchronous(identity: Identity) -> str:
     raise AssertionError
 
@@ -70,6 +75,7 @@ async def asynchronous(identity: Identity) -> str:
         ("username", None),
         ("username", b"name"),
         ("username", asynchronous),
+        ("username", Asynchronous()),
         ("raw_kerberos", "no"),
         ("raw_kerberos", None),
         ("require_tls", 1),

@@ -23,6 +23,9 @@ class Relay(ThreadServer):
         rewrite: what it makes of the head of a request, given the client's host; None to leave requests as they are.
             They must not have bodies.
         source: the address that it calls the server from.
+
+    Attributes:
+        connections: how many connections of clients it has had so far.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Relay(ThreadServer):
         self._trust = trust
         self._rewrite = rewrite
         self._source = source
+        self.connections = 0
         self._socket = listening_socket()
         self.address = self._socket.getsockname()
         self._stop: Callable[[], None] = lambda: None
@@ -56,6 +60,7 @@ class Relay(ThreadServer):
         open_connections: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.connections += 1
             task = asyncio.ensure_future(self._relay(reader, writer))
             open_connections.add(task)
             task.add_done_callback(open_connections.discard)

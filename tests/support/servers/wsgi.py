@@ -55,7 +55,7 @@ class _QuietRequestHandler(werkzeug.serving.WSGIRequestHandler):
 
 
 class Gunicorn(Server):
-    """gunicorn with the worker ``gthread``, in a separate process.
+    """gunicorn with the worker ``gthread``, unless an option names another, in a separate process.
 
     Args:
         factory: ``module:function`` of what makes the application, without arguments.
@@ -80,11 +80,8 @@ class Gunicorn(Server):
         # Appended, so that an installed package is found before this source tree.
         code = (
             f"import sys; sys.path.append({str(ROOT)!r}); "
-            # The program sets some settings; these become the defaults of others.
-            f"import gunicorn.config; given = {self._options!r}; "
-            "[setattr(known, 'default', given[known.name])"
-            " for known in gunicorn.config.KNOWN_SETTINGS if known.name in given]; "
-            f"from tests.support.gunicorn_main import main; main({self._factory!r}, {self._socket.fileno()}, {write})"
+            "from tests.support.gunicorn_main import main; "
+            f"main({self._factory!r}, {self._socket.fileno()}, {write}, {self._options!r})"
         )
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

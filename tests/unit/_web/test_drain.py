@@ -7,17 +7,19 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from async_kerberos import ConfigurationError, DrainLimits, Kerberos
+from async_kerberos import ConfigurationError, Denied, DrainLimits, Kerberos
 from async_kerberos._web import drain
-from async_kerberos._web.asgi import state_of, watch_body
+from async_kerberos._web.asgi import CarrierMiddleware, authenticate_scope, state_of, watch_body
 from async_kerberos._web.drain import Body, Message, announces, drop_from_socket, expects_continue, watched
+from async_kerberos._web.nearest import Protection
+from async_kerberos.adapters.asgi import KerberosMiddleware
 
 BACKENDS = ["asyncio", "trio"]
 
@@ -159,6 +161,85 @@ def test_application_that_reads_on(backend: str) -> None:
     assert got == ["http.disconnect"]
 
 
+async def refuse_by_middleware(scope: Any, receive: Any, send: Any) -> None:
+    await KerberosMiddleware(refuse_by_view, drain=DrainLimits(seconds=0.05))(scope, receive, send)
+
+
+async def refuse_by_view(scope: Any, receive: Any, send: Any) -> None:
+    """As a decorated view with a carrier around it refuses."""
+    kerberos = Kerberos(drain=DrainLimits(seconds=0.05))
+
+    async def view(scope: Any, receive: Any, send: Any) -> None:
+        denied = await authenticate_scope(scope, Protection(kerberos))
+        assert isinstance(denied, Denied)
+        await send({"type": "http.response.start", "status": denied.status, "headers": []})
+        await send({"type": "http.response.body", "body": denied.body})
+
+    await CarrierMiddleware(view, kerberos)(scope, receive, send)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("refuse", [refuse_by_middleware, refuse_by_view])
+@pytest.mark.parametrize(("version", "waits"), [("2", True), ("3", True), ("1.1", False)])
+def test_body_that_does_not_end(backend: str, refuse: Any, version: str, waits: bool) -> None:
+    """Beside other streams the answer is whole within the limits, and its stream ends with the client's own."""
+    sent: list[Message] = []
+    client_ends = [True]
+
+    async def main() -> None:
+        gone = anyio.Event()
+
+        async def receive() -> Message:
+            if waits:
+                await gone.wait()
+            else:
+                await anyio.sleep_forever()
+            return {"type": "http.request", "body": b"late", "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"content-length", b"4")]
+        scope: Any = {"type": "http", "http_version": version, "method": "POST", "headers": headers}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refuse, scope, receive, send)
+            while len(sent) < 2:  # noqa: ASYNC110 - a list has no event
+                await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
+            client_ends[0] = len(sent) == 3
+            gone.set()
+
+    run(backend, main)
+    assert sent[0]["status"] == 401
+    assert sent[1]["body"] == b"Unauthorized"
+    assert [message.get("more_body", False) for message in sent[1:]] == ([True, False] if waits else [False])
+    assert not client_ends[0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_application_that_goes_on(backend: str) -> None:
+    """Where the application answers a refused request all the same, the body is its own to read."""
+    server = Server(10, 20)
+    read: list[int] = []
+
+    async def lenient(scope: Any, receive: Any, send: Any) -> None:
+        assert isinstance(await authenticate_scope(scope, Protection()), Denied)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            message = await receive()
+            read.append(len(message["body"]))
+            if not message["more_body"]:
+                break
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Message) -> None:
+        assert message.get("status", 200) == 200
+
+    scope: Any = {"type": "http", "method": "POST", "headers": [(b"content-length", b"30")]}
+    run(backend, lambda: CarrierMiddleware(lenient, Kerberos())(scope, server.receive, send))
+    assert read == [10, 20]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_server_fails(backend: str) -> None:
     """What a server raises for a body that is malformed does not take the answer's place."""
@@ -180,12 +261,12 @@ def test_server_fails(backend: str) -> None:
         ([(b"transfer-encoding", b"chunked")], "1.1", "POST", True),
         ([], "2", "POST", True),
         ([], "3", "PUT", True),
-        ([], "2", "GET", False),
-        ([], "3", "HEAD", False),
+        ([], "2", "GET", True),
+        ([], "3", "HEAD", True),
     ],
 )
 def test_announced(fields: Any, version: str, method: str, expected: bool) -> None:
-    """HTTP/1 says by two fields whether there is a body; with HTTP/2 and 3 only the method tells."""
+    """HTTP/1 says by two fields whether there is a body; with HTTP/2 and 3 nothing tells before it comes, or not."""
     scope: Any = {"type": "http", "http_version": version, "method": method, "headers": fields}
     assert announces(scope) is expected
 
@@ -199,33 +280,56 @@ def test_expected() -> None:
     assert not expects_continue({"type": "http", "headers": []})
 
 
-def test_servers_that_cope() -> None:
-    """Under uvicorn and granian, which keep the connection whole by themselves, nothing is watched."""
+class Cycle:
+    """What a server's ``receive`` is a method of."""
 
-    class Cycle:
-        async def receive(self) -> Message:
-            raise AssertionError
+    async def receive(self) -> Message:
+        raise AssertionError
 
-    assert watched(Cycle().receive) is not None
-    for module in ("uvicorn.protocols.http.h11_impl", "_granian.asgi", "granian"):
-        Cycle.__module__ = Cycle.receive.__module__ = module
-        assert watched(Cycle().receive) is None
+
+def served_by(module: str) -> Callable[[], Awaitable[Message]]:
+    """The ``receive`` of a server, by its module."""
+    cycle: Any = type("Cycle", (Cycle,), {"__module__": module})()
+    receive: Callable[[], Awaitable[Message]] = cycle.receive
+    return receive
+
+
+def post(**differences: Any) -> Any:
+    """The scope of a request with a body."""
+    return {"type": "http", "method": "POST", "http_version": "1.1", "headers": [], **differences}
+
+
+def test_server_that_copes() -> None:
+    """Under uvicorn, which reads on by itself, nothing is watched; under all others everything is."""
+    assert watched(post(), served_by("uvicorn.protocols.http.h11_impl")) is None
+    for module in ("_granian.asgi", "granian", "hypercorn.protocol", "gunicorn.asgi.protocol"):
+        assert watched(post(), served_by(module)) is not None
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ({"http_version": "1.0"}, True),
+        ({"headers": [(b"connection", b"close")]}, True),
+        ({"headers": [(b"Connection", b"Upgrade, Close")]}, True),
+        ({"headers": [(b"connection", b"keep-alive")]}, False),
+        ({"http_version": "1.0", "method": "GET"}, False),
+    ],
+)
+def test_connection_that_ends(differences: Any, expected: bool) -> None:
+    """uvicorn does not read on where the connection ends with the request, as nginx's do by default."""
+    body = watched(post(**differences), served_by("uvicorn.protocols.http.h11_impl"))
+    assert (body is not None) is expected
 
 
 def test_outermost_decides() -> None:
     """What stands further in does not take a middleware's receive for that of an unknown server."""
 
-    class Cycle:
-        async def receive(self) -> Message:
-            raise AssertionError
-
     async def wrapping() -> Message:
         raise AssertionError
 
-    Cycle.__module__ = Cycle.receive.__module__ = "uvicorn.protocols.http.h11_impl"
-    scope: Any = {"type": "http"}
-    cycle = Cycle()
-    assert watch_body(scope, cycle.receive) == cycle.receive
+    scope, receive = post(), served_by("uvicorn.protocols.http.h11_impl")
+    assert watch_body(scope, receive) == receive
     assert watch_body(scope, wrapping) is wrapping
     assert state_of(scope).body is None
 
@@ -281,6 +385,17 @@ def test_length(pair: Any) -> None:
     drop_from_socket(environ, DrainLimits())
     assert reader.bytes == 200
     assert len(ours.recv(1000)) == 100
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-5", "+5", "x"])
+def test_odd_length(pair: Any, length: str) -> None:
+    """A length that is none, or that no body has, is no error: what comes is read up to the limit."""
+    ours, theirs = pair
+    theirs.sendall(bytes(300))
+    theirs.shutdown(socket.SHUT_WR)
+    reader = Reader(ours)
+    drop_from_socket({"werkzeug.socket": ours, "wsgi.input": reader, "CONTENT_LENGTH": length}, DrainLimits())
+    assert reader.bytes == 300
 
 
 def test_without_a_socket(pair: Any) -> None:

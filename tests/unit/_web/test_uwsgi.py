@@ -1,7 +1,8 @@
-"""What is believed of uWSGI: the scheme of a request, and the client's port."""
+"""What is believed of uWSGI: the scheme of a request, and the client's port; and how a body is read there."""
 
 from __future__ import annotations
 
+import io
 import socket
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from async_kerberos import DrainLimits
+from async_kerberos._web.drain import drop_from_socket
 from async_kerberos._web.uwsgi import peer_port, scheme_is_hearsay
 
 UWSGI = {"uwsgi.version": b"2.0.30"}
@@ -70,9 +73,29 @@ def test_no_peer_port(current: Callable[[Callable[[], int]], None]) -> None:
         assert peer_port({**UWSGI, "REMOTE_ADDR": "0.0.0.0"}) == 0  # what uWSGI makes of it
     current(one.fileno)
     assert peer_port(environ) == 0
+    with socket.socket() as unconnected:
+        current(unconnected.fileno)
+        assert peer_port(environ) == 0
 
     def refuse() -> int:
         raise ValueError("you can call uwsgi api function only from the main callable")
 
     current(refuse)
     assert peer_port(environ) == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_rest_of_a_body(chunked: bool, current: Callable[[Callable[[], int]], None]) -> None:
+    """The rest of a refused body is read as uWSGI has it: chunks by a function of its module, all else as anywhere."""
+    pieces = [b"x" * 100, b"x" * 100, b""]
+    one, other = socket.socketpair()
+    with one, other:
+        current(one.fileno)
+        sys.modules["uwsgi"].__dict__["chunked_read"] = lambda: pieces.pop(0)
+        body = io.BytesIO(bytes(200))
+        environ: dict[str, Any] = {**UWSGI, "wsgi.input": body}
+        environ["HTTP_TRANSFER_ENCODING" if chunked else "CONTENT_LENGTH"] = "chunked" if chunked else "200"
+        drop_from_socket(environ, DrainLimits())
+        assert (len(pieces), body.tell()) == ((0, 0) if chunked else (3, 200))
+        other.send(b"x")
+        assert one.recv(1) == b"x"  # the connection is still open
