@@ -7,7 +7,7 @@ from .._decision.guard import Guard
 from .._never_sent import NeverSent
 from ..errors import ConfigurationError
 from ..kerberos import Kerberos, default_kerberos
-from ..options import AllOptions, KerberosOptions
+from ..options import AllOptions
 from .nearest import Protection, warn_of_other_options
 
 
@@ -30,7 +30,7 @@ class Middleware(NeverSent):
         check_flag("hide_authorization", hide_authorization)
         own = [name for name in options if name != "cross_site"]
         for name in own:
-            if name not in AllOptions.__annotations__ and name not in KerberosOptions.__annotations__:
+            if name not in AllOptions.__annotations__:
                 raise ConfigurationError(name, "is no option of this middleware")
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
