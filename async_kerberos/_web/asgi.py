@@ -72,15 +72,11 @@ def adding_owed(state: RequestState, send: Send) -> Send:
 
     async def send_with_owed(message: Message) -> None:
         if message["type"] in _RESPONSE_STARTS:
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-
-            def values_of(name: str) -> list[str]:
-                raw = name.encode()
-                return [value.decode("latin-1") for key, value in headers if key.lower() == raw]
-
             if state.drain is not None and message.get("status", 0) >= 400:  # otherwise the application has gone on
                 await _drop_body(state)
-            added = state.take(message.get("status"), values_of)
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            present = _values(headers)
+            added = state.take(message.get("status"), lambda name: present.get(name, ()))
             if added:
                 message = {**message, "headers": with_added(headers, added)}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -91,6 +87,20 @@ def adding_owed(state: RequestState, send: Send) -> Send:
         await send(message)
 
     return send_with_owed
+
+
+# What RequestState.take asks for.
+_READ = {b"vary": "vary", b"cache-control": "cache-control", b"www-authenticate": "www-authenticate"}
+_READ_LENGTHS = frozenset(map(len, _READ))
+
+
+def _values(headers: list[tuple[bytes, bytes]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in headers:
+        # Most names have another length, and need no look at their letters.
+        if len(name) in _READ_LENGTHS and (read := _READ.get(name.lower())):
+            found.setdefault(read, []).append(value.decode("latin-1"))
+    return found
 
 
 async def _send_when_ended(body: Body, send: Send, message: Message) -> None:
