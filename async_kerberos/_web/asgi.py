@@ -54,8 +54,12 @@ def watch_body(scope: Scope, receive: Receive) -> Receive:
     state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
-    state.watched, state.body, state.streams = True, watched(scope, receive), has_streams(scope)
-    return receive if state.body is None else state.body.receive
+    state.watched = True
+    body = watched(scope, receive)
+    if body is None:
+        return receive
+    state.body, state.streams = body, has_streams(scope)
+    return body.receive
 
 
 async def _drop_body(state: RequestState) -> None:
@@ -239,7 +243,8 @@ def can_answer(scope: Scope) -> bool:
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     """Answer a request that may not pass: nothing of its body is kept, and its handshake is not accepted."""
     state = state_of(scope)
-    await _drop_body(state)
+    if state.drain is not None:
+        await _drop_body(state)
     if not can_answer(scope):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
@@ -255,10 +260,9 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
 
 def with_added(headers: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
     """A response's headers with what :meth:`RequestState.take` adds."""
-    encoded = encode_headers(added)
-    if any(name == b"vary" for name, _ in encoded):
-        headers = [field for field in headers if field[0].lower() != b"vary"]
-    return [*headers, *encoded]
+    if any(name == "Vary" for name, _ in added):
+        headers = [field for field in headers if len(field[0]) != 4 or field[0].lower() != b"vary"]
+    return [*headers, *encode_headers(added)]
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -22,7 +22,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 # The server that reads on by itself where it keeps the connection, by the module of its ``receive``.
-_COPING = "uvicorn"
+_COPING = "uvicorn."
 
 # A sender that does not send so many bytes within so many seconds may not hold a server's thread.
 _LEAST_BYTES = 50_000
@@ -34,12 +34,8 @@ _CHUNKED, _LENGTH = len(b"transfer-encoding"), len(b"content-length")
 
 def watched(scope: Scope, receive: Receive) -> Body | None:
     """The body that comes by ``receive``, to be dropped if the request is refused; None where the server copes."""
-    return None if _is_of_coping_server(receive) and not _closes(scope) else Body(receive)
-
-
-def _is_of_coping_server(receive: Receive) -> bool:
-    owner = type(getattr(receive, "__self__", receive))
-    return _COPING in (owner.__module__.partition(".")[0], str(getattr(receive, "__module__", "")).partition(".")[0])
+    module: str = getattr(receive, "__module__", None) or ""  # also of a method
+    return None if module.startswith(_COPING) and not _closes(scope) else Body(receive)
 
 
 def _closes(scope: Scope) -> bool:
