@@ -6,6 +6,7 @@ dependency. Each finds what the others have done by keys of the scope.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -79,8 +80,7 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             if state.drain is not None and message.get("status", 0) >= 400:  # otherwise the application has gone on
                 await _drop_body(state)
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-            present = _values(headers)
-            added = state.take(message.get("status"), lambda name: present.get(name, ()))
+            added = state.take(message.get("status"), functools.partial(_values_of, headers))
             if added:
                 message = {**message, "headers": with_added(headers, added)}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -93,18 +93,10 @@ def adding_owed(state: RequestState, send: Send) -> Send:
     return send_with_owed
 
 
-# What RequestState.take asks for.
-_READ = {b"vary": "vary", b"cache-control": "cache-control", b"www-authenticate": "www-authenticate"}
-_READ_LENGTHS = frozenset(map(len, _READ))
-
-
-def _values(headers: list[tuple[bytes, bytes]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in headers:
-        # Most names have another length, and need no look at their letters.
-        if len(name) in _READ_LENGTHS and (read := _READ.get(name.lower())):
-            found.setdefault(read, []).append(value.decode("latin-1"))
-    return found
+def _values_of(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
+    raw, length = name.encode(), len(name)
+    # Most names have another length, and need no look at their letters.
+    return [value.decode("latin-1") for key, value in headers if len(key) == length and key.lower() == raw]
 
 
 async def _send_when_ended(body: Body, send: Send, message: Message) -> None:
