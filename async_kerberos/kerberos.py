@@ -72,8 +72,9 @@ class Kerberos(NeverSent):
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
             (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; or what a
-            function makes of the :class:`Identity`: a text that is not empty. It is called on the event loop, where it
-            may not wait, or on the thread of the request. If it fails, nobody gets in.
+            function makes of the :class:`Identity`: a text that is not empty, or None for a user who has no name and is
+            answered 403. It is called on the event loop, where it may not wait, or on the thread of the request. For
+            whom it raises an error, the answer is 500.
         rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:

@@ -147,7 +147,7 @@ class Reason(enum.Enum):
         "the application's function failed",
         500,
         ERROR,
-        "Mend the function that the option names; nobody gets in by it meanwhile.",
+        "Mend the function that is named; the users for whom it fails do not get in meanwhile.",
     )
     OVERLOADED = "overloaded", 503, ERROR, "More sign-ins than the workers can take: add processes, or machines."
     TIMED_OUT = (

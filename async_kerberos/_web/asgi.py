@@ -6,6 +6,7 @@ dependency. Each finds what the others have done by keys of the scope.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -54,8 +55,12 @@ def watch_body(scope: Scope, receive: Receive) -> Receive:
     state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
-    state.watched, state.body, state.streams = True, watched(scope, receive), has_streams(scope)
-    return receive if state.body is None else state.body.receive
+    state.watched = True
+    body = watched(scope, receive)
+    if body is None:
+        return receive
+    state.body, state.streams = body, has_streams(scope)
+    return body.receive
 
 
 async def _drop_body(state: RequestState) -> None:
@@ -72,15 +77,10 @@ def adding_owed(state: RequestState, send: Send) -> Send:
 
     async def send_with_owed(message: Message) -> None:
         if message["type"] in _RESPONSE_STARTS:
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-
-            def values_of(name: str) -> list[str]:
-                raw = name.encode()
-                return [value.decode("latin-1") for key, value in headers if key.lower() == raw]
-
             if state.drain is not None and message.get("status", 0) >= 400:  # otherwise the application has gone on
                 await _drop_body(state)
-            added = state.take(message.get("status"), values_of)
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            added = state.take(message.get("status"), functools.partial(_values_of, headers))
             if added:
                 message = {**message, "headers": with_added(headers, added)}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -91,6 +91,12 @@ def adding_owed(state: RequestState, send: Send) -> Send:
         await send(message)
 
     return send_with_owed
+
+
+def _values_of(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
+    raw, length = name.encode(), len(name)
+    # Most names have another length, and need no look at their letters.
+    return [value.decode("latin-1") for key, value in headers if len(key) == length and key.lower() == raw]
 
 
 async def _send_when_ended(body: Body, send: Send, message: Message) -> None:
@@ -229,7 +235,8 @@ def can_answer(scope: Scope) -> bool:
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     """Answer a request that may not pass: nothing of its body is kept, and its handshake is not accepted."""
     state = state_of(scope)
-    await _drop_body(state)
+    if state.drain is not None:
+        await _drop_body(state)
     if not can_answer(scope):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
@@ -245,10 +252,9 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
 
 def with_added(headers: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
     """A response's headers with what :meth:`RequestState.take` adds."""
-    encoded = encode_headers(added)
-    if any(name == b"vary" for name, _ in encoded):
-        headers = [field for field in headers if field[0].lower() != b"vary"]
-    return [*headers, *encoded]
+    if any(name == "Vary" for name, _ in added):
+        headers = [field for field in headers if len(field[0]) != 4 or field[0].lower() != b"vary"]
+    return [*headers, *encode_headers(added)]
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -22,20 +22,20 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 # The server that reads on by itself where it keeps the connection, by the module of its ``receive``.
-_COPING = "uvicorn"
+_COPING = "uvicorn."
 
 # A sender that does not send so many bytes within so many seconds may not hold a server's thread.
 _LEAST_BYTES = 50_000
 _LOOK_SECONDS = 1.0
 _READ_BYTES = 16 * 1024
 
+_CHUNKED, _LENGTH = len(b"transfer-encoding"), len(b"content-length")
+
 
 def watched(scope: Scope, receive: Receive) -> Body | None:
     """The body that comes by ``receive``, to be dropped if the request is refused; None where the server copes."""
-    owner = type(getattr(receive, "__self__", receive)).__module__
-    module = str(getattr(receive, "__module__", ""))
-    copes = _COPING in (owner.partition(".")[0], module.partition(".")[0]) and not _closes(scope)
-    return None if copes else Body(receive)
+    module: str = getattr(receive, "__module__", None) or ""  # also of a method
+    return None if module.startswith(_COPING) and not _closes(scope) else Body(receive)
 
 
 def _closes(scope: Scope) -> bool:
@@ -49,8 +49,14 @@ def announces(scope: Scope) -> bool:
     """Whether an HTTP request may have a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
     if has_streams(scope):
         return True
-    fields = _fields(scope)
-    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        # Most names have another length, and need no look at their letters.
+        if len(name) == _CHUNKED and name.lower() == b"transfer-encoding":
+            return True
+        if len(name) == _LENGTH and value != b"0" and name.lower() == b"content-length":
+            return True
+    return False
 
 
 def has_streams(scope: Scope) -> bool:

@@ -108,6 +108,9 @@ def _check_name(option: str, name: object) -> bytes:
     if _alike(raw) in _TAKEN or _alike(raw).startswith(_TAKEN_PREFIXES):
         problem = f"{name!r} has another meaning: take a name that stands for the user alone, such as 'Remote-User'"
         raise ConfigurationError(option, problem)
+    if "_" in name:
+        proper = name.replace("_", "-").title()
+        raise ConfigurationError(option, f"{name!r} looks like a variable: the header is {proper!r}")
     return raw
 
 

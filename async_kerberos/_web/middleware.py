@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .._checks import check_flag
 from .._decision.guard import Guard
 from .._never_sent import NeverSent
 from ..errors import ConfigurationError
 from ..kerberos import Kerberos, default_kerberos
+from ..options import AllOptions
 from .nearest import Protection, warn_of_other_options
-
-if TYPE_CHECKING:
-    from ..options import AllOptions
 
 
 class Middleware(NeverSent):
@@ -33,6 +29,9 @@ class Middleware(NeverSent):
     def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
         check_flag("hide_authorization", hide_authorization)
         own = [name for name in options if name != "cross_site"]
+        for name in own:
+            if name not in AllOptions.__annotations__:
+                raise ConfigurationError(name, "is no option of this middleware")
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos

@@ -14,6 +14,7 @@ STATE = "async_kerberos.state"
 
 # A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
 _VARY = ("Cookie", "Authorization")
+_VARY_ALONE = "Vary", ", ".join(_VARY)
 
 
 class RequestState:
@@ -91,10 +92,10 @@ class RequestState:
             added, self.owed = self.owed, ()
         if self.checked is None or status is None:
             return added
-        varies = [name.strip() for value in values_of("vary") for name in value.split(",")]
-        missing = [name for name in _VARY if name.lower() not in map(str.lower, varies)]
-        if missing:
-            added = (*added, ("Vary", ", ".join([*varies, *missing])))
+        varies = values_of("vary")
+        vary = _with_ours(varies) if varies else _VARY_ALONE
+        if vary is not None:
+            added = (*added, vary)
         return added if values_of("cache-control") else (*added, ("Cache-Control", "private"))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
@@ -102,6 +103,13 @@ class RequestState:
         if present and not any(value in present for _, value in self.challenge):
             return ()  # the application's own answer
         return tuple((name, value) for name, value in self.challenge if value not in values_of(name.lower()))
+
+
+def _with_ours(varies: Sequence[str]) -> tuple[str, str] | None:
+    """The field with our names as well; None if it has them."""
+    names = [name.strip() for value in varies for name in value.split(",")]
+    missing = [name for name in _VARY if name.lower() not in map(str.lower, names)]
+    return ("Vary", ", ".join([*names, *missing])) if missing else None
 
 
 _with_state: dict[int, tuple[str, RequestState]] = {}

@@ -32,9 +32,9 @@ __all__ = ["KerberosMiddleware"]
 class KerberosMiddleware(Middleware):
     """Let none but authenticated requests reach a WSGI application.
 
-    The application finds the principal at ``environ["REMOTE_USER"]``, whatever stood there before, ``"Negotiate"`` at
-    ``environ["AUTH_TYPE"]`` (RFC 3875, section 4.1.1), and the :class:`~async_kerberos.Identity` at
-    ``environ["kerberos"]``.
+    The application finds the principal, or what ``username`` makes of it, at ``environ["REMOTE_USER"]``, whatever stood
+    there before, ``"Negotiate"`` at ``environ["AUTH_TYPE"]`` (RFC 3875, section 4.1.1), and the
+    :class:`~async_kerberos.Identity` at ``environ["kerberos"]``.
 
     Args:
         app: the application.

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, WorkersError
 from ..identity import Identity
 from ..reasons import Reason, Refusal
 
-UsernameChoice = Literal["principal", "name"] | Callable[[Identity], str]
+UsernameChoice = Literal["principal", "name"] | Callable[[Identity], str | None]
 """What goes into ``REMOTE_USER`` and ``user_header``."""
 
 # Control characters and, of Unicode, halves of characters.
@@ -55,8 +55,9 @@ class Usernames:
             waits: how the default realm is waited for.
 
         Raises:
-            Refusal: NOT_AUTHORISED: without the realm, the name could be that of another user.
-                APPLICATION_FAULT: the application's function failed. Others: the default realm is not known.
+            Refusal: NOT_AUTHORISED: without the realm, the name could be that of another user; or the application's
+                function has no name for this one. APPLICATION_FAULT: the function failed. Others: the default realm is
+                not known.
         """
         if callable(self._choice):
             return _called(self._choice, identity)
@@ -94,6 +95,8 @@ def _called(function: Callable[[Identity], object], identity: Identity) -> str:
         username = function(identity)
     except Exception as error:
         raise Refusal(Reason.APPLICATION_FAULT, f"username, for {identity.principal}") from error
+    if username is None:
+        raise Refusal(Reason.NOT_AUTHORISED, f"username has no name for {identity.principal}")
     if not isinstance(username, str):
         what = f"an object of type {type(username).__name__}, and no text"
     elif not username:

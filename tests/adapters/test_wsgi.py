@@ -117,6 +117,9 @@ def test_options() -> None:
         KerberosMiddleware(greet, Kerberos(hostname=HOST), hostname=HOST)
     with pytest.raises(ConfigurationError, match=r"^hostname: "):
         KerberosMiddleware(greet, hostname="")
+    wrong: Any = {"user_header": "Remote-User"}
+    with pytest.raises(ConfigurationError, match=r"^user_header: is no option of this middleware"):
+        KerberosMiddleware(greet, **wrong)
 
 
 def test_start_response_twice(user: str) -> None:

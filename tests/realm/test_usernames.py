@@ -117,8 +117,22 @@ def failing(identity: Identity) -> str:
     raise LookupError("no such user here")
 
 
-def nothing(identity: Identity) -> Any:
-    return None
+def number(identity: Identity) -> Any:
+    return 7
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_user_without_a_name(signed_in: User, door: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A user for whom the function has no name is refused, as one who is not authorised; others are not affected."""
+    names = {signed_in.principal: "alice"}
+    kerberos = Kerberos(hostname=HOSTNAME, username=lambda identity: names.get(identity.principal))
+    assert isinstance(decide(kerberos, door, fresh()), Accepted)
+    names.clear()
+    outcome = decide(kerberos, door, fresh())
+    assert isinstance(outcome, Denied)
+    assert (outcome.status, outcome.reason) == (403, Reason.NOT_AUTHORISED)
+    assert f"username has no name for {signed_in.principal}" in caplog.text
+    kerberos.close()
 
 
 def empty(identity: Identity) -> str:
@@ -149,7 +163,7 @@ def later(identity: Identity) -> Any:
     ("function", "told"),
     [
         (failing, "LookupError: no such user here"),
-        (nothing, "username returned an object of type NoneType, and no text"),
+        (number, "username returned an object of type int, and no text"),
         (empty, "username returned an empty text"),
         (half, r"username returned a text with characters that no name has, 'a\udcffb'"),
         (line, r"username returned a text with characters that no name has, 'a\nb'"),
@@ -157,7 +171,7 @@ def later(identity: Identity) -> Any:
     ],
 )
 def test_function_that_fails(
-    signed_in: User, door: str, function: Callable[[Identity], str], told: str, caplog: pytest.LogCaptureFixture
+    signed_in: User, door: str, function: Callable[[Identity], str | None], told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A function that raises, or returns no text, lets nobody in; the log says where, and for whom."""
     kerberos = Kerberos(hostname=HOSTNAME, username=function)
