@@ -294,26 +294,21 @@ class Exchange:
         _leave_open(proven)
 
     def _check_genuine(self, attempt: Attempt, connection: Peer | None, outcome: Outcome) -> None:
-        # With several host names, the ticket's service is looked at only when the context is complete.
-        if not attempt.ours and self.kerberos.hostname == self.clients.host:
+        # No key of another service's is there to be tried.
+        if not attempt.ours:
             self._check_refused(outcome, [Reason.WRONG_SERVICE])
         elif attempt.spent:
             self._check_refused(outcome, [Reason.REPLAY])
         elif attempt.legs == 2:
             self._check_continued(outcome, connection, _Waiting((attempt,), certain=True))
-        elif attempt.ours:
-            self._check_accepted(outcome, [attempt])
         else:
-            self._check_refused(outcome, [Reason.WRONG_SERVICE])
+            self._check_accepted(outcome, [attempt])
         attempt.spent = True
 
     def _check_later(self, token: bytes, peer: Peer, waiting: _Waiting, deadline: float, outcome: Outcome) -> None:
         completed = [attempt for attempt in waiting.attempts if attempt.completed_by(token)]
         if waiting.certain and any(attempt.tokens[1] == token for attempt in completed):
-            if completed[0].ours:
-                self._check_accepted(outcome, completed)
-            else:
-                self._check_refused(outcome, [Reason.WRONG_SERVICE])
+            self._check_accepted(outcome, completed)
             return
         # A client may also begin with no token of Kerberos, and send its first in the second leg.
         proven = [attempt for attempt in self.attempts if attempt.proven_by(token)]
