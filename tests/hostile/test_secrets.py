@@ -285,7 +285,9 @@ def test_traceback_of_a_step(token: bytes, secrets_guard: SecretsGuard) -> None:
     with pytest.raises(TypeError) as caught:
         Acceptor("HTTP", (HOST,), None).step(token, nonsense)
     assert secrets_guard.secrets.find("".join(traceback.format_exception(caught.value))) == []
-    assert shown_locals(caught.value, secrets_guard.secrets) <= {(name, "token") for name in ("step", "_attempt", "_step")}
+    assert shown_locals(caught.value, secrets_guard.secrets) <= {
+        (name, "token") for name in ("step", "_attempt", "_step")
+    }
 
 
 @pytest.mark.parametrize("bad", ["{} {}", "{}!", "{}=", "{},Negotiate {}"])

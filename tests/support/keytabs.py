@@ -1,0 +1,38 @@
+"""Keytabs as people have them: written entry by entry, in MIT's format, version 2."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from async_kerberos._gss.keytab import Entry, entries_in
+
+
+def entries_of(path: Path) -> list[Entry]:
+    """The entries of a keytab."""
+    return list(entries_in(path.read_bytes()))
+
+
+def renamed(entry: Entry, principal: str, version: int | None = None) -> Entry:
+    """The same key under another name, ``service/host@REALM``, and with another version."""
+    name, _, realm = principal.rpartition("@")
+    kvno = entry.version if version is None else version
+    return Entry(tuple(name.split("/")), realm, kvno, entry.encryption_type, entry.key)
+
+
+def written(entries: Iterable[Entry | int]) -> bytes:
+    """A keytab's content. A number stands for a hole of so many bytes."""
+    content = b"\5\2"
+    for entry in entries:
+        if isinstance(entry, int):
+            content += struct.pack(">i", -entry) + bytes(entry)
+            continue
+        parts = [entry.realm, *entry.components]
+        body = struct.pack(">H", len(entry.components))
+        body += b"".join(struct.pack(">H", len(part.encode())) + part.encode() for part in parts)
+        body += struct.pack(">II", 1, 0) + bytes([entry.version & 0xFF])
+        body += struct.pack(">HH", entry.encryption_type, len(entry.key)) + entry.key
+        body += struct.pack(">I", entry.version)
+        content += struct.pack(">i", len(body)) + body
+    return content
