@@ -1,0 +1,88 @@
+"""Which of a keytab's keys are the service's own, and which of them a token asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from async_kerberos._gss.keytab import Entry
+from async_kerberos._gss.own_keys import OwnKeys
+
+from ...support.tokens import ap_req_for
+
+AES128, AES256 = 17, 18
+
+
+def entry(principal: str, key: bytes = b"k", version: int = 1, kind: int = AES256) -> Entry:
+    name, _, realm = principal.rpartition("@")
+    return Entry(tuple(name.split("/")), realm, version, kind, key)
+
+
+def own(*entries: Entry, spellings: Any = None) -> OwnKeys:
+    return OwnKeys(entries, "HTTP", spellings)
+
+
+def test_which_are_own() -> None:
+    """Entries of the service for configured hosts, in whatever case, by realm; each key of a principal once."""
+    keys = own(
+        entry("host/a.test@R"),
+        entry("HTTP/A.Test@R", b"1"),
+        entry("HTTP/a.test@R", b"1"),
+        entry("HTTP/a.test@R", b"2", 2),
+        entry("HTTP/a.test@S", b"3"),
+        entry("HTTP/b.test@R"),
+        entry("HTTP/a.test/x@R"),
+        entry("http/a.test@R"),
+        entry("HTTP@R"),
+        spellings={"a.test": "a.TEST"},
+    )
+    found = {name: [(each.version, each.key) for each in its.entries] for name, its in keys.principals.items()}
+    assert found == {"HTTP/a.TEST@R": [(1, b"1"), (2, b"2")], "HTTP/a.TEST@S": [(1, b"3")]}
+
+
+def test_any_host() -> None:
+    """Every host of the service, as the keytab spells it first; none that would need escapes."""
+    keys = own(entry("HTTP/B.test@R"), entry("HTTP/b.test@R", b"2"), entry("HTTP/c\\d@R"), entry("HTTP/e\nf@R"))
+    assert list(keys.principals) == ["HTTP/B.test@R"]
+    assert keys.named("HTTP/b.TEST@R") is keys.principals["HTTP/B.test@R"]
+    assert keys.named("HTTP/b.test@S") is None
+    assert keys.named("imap/b.test@R") is None
+
+
+@pytest.mark.parametrize("host", ["a.test", "A.TEST", "n" * 126, "n" * 200])
+def test_by_name(host: str) -> None:
+    """A token asks for keys by the service's name in it, whatever the case, and by the realm that stands before it."""
+    keys = own(entry(f"HTTP/{host.lower()}@R", b"1"), entry(f"HTTP/{host.lower()}@S", b"2"), entry("HTTP/other@R"))
+    for realm in ("R", "S"):
+        asked = keys.of(ap_req_for("HTTP", host, realm, AES256))
+        assert asked is keys.principals[f"HTTP/{host.lower()}@{realm}"]
+    assert keys.of(ap_req_for("HTTP", host, "T", AES256)) is keys.principals[f"HTTP/{host.lower()}@R"]
+
+
+def test_by_type() -> None:
+    """For another name it is the keys of the ticket's type: each once, and eight at most."""
+    shared = [entry(f"HTTP/s{number}.test@R", b"shared") for number in range(600)]
+    keys = own(*shared, entry("HTTP/x.test@R", b"old", kind=AES128))
+    asked = keys.of(ap_req_for("cifs", "a.test", "R", AES256))
+    assert (asked.principal, [each.key for each in asked.entries]) == (None, [b"shared"])
+    assert keys.of(ap_req_for("cifs", "a.test", "R", AES256)) is asked
+    distinct = own(*(entry(f"HTTP/s{number}.test@R", bytes([number])) for number in range(20)))
+    assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 8
+    first = next(iter(keys.principals.values()))
+    for token in (ap_req_for("cifs", "a.test", "R", 23), b"garbage", b"\x1b\x04HTTP\x1b", b"\x1b\x04HTTP\x1b\x81"):
+        assert keys.of(token) is first
+
+
+def test_the_only_one() -> None:
+    """Where the service has one principal there is nothing to choose; an exchange goes on with what it began with."""
+    keys = own(entry("HTTP/a.test@R"))
+    (only,) = keys.principals.values()
+    assert keys.of(b"anything") is only
+    two = own(entry("HTTP/a.test@R"), entry("HTTP/b.test@R"))
+    assert two.of(b"no name", only) is only
+
+
+def test_key_is_not_shown() -> None:
+    """No representation has the key."""
+    assert "secret" not in repr(entry("HTTP/a.test@R", b"secret"))
