@@ -99,7 +99,11 @@ def test_no_default_realm(
 def test_default_realm_that_takes_long(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the library does not tell it in time, the answer is 503, as for a step that takes too long."""
     held = HeldCall()
-    monkeypatch.setattr("async_kerberos._gss.acceptor.Acceptor.default_realm", lambda _: held())
+
+    def default_realm(_: object) -> str:
+        return str(held())
+
+    monkeypatch.setattr("async_kerberos._gss.acceptor.Acceptor.default_realm", default_realm)
     kerberos = Kerberos(hostname=HOSTNAME, username="name", workers=WorkerLimits(threads=1, seconds=0.5))
     outcome = decide(kerberos, door, fresh())
     held.release()
