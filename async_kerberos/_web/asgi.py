@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..kerberos import Kerberos, default_kerberos, is_default
+from ..options import DrainLimits
 from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
 from .drain import Body, announces, expects_continue, has_streams, watched
@@ -63,12 +64,11 @@ def watch_body(scope: Scope, receive: Receive) -> Receive:
     return body.receive
 
 
-async def _drop_body(state: RequestState) -> None:
-    limits, state.drain = state.drain, None
-    if limits is not None and state.body is not None:
-        await state.body.drop(limits)
-        # Over HTTP/1, the connection ends with what is left of the body on it.
-        state.body.is_open = state.body.is_open and state.streams
+async def _drop_body(state: RequestState, body: Body, limits: DrainLimits) -> None:
+    state.drain = None
+    await body.drop(limits)
+    # Over HTTP/1, the connection ends with what is left of the body on it.
+    body.is_open = body.is_open and state.streams
 
 
 def adding_owed(state: RequestState, send: Send) -> Send:
@@ -77,8 +77,9 @@ def adding_owed(state: RequestState, send: Send) -> Send:
 
     async def send_with_owed(message: Message) -> None:
         if message["type"] in _RESPONSE_STARTS:
-            if state.drain is not None and message.get("status", 0) >= 400:  # otherwise the application has gone on
-                await _drop_body(state)
+            # With another status, the application has gone on.
+            if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
+                await _drop_body(state, state.body, state.drain)
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             added = state.take(message.get("status"), functools.partial(_values_of, headers))
             if added:
@@ -235,8 +236,8 @@ def can_answer(scope: Scope) -> bool:
 async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
     """Answer a request that may not pass: nothing of its body is kept, and its handshake is not accepted."""
     state = state_of(scope)
-    if state.drain is not None:
-        await _drop_body(state)
+    if state.drain is not None and state.body is not None:
+        await _drop_body(state, state.body, state.drain)
     if not can_answer(scope):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return

@@ -436,6 +436,21 @@ def test_credentials_taken_away(user: str) -> None:
     check(app, "/", user)
 
 
+def test_view_that_varies(user: str) -> None:
+    """Without init_kerberos, what a view says of caches stays as it is where it is enough."""
+    app = Flask(__name__)
+
+    @app.get("/")
+    @requires_authentication(kerberos=Kerberos(hostname=HOST))
+    def view(user: str) -> Any:
+        return user, {"Vary": "authorization, cookie", "Cache-Control": "no-store"}
+
+    check(app, "/", user)
+    response = app.test_client().get("/", headers={"Authorization": fresh()})
+    assert response.headers.getlist("Vary") == ["authorization, cookie"]
+    assert response.headers.getlist("Cache-Control") == ["no-store"]
+
+
 def test_several_checks_without_init(user: str) -> None:
     """Without init_kerberos, a hook and a view that both check add the reply, and what caches are told, once."""
     app = Flask(__name__)

@@ -10,12 +10,13 @@ from typing import Any
 import anyio
 import pytest
 
-from async_kerberos import Accepted, Denied, Identity, Kerberos, Outcome, Reason
+from async_kerberos import Accepted, Denied, Identity, Kerberos, Outcome, Reason, WorkerLimits
 from async_kerberos.testing import Realm, User
 
 from ..support import HOSTNAME
 from ..support.asking import auth_request
 from ..support.crossing import Crossing
+from ..support.held import HeldCall
 from ..support.initiator import fresh
 
 HOST = "usernames.realm.test"
@@ -90,6 +91,24 @@ def test_no_default_realm(
     caplog.clear()
     kerberos.log_setup()
     assert "username='name': krb5.conf sets no default_realm under [libdefaults]" in caplog.text
+    kerberos.close()
+
+
+@pytest.mark.parametrize("door", ["asyncio", "trio"])
+@pytest.mark.usefixtures("signed_in")
+def test_default_realm_that_takes_long(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library does not tell it in time, the answer is 503, as for a step that takes too long."""
+    held = HeldCall()
+
+    def default_realm(_: object) -> str:
+        return str(held())
+
+    monkeypatch.setattr("async_kerberos._gss.acceptor.Acceptor.default_realm", default_realm)
+    kerberos = Kerberos(hostname=HOSTNAME, username="name", workers=WorkerLimits(threads=1, seconds=0.5))
+    outcome = decide(kerberos, door, fresh())
+    held.release()
+    assert isinstance(outcome, Denied)
+    assert (outcome.status, outcome.reason) == (503, Reason.TIMED_OUT)
     kerberos.close()
 
 

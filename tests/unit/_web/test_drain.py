@@ -394,6 +394,14 @@ def test_odd_length(pair: Any, length: str) -> None:
     assert reader.bytes == 300
 
 
+def test_connection_that_others_use(pair: Any) -> None:
+    """Over HTTP/2, nothing is read from a socket that has other requests' frames too."""
+    reader = Reader(pair[0])
+    environ = {"gunicorn.socket": pair[0], "wsgi.input": reader, "SERVER_PROTOCOL": "HTTP/2"}
+    drop_from_socket(environ, DrainLimits())
+    assert reader.bytes == 0
+
+
 def test_without_a_socket(pair: Any) -> None:
     """Where a server gives no socket nothing is read: to read would block the thread."""
     drop_from_socket({"wsgi.input": Reader(pair[0])}, DrainLimits())
