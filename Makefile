@@ -9,9 +9,7 @@ export PYTHON # where it is empty, scripts/find-python looks for one
 SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
-# Django's tests too: its current releases need a newer Python than the oldest that is supported here.
-PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract \
-	tests/adapters/test_django.py tests/adapters/test_django_middleware.py
+PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract
 CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imports scripts/check-wheel \
 	scripts/find-pythons
 
@@ -37,7 +35,7 @@ test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters
 	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) -k flask
 
 # The environments all at once, since most of their time is a compiler's. Tests on all of them, though one fails.
-test-pythons: install ## unit, realm, contract and Django's tests on every other CPython that is on this machine
+test-pythons: install ## unit, realm and contract tests on every other CPython that is on this machine
 	@pythons=$$($(BIN)/python scripts/find-pythons) || exit 1; failed=; \
 	for version in $$pythons; do $(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp & done; wait; \
 	for version in $$pythons; do \

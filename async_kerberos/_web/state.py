@@ -135,7 +135,7 @@ class Marked:
             _with_state[id(self.method)] = (self.method, state)
 
     def forget(self) -> None:
-        """The application has ended: whoever has kept the text finds nothing by it."""
+        """Forget the method, once the application has ended: a text that was kept leads to no state."""
         _with_state.pop(id(self.method), None)
 
 

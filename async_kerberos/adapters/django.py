@@ -25,7 +25,9 @@ _KEYS = ("REMOTE_USER", "HTTP_REMOTE_USER")
 
 
 class KerberosRemoteUserMiddleware(NeverSent):
-    """Sign in to Django whoever has signed in by Kerberos; takes the place of Django's ``RemoteUserMiddleware``.
+    """Make the user who has signed in by Kerberos the user of Django's request.
+
+    It takes the place of Django's ``RemoteUserMiddleware``.
 
     Put it into ``MIDDLEWARE`` below ``AuthenticationMiddleware``, and Django's ``RemoteUserBackend``, or one of its
     kind, into ``AUTHENTICATION_BACKENDS``. Around the application goes the ``KerberosMiddleware`` of ``adapters.asgi``

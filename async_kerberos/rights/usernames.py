@@ -35,7 +35,8 @@ class Usernames:
         if choice not in ("principal", "name") and not callable(choice):
             problem = f"must be 'principal', 'name' or a function of the identity, not {choice!r}"
             raise ConfigurationError("username", problem)
-        if inspect.iscoroutinefunction(choice) or inspect.iscoroutinefunction(getattr(choice, "__call__", None)):  # noqa: B004
+        called = getattr(choice, "__call__", None)  # noqa: B004 - an object's own, which may be async
+        if inspect.iscoroutinefunction(choice) or inspect.iscoroutinefunction(called):
             raise ConfigurationError("username", f"must be a function that returns a text, not a coroutine: {choice!r}")
         self._choice = choice
         self._steps = steps

@@ -11,7 +11,7 @@ from pathlib import Path
 import gi
 
 gi.require_version("Soup", "3.0")
-from gi.repository import GLib, Soup  # noqa: E402
+from gi.repository import GLib, Soup  # noqa: E402 - its version is chosen first
 
 url, file, *requests = sys.argv[1:]
 session = Soup.Session(timeout=30)

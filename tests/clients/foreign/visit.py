@@ -76,7 +76,7 @@ def requests_kerberos(requests: list[Request]) -> Answers:
 
 
 def niquests(requests: list[Request]) -> Answers:
-    import niquests as library  # pyright: ignore[reportMissingImports]
+    import niquests as library  # pyright: ignore[reportMissingImports] (in a folder of its own)
     from requests_gssapi import REQUIRED, HTTPSPNEGOAuth
 
     with library.Session() as session:

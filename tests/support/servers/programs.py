@@ -65,7 +65,7 @@ class Program(Server):
         raise NotImplementedError
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(self.address, 1):  # type: ignore[arg-type]
+        with contextlib.suppress(OSError), socket.create_connection(self.address, 1):  # type: ignore[arg-type] # it is no path
             return True
         return False
 
