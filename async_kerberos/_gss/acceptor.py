@@ -115,6 +115,8 @@ class Acceptor:
         self._idle: list[_Credential] = []
         # When each call that waits for DNS began. Setting and removing an item is atomic.
         self._resolving: dict[object, float] = {}
+        # This host's name with its domain, once it is known.
+        self._full_name = ""
         renew_after_fork(self, Acceptor._forget_calls)
 
     def step(self, token: bytes, context: object = None) -> Step:
@@ -214,7 +216,8 @@ class Acceptor:
             return False
         if ANY_HOST in self._hostnames:
             return True
-        return any(self._is_named(hostname, host) for hostname in self._hostnames or (_this_host(),))
+        names = self._hostnames or tuple(filter(None, (_this_host(), self._full_name)))
+        return any(self._is_named(hostname, host) for hostname in names)
 
     def _is_named(self, hostname: str, host: str) -> bool:
         """Whether a configured name stands for a host: if it is the same or, without a dot, as krb5.conf completes it.
@@ -307,12 +310,33 @@ class Acceptor:
         if ANY_HOST in self._hostnames:
             return None
         spellings: dict[str, str] = {}
-        for name in self._hostnames or (_this_host(),):
+        for name in self._hostnames or self._names_of_this_host():
             spellings.setdefault(name.lower(), name)
             domain = "" if "." in name else _shortname_domain(os.environ.get("KRB5_CONFIG"))
             if domain:
                 spellings.setdefault(f"{name}.{domain}".lower(), f"{name}.{domain}")
         return spellings
+
+    def _names_of_this_host(self) -> tuple[str, ...]:
+        """This host's name and, if the system tells it without a domain, what the library makes of it. May ask DNS."""
+        name = _this_host()
+        if "." in name:
+            return (name,)
+        if not self._full_name:
+            this = object()
+            begun = self._resolving[this] = time.monotonic()
+            try:
+                text = _text(_canonical(self._service, name))
+            except gss.GSSError:
+                return (name,)
+            finally:
+                del self._resolving[this]
+            _warn_of_slow_dns(name, time.monotonic() - begun)
+            full = split_realm(text)[0].partition("/")[2]
+            if full.lower() == name.lower():
+                return (name,)
+            self._full_name = full
+        return (name, self._full_name)
 
     def _acquire_own(self, keys: KeySet) -> _Credential:
         try:
@@ -336,15 +360,11 @@ class Acceptor:
             if hostname is not None:
                 asked = f"{self._service}/{hostname}"
                 begun = self._resolving[this] = time.monotonic()
-                name = gss.import_name(f"{self._service}@{hostname}".encode(), gss.NameType.hostbased_service)
-                # The library may ask DNS here (dns_canonicalize_hostname in krb5.conf).
-                name = gss.canonicalize_name(name, _KRB5)
+                name = _canonical(self._service, hostname)
                 wanted = _text(name)
-                seconds = time.monotonic() - begun
-                if seconds < _SLOW_DNS_SECONDS:
+                if not _warn_of_slow_dns(hostname, time.monotonic() - begun):
                     del self._resolving[this]
-                else:  # still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
-                    _logger.warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
+                # else still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
             creds = _acquire(name, self._store())
             return _Credential(creds, None if name is None else _credential_name(creds))
         except gss.GSSError as error:
@@ -424,6 +444,19 @@ def _with_default_realm(principal: str, store: _Store | None) -> str:
 def _shortname_domain(krb5_config: str | None) -> str:
     """The domain of names without a dot. Read once in a process, normally while the application is set up."""
     return shortname_domain().lower().strip(".")
+
+
+def _canonical(service: str, hostname: str) -> gss.Name:
+    """The principal of a service. The library may ask DNS for it (``dns_canonicalize_hostname`` in ``krb5.conf``)."""
+    name = gss.import_name(f"{service}@{hostname}".encode(), gss.NameType.hostbased_service)
+    return gss.canonicalize_name(name, _KRB5)
+
+
+def _warn_of_slow_dns(hostname: str, seconds: float) -> bool:
+    is_slow = seconds >= _SLOW_DNS_SECONDS
+    if is_slow:
+        _logger.warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
+    return is_slow
 
 
 def _this_host() -> str:

@@ -12,7 +12,7 @@ import errno
 import math
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from .._protocol.principals import split_realm
@@ -66,11 +66,13 @@ def diagnose(
         return Reason.KRB5_CONF, f"{message}; {fault}"
     if reason is Reason.MISCONFIGURED:
         ticket = ticket_in(token)
-        is_whole = ticket is not None and _has_key(keytab, ticket) and not _has_changed(keytab, begun)
+        is_whole = own is not None or (
+            ticket is not None and _has_key(keytab, ticket) and not _has_changed(keytab, begun)
+        )
         if message == os.strerror(errno.EINVAL) and is_whole:
             # The keytab is whole, so the library could not read authorization data that the KDC put into the ticket.
             return Reason.BAD_PAC, message
-        return reason, f"{message}; {describe_keytab(keytab, wanted)}"
+        return reason, f"{message}; {describe_keytab(keytab, wanted, own=own)}"
     if reason is Reason.OTHER:
         ticket = ticket_in(token)
         found = settings()
@@ -80,7 +82,9 @@ def diagnose(
     return reason, message
 
 
-def diagnose_credential(message: str, keytab: str | None, asked: str | None, wanted: str | None) -> tuple[Reason, str]:
+def diagnose_credential(
+    message: str, keytab: str | None, asked: str | None, wanted: str | None, own: OwnKeys | None = None
+) -> tuple[Reason, str]:
     """The reason why no credential can be acquired, and the message for the log.
 
     Args:
@@ -88,6 +92,7 @@ def diagnose_credential(message: str, keytab: str | None, asked: str | None, wan
         keytab: the keytab's name; None for the default one.
         asked: the service and host name that we gave the library, ``HTTP/www``; None for any.
         wanted: the principal that the library made from them.
+        own: the keys of the keytab, if the library has not read it itself.
     """
     # KRB5RCACHENAME may be set to a name that is not valid.
     if message.startswith(("Replay cache", *map(os.strerror, EXHAUSTED))):
@@ -95,27 +100,28 @@ def diagnose_credential(message: str, keytab: str | None, asked: str | None, wan
     fault = of_configuration()
     if fault:
         return Reason.KRB5_CONF, f"{message}; {fault}"
-    return Reason.MISCONFIGURED, f"{message}; {describe_keytab(keytab, wanted, asked)}"
+    return Reason.MISCONFIGURED, f"{message}; {describe_keytab(keytab, wanted, asked, own)}"
 
 
-def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | None = None) -> str:
+def describe_keytab(
+    keytab: str | None, wanted: str | None = None, asked: str | None = None, own: OwnKeys | None = None
+) -> str:
     """The keytab's name, and what is wrong with it, or which principals it has.
 
     Args:
         keytab: the keytab's name; None for the default one.
         wanted: the service principal that the keytab lacks, if that is known.
         asked: the service and host name from which the library made that principal.
+        own: the keys of the keytab, if it has been read already.
     """
     name = keytab_name(keytab)
     path = keytab_file(name)
     if path is None:
         return f"keytab {name}"
     try:
-        keys = read_keys(path)
-    except BrokenKeytabError as error:
-        return f"keytab {name}: {error}"
-    except OSError as error:
-        return f"keytab {name}: {_why_unreadable(path, error)}"
+        keys: Collection[str] = read_keys(path) if own is None else own.in_keytab
+    except (BrokenKeytabError, OSError) as error:
+        return f"keytab {name}: {why_unreadable(path, error)}"
     said = [f"keytab {name}: {_some(keys, wanted, asked)}"]
     if wanted:
         service, realm = split_realm(wanted)
@@ -125,6 +131,14 @@ def describe_keytab(keytab: str | None, wanted: str | None = None, asked: str | 
                 said.append(f"{other} differs from {service} in case alone")
         if asked and service.lower() != asked.lower().removesuffix("."):
             said.append(f"DNS, or the search domain in resolv.conf, made {service} of {asked}")
+    if asked and keys and not any("/" in principal for principal in keys):
+        # Such as WEB$@EXAMPLE.COM, in Active Directory. The account's other names may have other keys.
+        host = asked.partition("/")[2]
+        said.append(
+            f"these are names of accounts, not of a service: make a keytab with {asked}, by `ktpass -princ "
+            f"{asked}@REALM -mapuser ACCOUNT ...`, `msktutil update --service {asked.partition('/')[0]} --hostname "
+            f"{host}` or `samba-tool domain exportkeytab --principal={asked}`"
+        )
     return "; ".join(said)
 
 
@@ -151,17 +165,19 @@ def _of_key(
     reason: Reason, message: str, ticket: Ticket | None, keytab: str | None, own: OwnKeys | None
 ) -> tuple[Reason, str]:
     """Why no key of the keytab, as it is now, decrypts the ticket."""
-    keys = _keys(keytab)
-    if ticket is None or keys is None:
-        return reason, message
-    known: Sequence[Key | Entry] = keys.get(ticket.principal, ())
-    if own is not None:
+    known: Sequence[Key | Entry]
+    if own is not None and ticket is not None:
         ours = own.named(ticket.principal)
-        if ours is None and known:
+        if ours is None and ticket.principal in own.in_keytab:
             return Reason.WRONG_SERVICE, f"the ticket is for {ticket.principal}, which the service is not configured as"
         known = () if ours is None else ours.entries
+    else:
+        keys = _keys(keytab)
+        if ticket is None or keys is None:
+            return reason, message
+        known = keys.get(ticket.principal, ())
     if not known:
-        return reason, f"{message}; {describe_keytab(keytab, ticket.principal)}"
+        return reason, f"{message}; {describe_keytab(keytab, ticket.principal, own=own)}"
     found = settings()
     if found is not None and ticket.encryption_type not in found.encryption_types:
         name = encryption_type_name(ticket.encryption_type)
@@ -213,11 +229,14 @@ def of_configuration() -> str:
     if fault is None or fault.code in EXHAUSTED:
         return ""
     if fault.code == errno.EACCES:
-        return f"{fault.path}: {_why_unreadable(fault.path, PermissionError(fault.code, fault.problem))}"
+        return f"{fault.path}: {why_unreadable(fault.path, PermissionError(fault.code, fault.problem))}"
     return f"{fault.path}: {fault.problem}"
 
 
-def _why_unreadable(path: str, error: OSError) -> str:
+def why_unreadable(path: str, error: OSError | BrokenKeytabError) -> str:
+    """Why a file cannot be read, or is no keytab."""
+    if isinstance(error, BrokenKeytabError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
     if not isinstance(error, PermissionError):
@@ -243,7 +262,7 @@ def _user(number: int) -> str:
         return f"uid {number}"
 
 
-def _some(keys: Keys, wanted: str | None, asked: str | None) -> str:
+def _some(keys: Collection[str], wanted: str | None, asked: str | None) -> str:
     """A few of the principals in a keytab; first those that resemble the missing one."""
     if not keys:
         return "there is no key in it"

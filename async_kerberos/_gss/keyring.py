@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
-from ..reasons import Reason
-from .diagnosis import describe_keytab, keytab_name
+from .diagnosis import diagnose_credential, keytab_name, why_unreadable
 from .keytab import BrokenKeytabError, File, entries_in, file_at, is_read_by_us, keytab_file, read_keytab
 from .libkrb5 import loaded_library
 from .own_keys import OwnKeys
@@ -19,7 +19,7 @@ from .steps import AcquireError
 
 _logger = logging.getLogger("async_kerberos")
 
-# How long the file is not looked at again.
+# How long the file is not looked at again, unless a token is refused that a new key might open.
 _FRESH_SECONDS = 1.0
 
 # A file's times are too coarse to show two changes within so many nanoseconds of each other.
@@ -45,11 +45,13 @@ class Keyring:
         self._spellings = spellings
         self._keytab = keytab
         self._keys: OwnKeys | None = None
+        self._looked = -math.inf
         self._file: File | None = None
+        self._read_at = -math.inf
+        self._is_settled = False
         self._digest = b""
-        self._looked = -_FRESH_SECONDS
-        self._good = 0.0
-        self._warned = False
+        self._names: list[str] = []
+        self._broken_since: float | None = None
         self._lock = threading.Lock()
         renew_after_fork(self, Keyring._renew)
 
@@ -60,68 +62,88 @@ class Keyring:
             AcquireError: the keytab has no key of this service.
         """
         if time.monotonic() - self._looked >= _FRESH_SECONDS:
-            self.look_again()
+            self._look_unless_another_does()
         keys = self._keys
         if keys is not None and not keys.principals:
-            raise AcquireError(Reason.MISCONFIGURED, self._what_is_missing())
+            raise self._missing(keys)
         return keys
 
     def look_again(self) -> bool:
-        """Read the keytab if it has changed; return whether there are other keys now. Blocks.
+        """After a refusal that a new key could mend, read the keytab if it has changed. Blocks.
 
-        While one thread reads it, others go on with the keys before.
+        Returns:
+            Whether there are other keys now.
         """
         before = self._keys
-        if not self._lock.acquire(blocking=before is None):
+        if before is None or self._broken_since is not None:  # then keys() looks once a second
             return False
+        self._look_unless_another_does()
+        return self._keys is not before
+
+    def _look_unless_another_does(self) -> None:
+        """While one thread reads the keytab, others go on with the keys before."""
+        is_first = self._keys is None
+        if not self._lock.acquire(blocking=is_first):
+            return
         try:
-            if before is None and self._keys is not None:  # another thread has read it meanwhile
-                return True
+            if is_first and time.monotonic() - self._looked < _FRESH_SECONDS:
+                return  # another thread has looked meanwhile
             self._look()
         finally:
             self._lock.release()
-        return self._keys is not before
 
     def _look(self) -> None:
-        now = time.monotonic()
         name = keytab_name(self._keytab)
         path = keytab_file(name)
-        try:
-            # Where it cannot be done, the library reads the keytab: it may be in memory, or a proxy's.
-            ours = path is not None and is_read_by_us(name) and loaded_library() is not None
-            keys = self._read(path) if path is not None and ours else None
-        except (BrokenKeytabError, OSError) as error:
-            keys = self._keys if now - self._good < _GRACE_SECONDS else None
-            if self._keys is not None and not self._warned:
-                _logger.warning(
-                    "Kerberos: keytab %s: %s. The keys before stay in force for %d seconds.", path, error, 30
-                )
-                self._warned = True
-        else:
-            self._good, self._warned = now, False
+        # Where we cannot do it, the library reads the keytab: it may be in memory, or a proxy's.
+        keys = None
+        if path is not None and is_read_by_us(name) and loaded_library() is not None:
+            try:
+                keys = self._read(path)
+                self._broken_since = None
+            except (BrokenKeytabError, OSError) as error:
+                keys = self._kept(path, error)
         self._keys, self._looked = keys, time.monotonic()
 
+    def _kept(self, path: str, error: BrokenKeytabError | OSError) -> OwnKeys | None:
+        """The keys before, for a while."""
+        if self._keys is None:
+            return None
+        now = time.monotonic()
+        if self._broken_since is None:
+            self._broken_since = now
+            _logger.warning(
+                "Kerberos: keytab %s: %s. The keys before stay in force for %d seconds.",
+                path,
+                why_unreadable(path, error),
+                _GRACE_SECONDS,
+            )
+        return self._keys if now - self._broken_since < _GRACE_SECONDS else None
+
     def _read(self, path: str) -> OwnKeys:
-        file = file_at(path)
-        if self._keys is not None and file == self._file:
-            return self._keys
+        file, now = file_at(path), time.monotonic()
+        before = self._keys
+        # What has just changed may change again without another time. Without a key, a host may have got another name.
+        is_final = self._is_settled and before is not None and bool(before.principals)
+        if before is not None and file == self._file and (is_final or now - self._read_at < _FRESH_SECONDS):
+            return before
         file, content = read_keytab(path)
         digest = hashlib.sha256(content).digest()  # not the content: it may have other services' keys
-        if self._keys is None or digest != self._digest:
-            keys = OwnKeys(entries_in(content), self._service, self._spellings())
-            if self._keys is not None:
+        if before is None or digest != self._digest or not before.principals:
+            spellings = self._spellings()
+            keys = OwnKeys(entries_in(content), self._service, spellings)
+            self._names = [f"{self._service}/{host}" for host in (["*"] if spellings is None else spellings.values())]
+            if self._digest and (keys.principals or digest != self._digest):
                 _logger.info("Kerberos: keytab %s was read again: %s", path, _described(keys))
-            self._digest = digest
         else:
-            keys = self._keys
-        settled = time.time_ns() - max(file.modified, file.changed) > _SETTLED_NANOSECONDS
-        self._file = file if settled else None
+            keys = before
+        self._file, self._digest, self._read_at = file, digest, now
+        self._is_settled = time.time_ns() - max(file.modified, file.changed) > _SETTLED_NANOSECONDS
         return keys
 
-    def _what_is_missing(self) -> str:
-        hosts = self._spellings()
-        names = ", ".join(f"{self._service}/{host}" for host in (["*"] if hosts is None else hosts.values()))
-        return f"no key for {names}; {describe_keytab(self._keytab, None, names.partition(',')[0])}"
+    def _missing(self, keys: OwnKeys) -> AcquireError:
+        names = self._names
+        return AcquireError(*diagnose_credential(f"no key for {', '.join(names)}", self._keytab, names[0], None, keys))
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

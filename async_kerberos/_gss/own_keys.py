@@ -47,16 +47,19 @@ class OwnKeys:
 
     Attributes:
         principals: the service's principals, in the order of the keytab, with their keys.
+        in_keytab: all principals of the keytab, in its order.
     """
 
     def __init__(self, entries: Iterable[Entry], service: str, spellings: Mapping[str, str] | None) -> None:
         self.principals: dict[str, KeySet] = {}
+        self.in_keytab: dict[str, None] = {}
         self._service = service
         self._by_host: dict[bytes, list[tuple[bytes, KeySet]]] = {}
         self._by_type: dict[int, KeySet] = {}
         # In a ticket's name of the service (RFC 4120, section 5.2.2), what stands before the host.
         self._before_host = _string(service.encode()) + bytes([_STRING])
         for entry in entries:
+            self.in_keytab[entry.principal] = None
             self._add(entry, service, spellings)
         self._only = next(iter(self.principals.values())) if len(self.principals) == 1 else None
 
@@ -66,7 +69,7 @@ class OwnKeys:
         host = entry.components[1]
         key = host.lower().encode()
         spelled = host if spellings is None else spellings.get(host.lower())
-        if spelled is None or not is_plain(host):
+        if spelled is None or not is_plain(host) or not is_plain(entry.realm):
             return
         realm = _string(entry.realm.encode())
         of_host = self._by_host.setdefault(key, [])
@@ -124,9 +127,9 @@ class OwnKeys:
         return next((keys for its, keys in self._by_host.get(host.lower().encode(), ()) if its == wanted), None)
 
 
-def is_plain(host: str) -> bool:
-    """Whether a host's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
-    return host.isprintable() and not any(character in host for character in "/@\\")
+def is_plain(name: str) -> bool:
+    """Whether a host's or a realm's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
+    return name.isprintable() and not any(character in name for character in "/@\\")
 
 
 def _key(entry: Entry) -> tuple[int, int, bytes]:

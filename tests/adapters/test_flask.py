@@ -156,7 +156,7 @@ def test_what_the_view_finds(app: Flask, user: str) -> None:
         return [identity.principal, identity.service_principal, request.environ["REMOTE_USER"], request.remote_user]
 
     client = app.test_client()
-    assert client.get("/", headers={"Authorization": fresh()}).json == [user, f"HTTP/{HOST}", user, user]
+    assert client.get("/", headers={"Authorization": fresh()}).json == [user, f"HTTP/{HOST}@KRBTEST.COM", user, user]
 
 
 def test_requests_do_not_mix(app: Flask, user: str) -> None:

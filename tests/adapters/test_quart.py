@@ -266,7 +266,7 @@ def test_what_the_view_finds(app: Quart, user: str) -> None:
         assert scope["kerberos"] == g.kerberos_identity
         return f"{g.kerberos_identity} {g.kerberos_identity.service_principal}"
 
-    assert ask(app, "/", fresh()).text == f"{user} HTTP/{HOST}"
+    assert ask(app, "/", fresh()).text == f"{user} HTTP/{HOST}@KRBTEST.COM"
 
 
 def test_below_a_middleware(app: Quart, user: str) -> None:

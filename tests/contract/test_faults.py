@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 from async_kerberos import WorkerLimits
-from async_kerberos.testing import Realm
 
 from ..support import HOSTNAME
 from ..support.deployments import ADAPTERS, ALL, DEFAULT_VARIANT, ONE_SERVER, Deployment, Running, on
-from ..support.guards import GssSpy
+from ..support.held import HeldFile
 from ..support.http import Response
 from ..support.initiator import Initiator, fresh, reply_token
-from ..support.waiting import wait_until
 
 ASYNC_DOOR = [
     Deployment(adapter, server)
@@ -95,66 +91,34 @@ def test_defaults(deployed: Running, this_host: str, user: str) -> None:
     assert deployed.get("/hello", fresh(), variant=DEFAULT_VARIANT).status == 403
 
 
-class _Hanging:
-    """A keytab that can be made to hang every reader."""
-
-    def __init__(self, keytab: Path, path: Path) -> None:
-        self.path = path
-        self._keytab = keytab
-        shutil.copy(keytab, path)
-
-    def hang(self) -> None:
-        self.path.unlink()
-        os.mkfifo(self.path)
-
-    def release(self) -> None:
-        # Readers that wait find the pipe open, and then at its end; later readers find the keytab.
-        pipe = os.open(self.path, os.O_RDWR)
-        copy = self.path.with_suffix(".new")
-        shutil.copy(self._keytab, copy)
-        copy.replace(self.path)
-        os.close(pipe)
-
-
 @pytest.mark.parametrize("deployment", ASYNC_DOOR, ids=str)
 def test_workers_hang(
     deployment: Deployment,
-    realm: Realm,
     user: str,
-    gss_spy: GssSpy,
-    tmp_path: Path,
+    replay_cache: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """When a worker hangs, requests are answered 503 at the deadline, or at once where the queue is full.
 
     The loop goes on meanwhile, and the service recovers.
     """
-    keytab = _Hanging(realm.keytab, tmp_path / "keytab")
-    options = {
-        "hostname": HOSTNAME,
-        "keytab": str(keytab.path),
-        "workers": WorkerLimits(threads=1, queue=1, seconds=1.0),
-    }
+    options = {"hostname": HOSTNAME, "workers": WorkerLimits(threads=1, queue=1, seconds=1.0)}
     tokens = [fresh() for _ in range(4)]
     responses: list[Response] = []
-    with deployment.run_one(options, keytab.hang) as running:
+    with deployment.run_one(options) as running:
 
         def ask(authorization: str) -> None:
             responses.append(running.get("/hello", authorization))
 
-        try:
-            before = gss_spy.begun
-            asking = [threading.Thread(target=ask, args=[token]) for token in tokens[:3]]
+        asking = [threading.Thread(target=ask, args=[token]) for token in tokens[:3]]
+        with HeldFile(replay_cache) as held:
             asking[0].start()
-            # Where the credential is not acquired yet, that is what hangs.
-            wait_until(lambda: gss_spy.begun > before, "the worker is at it")
+            held.wait_for_accepts()
             for thread in asking[1:]:
                 thread.start()
             assert running.get("/hello").status == 401
             for thread in asking:
                 thread.join()
-        finally:
-            keytab.release()
         assert len(responses) == 3
         for response in responses:
             assert (response.status, response.challenges) == (503, [])

@@ -110,9 +110,12 @@ def test_name_by_dns(www: Service) -> None:
 def test_slow_dns(
     www: Service, signed_in: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Names that take long are warned of, once for each credential; after a fork nobody waits for them."""
+    """Where the library reads the keytab, names that take long are warned of, once for each credential.
+
+    After a fork nobody waits for them.
+    """
     monkeypatch.setattr("async_kerberos._gss.acceptor._SLOW_DNS_SECONDS", 0.0)
-    acceptor = Acceptor("HTTP", ["www.example.test"], None)
+    acceptor = Acceptor("HTTP", ["www.example.test"], f"WRFILE:{www.keytab}")
     for _ in range(2):
         assert isinstance(acceptor.step(Initiator().step()), Established)
     (said,) = caplog.messages

@@ -70,9 +70,9 @@ def test_no_such_principal() -> None:
 
 
 def test_keytab_taken_away_and_put_back(realm: Realm, tmp_path: Path) -> None:
-    """A keytab that goes while the server runs makes 500s until it is back."""
+    """A keytab that the library reads and that goes while the server runs makes 500s until it is back."""
     service = realm.service("HTTP/gone.example.test", keytab=tmp_path / "keytab")
-    kerberos = Kerberos(hostname="gone.example.test", keytab=service.keytab)
+    kerberos = Kerberos(hostname="gone.example.test", keytab=f"WRFILE:{service.keytab}")
 
     def attempt() -> Outcome:
         return kerberos.authenticate_blocking(token_request(Initiator("HTTP@gone.example.test").step()))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from async_kerberos._gss import keytab as keytab_module
-from async_kerberos._gss.keytab import BrokenKeytabError, Key, keytab_file, read_keys
+from async_kerberos._gss.keytab import BrokenKeytabError, File, Key, keytab_file, read_keys
 
 from ...support.clocked import own_clock
 
@@ -101,13 +101,13 @@ def test_what_follows_the_end(tmp_path: Path) -> None:
 def test_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of tokens that are refused has a keytab read once a second; one that has changed is read at once."""
     read: list[str] = []
-    original = keytab_module._read  # pyright: ignore[reportPrivateUsage] (counted here)
+    original = keytab_module.read_keytab
 
-    def note(path: str) -> bytes:
+    def note(path: str, largest: int) -> tuple[File, bytes]:
         read.append(path)
-        return original(path)
+        return original(path, largest)
 
-    monkeypatch.setattr(keytab_module, "_read", note)
+    monkeypatch.setattr(keytab_module, "read_keytab", note)
     now = 1000.0
     own_clock(monkeypatch, keytab_module, lambda: now)
     keytab = tmp_path / "http.keytab"
