@@ -14,6 +14,7 @@ from async_kerberos.testing import Realm, Service, User
 
 from .support import HOSTNAME
 from .support.guards import GssSpy, ProcessGuard, ThreadGuard, blocking_guard, fail_for
+from .support.keytabs import SwitchedRealm
 from .support.secrets import SecretsGuard
 from .support.signals import heard_by_children
 
@@ -143,7 +144,7 @@ def no_tasks_left(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def realm() -> Generator[Realm, None, None]:
     """A realm with a KDC, in this process's environment; the replay cache is in its folder."""
-    with Realm() as realm, pytest.MonkeyPatch.context() as patch:
+    with SwitchedRealm() as realm, pytest.MonkeyPatch.context() as patch:
         replay = realm.folder / "replay"
         replay.mkdir()
         patch.setenv("KRB5RCACHEDIR", str(replay))

@@ -31,7 +31,7 @@ from .diagnosis import (
     without_replay_cache,
 )
 from .keyring import Keyring
-from .libkrb5 import LibraryError, shortname_domain
+from .libkrb5 import LibraryError, is_proxied, shortname_domain
 from .memory_keytab import with_memory_keytab
 from .own_keys import KeySet, OwnKeys
 from .refusals import reason_for
@@ -261,7 +261,8 @@ class Acceptor:
             return self._description(own)
         if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
             credential = self._acquire()
-            return _with_default_realm(credential.principal or "", self._store())
+            asked = f"{self._service}/{self._hostnames[0] if self._hostnames else _this_host()}"
+            return _with_default_realm(credential.principal or asked, self._store())
         self._idle.append(self._acquire())
         principals = principals_in(self._keytab)
         if ANY_HOST in self._hostnames:
@@ -366,7 +367,8 @@ class Acceptor:
                     del self._resolving[this]
                 # else still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
             creds = _acquire(name, self._store())
-            return _Credential(creds, None if name is None else _credential_name(creds))
+            is_for_all = name is None or is_proxied()
+            return _Credential(creds, None if is_for_all else _credential_name(creds))
         except gss.GSSError as error:
             raise AcquireError(*diagnose_credential(_message(error), self._keytab, asked, wanted)) from error
         finally:

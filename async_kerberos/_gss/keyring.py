@@ -13,7 +13,7 @@ from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
 from .diagnosis import diagnose_credential, keytab_name, why_unreadable
 from .keytab import BrokenKeytabError, File, entries_in, file_at, is_read_by_us, keytab_file, read_keytab
-from .libkrb5 import loaded_library
+from .libkrb5 import is_proxied, loaded_library
 from .own_keys import OwnKeys
 from .steps import AcquireError
 
@@ -97,7 +97,7 @@ class Keyring:
         path = keytab_file(name)
         # Where we cannot do it, the library reads the keytab: it may be in memory, or a proxy's.
         keys = None
-        if path is not None and is_read_by_us(name) and loaded_library() is not None:
+        if path is not None and is_read_by_us(name) and not is_proxied() and loaded_library() is not None:
             try:
                 keys = self._read(path)
                 self._broken_since = None

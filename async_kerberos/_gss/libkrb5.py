@@ -66,6 +66,22 @@ class _Asked(NamedTuple):
 _last: _Asked | None = None
 
 
+def _asks_proxy() -> bool:
+    return os.environ.get("GSS_USE_PROXY", "").lower() not in ("", "0", "no", "off", "false")
+
+
+# The plug-in looks at its variable once, at GSSAPI's first call.
+_ASKED_PROXY_AT_START = _asks_proxy()
+
+
+def is_proxied() -> bool:
+    """Whether gss-proxy, a daemon, accepts for this process.
+
+    Its credentials have all keys of its own keytab, whatever keytab and name they are acquired for.
+    """
+    return _ASKED_PROXY_AT_START or _asks_proxy()
+
+
 @functools.cache
 def loaded_library() -> ctypes.CDLL | None:
     """The libraries that python-gssapi is linked with; None if we cannot load them, or they lack a function."""

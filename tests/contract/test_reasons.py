@@ -347,19 +347,11 @@ def test_websocket(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixtur
 
 @pytest.mark.parametrize("deployment", ONE_SERVER_WITH_WEBSOCKETS, ids=str)
 @pytest.mark.usefixtures("services")
-def test_busy(
-    deployment: Deployment,
-    realm: Realm,
-    signed_in: User,
-    replay_cache: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_busy(deployment: Deployment, signed_in: User, replay_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     """While the workers hang, handshakes are answered 503: at once where the queue is full, else at the deadline."""
-    keytab = Path(shutil.copy(realm.keytab, tmp_path / "keytab"))
     limits = WorkerLimits(threads=1, queue=1, seconds=1.0)
     responses: list[Response] = []
-    with deployment.run_one({"hostname": HOSTNAME, "keytab": keytab, "workers": limits}) as running:
+    with deployment.run_one({"hostname": HOSTNAME, "workers": limits}) as running:
 
         def ask(authorization: str) -> None:
             with running.websocket("/ws", authorization) as client:

@@ -28,6 +28,7 @@ from ..support.asking import auth_request
 from ..support.held import replay_cache as replay_cache
 from ..support.http import SECONDS
 from ..support.initiator import fresh
+from ..support.keytabs import keytab_option
 from ..support.waiting import wait_until
 from .acceptor_main import decide
 
@@ -207,7 +208,7 @@ class Apart:
     ) -> None:
         options = {
             "hostname": hostname or host_of(service),
-            "keytab": str(keytab or service.keytab),
+            "keytab": str(keytab or keytab_option(service.keytab)),
             "uid": uid,
             "seconds": seconds,
         }

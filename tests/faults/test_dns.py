@@ -50,7 +50,11 @@ def test_silent(door: str, service: Service, users: tuple[User, User], tmp_path:
     They are told so, and not that a storage hangs; with the remedy, nobody waits.
     """
     library = f"WRFILE:{service.keytab}"
-    for keytab, canonicalize, reason in ((None, "true", None), (library, "true", "DNS"), (library, "false", None)):
+    for keytab, canonicalize, reason in (
+        (service.keytab, "true", None),
+        (library, "true", "DNS"),
+        (library, "false", None),
+    ):
         env = _configuration(tmp_path, canonicalize)
         with Apart(service, keytab=keytab, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
             reply = server.ask(fresh(target_of(service), ccache=users[0].ccache), door)
@@ -79,7 +83,7 @@ def test_another_name(realm: Realm, service: Service, users: tuple[User, User], 
     """
     hosts = f"127.0.0.1 machine.faults.test {host_of(service)}\n"
     env = _configuration(tmp_path, "true")
-    with Apart(service, env=env, within=_within(tmp_path, hosts)) as server:
+    with Apart(service, keytab=service.keytab, env=env, within=_within(tmp_path, hosts)) as server:
         assert server.ask(fresh(target_of(service), ccache=users[0].ccache)).reason is None
     keytab = f"WRFILE:{service.keytab}"
     with Apart(service, keytab=keytab, env=env, within=_within(tmp_path, hosts)) as server:

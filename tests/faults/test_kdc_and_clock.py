@@ -17,6 +17,7 @@ from async_kerberos.testing import Realm, Service, User
 from ..support.debs import unpacked
 from ..support.held import HeldFile
 from ..support.initiator import KRB5, SPNEGO, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
+from ..support.keytabs import keytab_option
 from .conftest import DOORS, Apart, ask, host_of, target_of
 
 MINUTE = 60
@@ -33,7 +34,7 @@ def test_kdc_down(make_kerberos: Callable[..., Kerberos]) -> None:
     with Realm() as realm, realm.environ():
         service = realm.service("HTTP/down.faults.test")
         holder, late = realm.user("holder"), realm.user("late")
-        used = make_kerberos(hostname="down.faults.test", keytab=service.keytab)
+        used = make_kerberos(hostname="down.faults.test", keytab=keytab_option(service.keytab))
         any_host = make_kerberos(hostname="*")
         assert ask(used, fresh(target_of(service), ccache=holder.ccache)) is None
         realm.stop_kdc()
@@ -57,7 +58,7 @@ def test_client_skewed(
     tmp_path: Path,
 ) -> None:
     """A client whose clock is wrong by less than five minutes gets in, and by more does not, either way."""
-    kerberos = make_kerberos(hostname=host_of(service), keytab=service.keytab)
+    kerberos = make_kerberos(hostname=host_of(service), keytab=keytab_option(service.keytab))
     fresh(target_of(service), ccache=users[0].ccache)  # so that there is a ticket for the service in the cache
     # A client that is behind takes the ticket for one of the future, unless it is generous.
     generous = tmp_path / "krb5.conf"

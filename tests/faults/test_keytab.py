@@ -15,6 +15,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.initiator import fresh
+from ..support.keytabs import keytab_option
 from .conftest import DOORS, Answer, Apart, Traffic, ask, host_of, someone_else, target_of
 
 # Whether the credential is for one principal, or takes any key: the library then reports other errors.
@@ -33,7 +34,7 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def named(keytab: Path, reader: str) -> Path | str:
     """The option ``keytab``."""
-    return keytab if reader == "own-keys" else f"WRFILE:{keytab}"
+    return keytab_option(keytab, library=reader == "library")
 
 
 def put(keytab: Path, content: bytes) -> None:

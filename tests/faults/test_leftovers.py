@@ -38,6 +38,7 @@ from ..support.asking import auth_request
 from ..support.held import HeldFile
 from ..support.http import Connection
 from ..support.initiator import MUTUAL, ONE_WAY, TWO_LEGS, Initiator, fresh, negotiate, reply_token
+from ..support.keytabs import keytab_option
 from ..support.servers import Hypercorn, Server, Uvicorn, Werkzeug
 from ..support.waiting import wait_until
 from .acceptor_main import decide
@@ -171,7 +172,7 @@ def test_many_requests(
     """After hundreds of sign-ins, refusals, exchanges left half-open and cancelled requests, all is as it was."""
     kerberos = make_kerberos(
         hostname=host_of(service),
-        keytab=service.keytab,
+        keytab=keytab_option(service.keytab),
         half_open=HalfOpenLimits(seconds=0.2, total=40),
         workers=WorkerLimits(threads=THREADS),
     )
@@ -240,7 +241,7 @@ def test_step_that_ends_too_late(
     """What a step finds when its request has gone is dropped: no context is stored, and nothing logged of a success."""
     caplog.set_level(logging.DEBUG, "async_kerberos")
     limits = WorkerLimits(threads=1, seconds=0.2 if end == "deadline" else 30.0)
-    kerberos = make_kerberos(hostname=host_of(service), keytab=service.keytab, workers=limits)
+    kerberos = make_kerberos(hostname=host_of(service), keytab=keytab_option(service.keytab), workers=limits)
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache)) is None
     peer = ("192.0.2.13", 40_000)
     request = auth_request((fresh(target_of(service), flags=flags, ccache=users[0].ccache),), peer)
@@ -285,7 +286,7 @@ def test_loop_that_ends_before_the_delivery(
 ) -> None:
     """A loop that is woken for a result, and ends before it is delivered, goes, and the context with it."""
     kerberos = make_kerberos(
-        hostname=host_of(service), keytab=service.keytab, workers=WorkerLimits(threads=1, seconds=30.0)
+        hostname=host_of(service), keytab=keytab_option(service.keytab), workers=WorkerLimits(threads=1, seconds=30.0)
     )
     two_legs = fresh(target_of(service), flags=TWO_LEGS, ccache=users[0].ccache)
     assert ask(kerberos, fresh(target_of(service), ccache=users[0].ccache), "asyncio") is None
@@ -372,7 +373,7 @@ def test_clients_that_leave(
     server, kerberos = SERVED[name](
         {
             "hostname": host_of(service),
-            "keytab": str(service.keytab),
+            "keytab": str(keytab_option(service.keytab)),
             "half_open": BRIEFLY,
             "workers": WorkerLimits(threads=THREADS),
         }

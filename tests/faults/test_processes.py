@@ -23,6 +23,7 @@ from ..support import ROOT
 from ..support.held import HeldFile
 from ..support.http import SECONDS, Address, Connection
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate, reply_token
+from ..support.keytabs import keytab_option
 from ..support.servers import listening_socket
 from ..support.waiting import wait_until
 from .conftest import host_of, target_of
@@ -43,7 +44,7 @@ class Process:
             **os.environ,
             "KRB5CCNAME": user.env["KRB5CCNAME"],
             "FAULTS_HOSTNAME": host_of(service),
-            "FAULTS_KEYTAB": str(service.keytab),
+            "FAULTS_KEYTAB": str(keytab_option(service.keytab)),
         }
         self.log = log
         with listening_socket() as listening, log.open("wb") as output:
@@ -200,8 +201,9 @@ def test_fork(service: Service, users: tuple[User, User], tmp_path: Path) -> Non
     """
     copy = tmp_path / "copy"
     shutil.copy(service.keytab, copy)
+    keytabs = [str(keytab_option(service.keytab)), f"WRFILE:{copy}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.fork_main", host_of(service), str(service.keytab), f"WRFILE:{copy}"],
+        [sys.executable, "-m", "tests.faults.fork_main", host_of(service), *keytabs],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,

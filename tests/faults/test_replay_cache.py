@@ -17,6 +17,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import fresh
+from ..support.keytabs import keytab_option
 from .conftest import UNPRIVILEGED, Apart, Reply, Traffic, ask, host_of, readable_copy, someone_else, target_of
 
 
@@ -71,7 +72,7 @@ def test_unusable(
             _swap(file, aside)
 
     damage()
-    kerberos = make_kerberos(hostname=host_of(service), keytab=service.keytab)
+    kerberos = make_kerberos(hostname=host_of(service), keytab=keytab_option(service.keytab))
     ccache = users[0].ccache
     with Traffic(kerberos, service, {"user": ccache}) as traffic:
         assert traffic.settled() == {"user": Reason.SERVER_FAULT}
@@ -103,7 +104,7 @@ def test_unwritable(service: Service, users: tuple[User, User], open_folder: Pat
     folder.mkdir()
     doors = ("blocking", "asyncio", "trio")
     folder.chmod(0o555)
-    with Apart(service, keytab=keytab, uid=uid, env={"KRB5RCACHEDIR": str(folder)}) as server:
+    with Apart(service, keytab=keytab_option(keytab), uid=uid, env={"KRB5RCACHEDIR": str(folder)}) as server:
         for mode in (0o555, 0):
             folder.chmod(mode)
             _expect_faults(_replies(server, service, users[0], doors))

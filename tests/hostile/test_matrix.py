@@ -28,6 +28,7 @@ from ..support.initiator import (
     Initiator,
     shift_clock,
 )
+from ..support.keytabs import keytab_option, served_as
 from ..support.waiting import wait_until
 from .trial import HOST, PEER, Trial
 
@@ -70,7 +71,7 @@ def whole_lines() -> Iterator[None]:
 @pytest.fixture
 def trial(alice: User) -> Iterator[Trial]:
     """Nobody but alice gets in, and to this service alone."""
-    trial = Trial(Kerberos(hostname=HOST), Identity(alice.principal, f"HTTP/{HOST}@KRBTEST.COM"))
+    trial = Trial(Kerberos(hostname=HOST), Identity(alice.principal, served_as(f"HTTP/{HOST}@KRBTEST.COM")))
     yield trial
     trial.kerberos.close()
 
@@ -163,7 +164,9 @@ def test_flipped(trial: Trial, mech: gss.OID, flags: int) -> None:
 @pytest.mark.usefixtures("no_replay_cache")
 def test_flipped_for_any_host(alice: User, realm: Realm, neighbours: Path) -> None:
     """Where any host name will do, a changed ticket yields none but its own, though others are one bit away."""
-    trial = Trial(Kerberos(hostname="*", keytab=neighbours), Identity(alice.principal, f"{TARGET}@{realm.name}"))
+    trial = Trial(
+        Kerberos(hostname="*", keytab=keytab_option(neighbours)), Identity(alice.principal, f"{TARGET}@{realm.name}")
+    )
     token = Initiator(TARGET).step()
     for what, changed in flips(token, NAMES_END):
         trial.send(changed, what)
@@ -174,7 +177,7 @@ def test_flipped_for_any_host(alice: User, realm: Realm, neighbours: Path) -> No
 @pytest.mark.parametrize("hostname", ["www.hostile.test", "*"])
 def test_flipped_for_another_service(alice: User, neighbours: Path, hostname: str) -> None:
     """A ticket for another service passes with no bit changed, though its name is one bit away and its key there."""
-    trial = Trial(Kerberos(hostname=hostname, keytab=neighbours), Identity(alice.principal))
+    trial = Trial(Kerberos(hostname=hostname, keytab=keytab_option(neighbours)), Identity(alice.principal))
     token = Initiator(OTHER_SERVICE, mech=KRB5).step()
     assert token.index(b"www.hostile.test") < NAMES_END - 50
     for what, changed in flips(token, NAMES_END):
@@ -269,7 +272,7 @@ def reasons_for(kerberos: Kerberos, token: bytes) -> set[Reason]:
 def test_for_another_service(neighbours: Path, hostname: str | list[str], target: str) -> None:
     """A ticket for another service is refused, though its key is at hand."""
     token = Initiator(target, mech=KRB5).step()
-    assert reasons_for(Kerberos(hostname=hostname, keytab=neighbours), token) == {Reason.WRONG_SERVICE}
+    assert reasons_for(Kerberos(hostname=hostname, keytab=keytab_option(neighbours)), token) == {Reason.WRONG_SERVICE}
 
 
 @pytest.mark.parametrize("hostname", [HOST, "*"])
@@ -307,7 +310,7 @@ def test_key_that_is_gone(realm: Realm, tmp_path: Path, hostname: str) -> None:
     token = Initiator(f"HTTP@{host}", mech=KRB5).step()
     service.keytab.unlink()
     realm.rekey(service)
-    assert reasons_for(Kerberos(hostname=hostname, keytab=service.keytab), token) == {Reason.KEY_VERSION}
+    assert reasons_for(Kerberos(hostname=hostname, keytab=keytab_option(service.keytab)), token) == {Reason.KEY_VERSION}
 
 
 @pytest.mark.usefixtures("no_replay_cache")
@@ -460,7 +463,7 @@ def test_spoilt_connection(trial: Trial, mallory: User, left: Callable[[User], b
 @pytest.mark.parametrize("mech", MECHS.values(), ids=MECHS.keys())
 def test_users_never_cross(trial: Trial, mallory: User, mech: gss.OID) -> None:
     """A user who goes on with another's exchange gets in as the user that the ticket proves, or not at all."""
-    mallorys = Trial(trial.kerberos, Identity(mallory.principal, f"HTTP/{HOST}@KRBTEST.COM"))
+    mallorys = Trial(trial.kerberos, Identity(mallory.principal, served_as(f"HTTP/{HOST}@KRBTEST.COM")))
 
     def ticket(ccache: Path | None = None) -> bytes:
         return tokens.neg_token_resp(Initiator(mech=KRB5, ccache=ccache).step())

@@ -21,6 +21,7 @@ from async_kerberos.testing import Realm, User
 from ..support import ROOT, tokens
 from ..support.asking import denied, reply_of
 from ..support.initiator import KRB5, MUTUAL, NTLM, TWO_LEGS, Initiator
+from ..support.keytabs import keytab_option, served_as
 from . import mechanisms
 from .mechanisms import NTLM_DOMAIN, NTLM_USER
 from .trial import HOST, Trial
@@ -88,7 +89,7 @@ def test_forbidden(hostname: str) -> None:
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 def test_forbidden_with_the_plugin(realm: Realm, alice: User, run: Run, hostname: str, keytab: bool) -> None:
     """With the plug-in for NTLM loaded, such tokens are refused, too; nothing crashes, and tickets are accepted."""
-    result = result_of(run("forbidden", hostname=hostname, keytab=str(realm.keytab) if keytab else None))
+    result = result_of(run("forbidden", hostname=hostname, keytab=str(keytab_option(realm.keytab)) if keytab else None))
     assert unexpected(result["forbidden"]) == {}
     assert result["tickets"] == [f"{mechanisms.ACCEPTED} {alice.principal}"] * 2
 
@@ -99,7 +100,7 @@ def test_plugin_takes_ntlm(realm: Realm, run: Run, token: bytes) -> None:
     encoded = base64.b64encode(token).decode()
     assert result_of(run("plain", token=encoded)) == "challenge"
     # With a credential from a store, gss-ntlmssp 1.2.0 takes it for one of its own: it crashes, or reads nonsense.
-    stored = run("plain", token=encoded, keytab=str(realm.keytab))
+    stored = run("plain", token=encoded, keytab=str(keytab_option(realm.keytab)))
     crashed = stored.returncode < 0
     assert crashed or "Not a server credential type" in stored.stderr or result_of(stored) == "challenge"
 
@@ -108,7 +109,7 @@ def test_plugin_takes_ntlm(realm: Realm, run: Run, token: bytes) -> None:
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 def test_ntlm_exchange(realm: Realm, run: Run, hostname: str, keytab: bool) -> None:
     """A user with an NTLM password does not get in: the first leg is refused."""
-    option = str(realm.keytab) if keytab else None
+    option = str(keytab_option(realm.keytab)) if keytab else None
     assert result_of(run("exchange", users_known=True, hostname=hostname, keytab=option)) == ["403 wrong mechanism"]
 
 
@@ -150,7 +151,9 @@ def test_kdc_is_not_asked(realm: Realm, hostname: str) -> None:
 @pytest.mark.parametrize("flags", [MUTUAL, TWO_LEGS], ids=["framed", "bare"])
 def test_raw_kerberos_refused(alice: User, flags: int) -> None:
     """With raw_kerberos=False a token needs SPNEGO around it; it is not used up by being refused without."""
-    trial = Trial(Kerberos(hostname=HOST, raw_kerberos=False), Identity(alice.principal, f"HTTP/{HOST}@KRBTEST.COM"))
+    trial = Trial(
+        Kerberos(hostname=HOST, raw_kerberos=False), Identity(alice.principal, served_as(f"HTTP/{HOST}@KRBTEST.COM"))
+    )
     token = Initiator(mech=KRB5, flags=flags).step()
     assert denied(trial.send(token, "alone")).reason is Reason.WRONG_MECHANISM
     outcome = trial.send(tokens.neg_token_init([KRB5], token), "in SPNEGO")

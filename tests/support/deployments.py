@@ -298,16 +298,10 @@ class Deployment:
             yield Running(self, server.address, server.log)
 
     @contextlib.contextmanager
-    def run_one(self, options: Options, prepare: Callable[[], None] = lambda: None) -> Generator[Running, None, None]:
-        """Serve the application with these options alone, in this process.
-
-        Args:
-            options: the options.
-            prepare: called when the application is built, and does not run yet.
-        """
+    def run_one(self, options: Options) -> Generator[Running, None, None]:
+        """Serve the application with these options alone, in this process."""
         with closing_all():
             switch = Switch({"": self.adapter.build(options)})
-            prepare()
             with self._in_process_server(switch, None) as server:
                 yield Running(self, server.address)
 

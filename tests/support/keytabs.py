@@ -1,12 +1,44 @@
-"""Keytabs as people have them: written entry by entry, in MIT's format, version 2."""
+"""Keytabs as people have them: written entry by entry, in MIT's format, version 2; and who reads those of the tests."""
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from async_kerberos._gss.keytab import Entry, entries_in
+from async_kerberos.testing import Realm
+
+LIBRARY = {"library": True, "service": False, None: False}[os.environ.get("KEYTAB_READER")]
+"""Whether the library reads the tests' keytabs, for each token; otherwise each service has its own keys from them.
+
+The variable ``KEYTAB_READER`` is the switch.
+"""
+
+
+def keytab_option(keytab: Path, *, library: bool = LIBRARY) -> Path | str:
+    """The option ``keytab``."""
+    return f"WRFILE:{keytab}" if library else keytab
+
+
+def served_as(principal: str, *, library: bool = LIBRARY) -> str:
+    """The service principal of those whom a service of one host name lets in: the library tells it without the realm.
+
+    Args:
+        principal: the principal, with its realm.
+        library: whether the library reads the keytab.
+    """
+    return principal.partition("@")[0] if library else principal
+
+
+class SwitchedRealm(Realm):
+    """A realm whose keytab the environment names in the way of the switch."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """See :class:`Realm`."""
+        return {**super().env, "KRB5_KTNAME": f"WRFILE:{self.keytab}"} if LIBRARY else super().env
 
 
 def entries_of(path: Path) -> list[Entry]:
