@@ -333,7 +333,7 @@ class Acceptor:
             finally:
                 del self._resolving[this]
             _warn_of_slow_dns(name, time.monotonic() - begun)
-            full = split_realm(text)[0].partition("/")[2]
+            full = split_realm(text)[0].partition("/")[2].removesuffix(".")
             if full.lower() == name.lower():
                 return (name,)
             self._full_name = full

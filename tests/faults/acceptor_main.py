@@ -42,7 +42,7 @@ class _Log(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def main(hostname: str, keytab: str, uid: int | None, seconds: float) -> None:
+def main(hostname: str | list[str] | None, keytab: str, uid: int | None, seconds: float) -> None:
     """Answer requests until the input ends.
 
     Args:

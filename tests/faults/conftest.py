@@ -39,6 +39,9 @@ UNPRIVILEGED = 65_534
 
 _numbers = itertools.count(1)
 
+THIS_HOST = "this host's"
+"""In place of a host name: none is configured."""
+
 Answer = Reason | None
 """Why a request was refused; None if it was not."""
 
@@ -188,7 +191,8 @@ class Apart:
 
     Args:
         service: the service.
-        hostname: the host name, if it is not the service's.
+        hostname: the host name, or several, if it is not the service's; or ``THIS_HOST``.
+        keytab: the keytab, if it is not the service's.
         uid: whose rights it goes down to, if this process has root's.
         seconds: how long a request may wait for a worker.
         env: variables for the process, added to this one's.
@@ -199,7 +203,7 @@ class Apart:
         self,
         service: Service,
         *,
-        hostname: str | None = None,
+        hostname: str | list[str] | None = None,
         keytab: Path | str | None = None,
         uid: int | None = None,
         seconds: float = SECONDS,
@@ -207,7 +211,7 @@ class Apart:
         within: Sequence[str] = (),
     ) -> None:
         options = {
-            "hostname": hostname or host_of(service),
+            "hostname": None if hostname is THIS_HOST else hostname or host_of(service),
             "keytab": str(keytab or keytab_option(service.keytab)),
             "uid": uid,
             "seconds": seconds,

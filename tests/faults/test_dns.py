@@ -13,7 +13,7 @@ from async_kerberos import Reason
 from async_kerberos.testing import Realm, Service, User
 
 from ..support.initiator import fresh
-from .conftest import Apart, host_of, target_of
+from .conftest import THIS_HOST, Apart, host_of, target_of
 
 # How long a request may wait, and how long the resolver does: for ten times as long, if nothing is configured.
 _SECONDS, _RESOLVER_SECONDS = 2.0, 4
@@ -49,14 +49,16 @@ def test_silent(door: str, service: Service, users: tuple[User, User], tmp_path:
 
     They are told so, and not that a storage hangs; with the remedy, nobody waits.
     """
-    library = f"WRFILE:{service.keytab}"
-    for keytab, canonicalize, reason in (
-        (service.keytab, "true", None),
-        (library, "true", "DNS"),
-        (library, "false", None),
+    own, library, host = service.keytab, f"WRFILE:{service.keytab}", host_of(service)
+    for hostname, keytab, canonicalize, reason in (
+        (host, own, "true", None),
+        ([host, "other.faults.test"], own, "true", None),
+        ("*", own, "true", None),
+        (host, library, "true", "DNS"),
+        (host, library, "false", None),
     ):
-        env = _configuration(tmp_path, canonicalize)
-        with Apart(service, keytab=keytab, seconds=_SECONDS, env=env, within=_within(tmp_path)) as server:
+        env, within = _configuration(tmp_path, canonicalize), _within(tmp_path)
+        with Apart(service, hostname=hostname, keytab=keytab, seconds=_SECONDS, env=env, within=within) as server:
             reply = server.ask(fresh(target_of(service), ccache=users[0].ccache), door)
         assert reply.reason == reason, reply.log
         if reason:
@@ -92,3 +94,22 @@ def test_another_name(realm: Realm, service: Service, users: tuple[User, User], 
     made = f"DNS, or the search domain in resolv.conf, made HTTP/machine.faults.test of HTTP/{host_of(service)}"
     assert made in reply.log
     assert f"keytab {keytab}: it has keys of {service.principal};" in reply.log
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "silent"])
+def test_this_host(answers: bool, service: Service, users: tuple[User, User], tmp_path: Path) -> None:
+    """Where no host name is configured and the system tells this host's without a domain, DNS is asked, and once."""
+    env = _configuration(tmp_path, "true")
+    hosts = f"127.0.0.1 {host_of(service)} web1\n" if answers else ""
+    within = [*_within(tmp_path, hosts), "unshare", "--uts", "sh", "-c", 'hostname web1 && exec "$@"', "sh"]
+    options = {"hostname": THIS_HOST, "keytab": service.keytab, "seconds": _SECONDS, "env": env, "within": within}
+    with Apart(service, **options) as server:
+        first = server.ask(fresh(target_of(service), ccache=users[0].ccache), "asyncio")
+        (tmp_path / "hosts").write_text("")
+        second = server.ask(fresh(target_of(service), ccache=users[0].ccache))
+    if answers:
+        assert (first.reason, second.reason) == (None, None)
+        assert (first.log, second.log) == ("", "")
+    else:
+        assert (first.reason, second.reason) == ("DNS", "MISCONFIGURED")
+        assert "no key for HTTP/web1; keytab " in second.log, second.log
