@@ -10,6 +10,7 @@ import pkgutil
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import flask
@@ -23,7 +24,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 import async_kerberos
 from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Reason
 from async_kerberos._gss.acceptor import Acceptor, Held
-from async_kerberos._gss.steps import Continued, Established, Refused
+from async_kerberos._gss.keyring import Keyring
+from async_kerberos._gss.steps import AcquireError, Continued, Established, Refused
 from async_kerberos._protocol.header import MalformedHeaderError, TokenTooLargeError, parse_authorization
 from async_kerberos._web.state import STATE
 from async_kerberos.adapters import fastapi as kerberos_fastapi
@@ -288,6 +290,30 @@ def test_traceback_of_a_step(token: bytes, secrets_guard: SecretsGuard) -> None:
     assert shown_locals(caught.value, secrets_guard.secrets) <= {
         (name, "token") for name in ("step", "_attempt", "_step")
     }
+
+
+def test_traceback_of_keys(
+    service: Service, secrets_guard: SecretsGuard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing that holds the service's own keys shows them, nor does a traceback where no credential can be had."""
+    acceptor = Acceptor("HTTP", (HOST,), str(service.keytab))
+    own = Keyring("HTTP", lambda: {HOST: HOST}, str(service.keytab)).keys()
+    assert own is not None
+    (keys,) = own.principals.values()
+    for value in (acceptor, own, keys, *keys.entries):
+        assert secrets_guard.secrets.find(repr(value)) == [], type(value)
+    assert secrets_guard.secrets.find(repr([entry.key for entry in keys.entries])) != []
+    broken = tmp_path / "keytab"
+    broken.write_bytes(service.keytab.read_bytes()[:-1])
+    with pytest.raises(AcquireError) as caught:
+        Acceptor("HTTP", ("absent.example.test",), str(broken)).describe()
+    assert shown_locals(caught.value, secrets_guard.secrets) == set()
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\nallow_weak_crypto = perhaps\n")
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    with pytest.raises(AcquireError) as caught:
+        acceptor.describe()
+    assert "with_memory_keytab" in "".join(traceback.format_exception(caught.value))
+    assert shown_locals(caught.value, secrets_guard.secrets) == set()
 
 
 @pytest.mark.parametrize("bad", ["{} {}", "{}!", "{}=", "{},Negotiate {}"])

@@ -82,11 +82,11 @@ def unwrap_ap_req(token: bytes) -> bytes:
     return inner[len(_AP_REQ) :]
 
 
-def ap_req_for(service: str, host: str, realm: str, encryption_type: int) -> bytes:
-    """A bare AP-REQ (RFC 4120, section 5.5.1) with a ticket that no key decrypts."""
+def ap_req_for(service: str, host: str, realm: str, encryption_type: int, size: int = 64) -> bytes:
+    """A bare AP-REQ (RFC 4120, section 5.5.1) with a ticket of so many bytes that no key decrypts."""
 
-    def encrypted(kind: int) -> bytes:
-        return der(0x30, der(0xA0, der(0x02, bytes([kind]))), der(0xA2, der(0x04, bytes(64))))
+    def encrypted(size: int) -> bytes:
+        return der(0x30, der(0xA0, der(0x02, bytes([encryption_type]))), der(0xA2, der(0x04, bytes(size))))
 
     names = der(0x30, der(0x1B, service.encode()), der(0x1B, host.encode()))
     ticket = der(
@@ -94,10 +94,10 @@ def ap_req_for(service: str, host: str, realm: str, encryption_type: int) -> byt
         der(0xA0, der(0x02, b"\5")),
         der(0xA1, der(0x1B, realm.encode())),
         der(0xA2, der(0x30, der(0xA0, der(0x02, b"\2")), der(0xA1, names))),
-        der(0xA3, encrypted(encryption_type)),
+        der(0xA3, encrypted(size)),
     )
     fields = [der(0xA0, der(0x02, b"\5")), der(0xA1, der(0x02, b"\x0e")), der(0xA2, der(0x03, bytes(5)))]
-    return der(0x6E, der(0x30, *fields, der(0xA3, der(0x61, ticket)), der(0xA4, encrypted(encryption_type))))
+    return der(0x6E, der(0x30, *fields, der(0xA3, der(0x61, ticket)), der(0xA4, encrypted(64))))
 
 
 def neg_token_init(mechs: Sequence[gss.OID], mech_token: bytes | None = None) -> bytes:
