@@ -49,7 +49,7 @@ class Keyring:
         self._file: File | None = None
         self._read_at = -math.inf
         self._is_settled = False
-        self._digest = b""
+        self._digest: bytes = b""
         self._names: list[str] = []
         self._broken_since: float | None = None
         self._lock = threading.Lock()

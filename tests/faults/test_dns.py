@@ -102,8 +102,7 @@ def test_this_host(answers: bool, service: Service, users: tuple[User, User], tm
     env = _configuration(tmp_path, "true")
     hosts = f"127.0.0.1 {host_of(service)} web1\n" if answers else ""
     within = [*_within(tmp_path, hosts), "unshare", "--uts", "sh", "-c", 'hostname web1 && exec "$@"', "sh"]
-    options = {"hostname": THIS_HOST, "keytab": service.keytab, "seconds": _SECONDS, "env": env, "within": within}
-    with Apart(service, **options) as server:
+    with Apart(service, hostname=THIS_HOST, keytab=service.keytab, seconds=_SECONDS, env=env, within=within) as server:
         first = server.ask(fresh(target_of(service), ccache=users[0].ccache), "asyncio")
         (tmp_path / "hosts").write_text("")
         second = server.ask(fresh(target_of(service), ccache=users[0].ccache))

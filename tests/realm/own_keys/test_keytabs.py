@@ -85,7 +85,7 @@ def test_rewritten_name(make: Any, service: Service, hostname: Any, mech: Any) -
         Entry(("HTTP", "new.realm.test"), "KRBTEST.COM", 1, each.encryption_type, os.urandom(len(each.key)))
         for each in ours
     ]
-    kerberos = make([*ours, *same, *another], hostname)
+    kerberos: Kerberos = make([*ours, *same, *another], hostname)
 
     def named(name: str) -> Outcome:
         token = Initiator(f"HTTP@{HOST}", mech=mech).step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import secrets
 from collections.abc import Iterator
 from ctypes import byref, c_void_p
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from async_kerberos import Kerberos
-from async_kerberos._gss import memory_keytab
 from async_kerberos._gss.libkrb5 import krb5_context, loaded_library
 from async_kerberos.testing import Service
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.usefixtures("signed_in")
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """The names of the keytabs that are made meanwhile."""
     made: list[bytes] = []
-    original = memory_keytab.secrets.token_hex
+    original = secrets.token_hex
 
     def noting(size: int) -> str:
         made.append(f"MEMORY:{original(size)}".encode())
         return made[-1].decode().removeprefix("MEMORY:")
 
-    monkeypatch.setattr(memory_keytab.secrets, "token_hex", noting)
+    monkeypatch.setattr("async_kerberos._gss.memory_keytab.secrets.token_hex", noting)
     yield made
     assert not any(map(has_keys, made))
 
