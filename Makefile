@@ -9,7 +9,8 @@ export PYTHON # where it is empty, scripts/find-python looks for one
 SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
-PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract
+PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract tests/adapters/test_django.py \
+	tests/adapters/test_django_middleware.py
 CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imports scripts/check-wheel \
 	scripts/find-pythons
 
