@@ -45,20 +45,18 @@ def state_of(scope: Scope) -> RequestState:
     return state
 
 
-def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
+def carry(scope: Scope, state: RequestState, send: Send, kerberos: Kerberos) -> Send:
     """Make ``kerberos`` the nearest one for all that handles the scope further down.
 
     Returns:
         The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
     """
     scope[NEAREST] = (kerberos, scope.get("app"))
-    state = state_of(scope)
     return send if state.carried else adding_owed(state, send)
 
 
-def watch_body(scope: Scope, receive: Receive) -> Receive:
+def watch_body(scope: Scope, state: RequestState, receive: Receive) -> Receive:
     """The ``receive`` for all that handles the request further down: the rest can be dropped if it is refused."""
-    state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
     state.watched = True
@@ -85,10 +83,10 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-            owed = state.take(message.get("status"), functools.partial(_values_of, headers))
-            if owed.headers:
-                message = {**message, "headers": with_owed(headers, owed)}
+            if state.checked is not None or state.challenge:
+                headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+                owed = state.take(message.get("status"), functools.partial(_values_of, headers))
+                message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
             if state.body is not None and state.body.is_open:
@@ -132,14 +130,14 @@ class CarrierMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        receive = watch_body(scope, receive)
         state = state_of(scope)
+        receive = watch_body(scope, state, receive)
         if state.by_default:
             denied = refuse_second_service(self.kerberos, default_kerberos())
             await send_denial(scope, send, refused(scope, state, denied, self.kerberos))
             return
         before = nearest_of(scope)
-        send = carry(scope, send, self.kerberos)
+        send = carry(scope, state, send, self.kerberos)
         try:
             await self.app(scope, receive, send)
         finally:

@@ -93,7 +93,7 @@ class KerberosMiddleware(Middleware):
         state = state_of(scope)
         request = request_of(scope, state)
         if state.announced or has_streams(scope):
-            receive = watch_body(scope, receive)
+            receive = watch_body(scope, state, receive)
         outcome = await authenticate_scope(scope, self._protection, application, request)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
@@ -101,7 +101,7 @@ class KerberosMiddleware(Middleware):
         state = state_of(scope)
         decider = state.decider or default_kerberos()
         before = nearest_of(scope)
-        reply_send = carry(scope, send, decider)
+        reply_send = carry(scope, state, send, decider)
         inner = configured(self._around) if self.kerberos is None else None
         if inner is not None and inner is not decider:
             scope[NEAREST] = before

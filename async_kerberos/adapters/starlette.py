@@ -286,7 +286,8 @@ def _may_answer(view: View, connection: HTTPConnection[Any]) -> bool:
 
 async def _answer(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
     if not isinstance(connection, WebSocket):
-        await drop_body(connection)
+        if state_of(connection.scope).drain is not None:
+            await drop_body(connection)
         return _denial(denied)
     await send_denial(connection.scope, connection.send, denied)
     return None

@@ -369,8 +369,8 @@ def test_outermost_decides() -> None:
         raise AssertionError
 
     scope, receive = post(), served_by("uvicorn.protocols.http.h11_impl")
-    assert watch_body(scope, receive) == receive
-    assert watch_body(scope, wrapping) is wrapping
+    assert watch_body(scope, state_of(scope), receive) == receive
+    assert watch_body(scope, state_of(scope), wrapping) is wrapping
     assert state_of(scope).body is None
 
 
