@@ -30,6 +30,7 @@ from .diagnosis import (
     principals_in,
     without_replay_cache,
 )
+from .kept_configuration import configuration
 from .keyring import Keyring
 from .libkrb5 import LibraryError, is_proxied, shortname_domain
 from .memory_keytab import with_memory_keytab
@@ -129,6 +130,7 @@ class Acceptor:
         Returns:
             The result. Every refusal by GSSAPI is a :class:`Refused`: no token makes this raise an error.
         """
+        configuration.refresh()
         held = cast("Held | None", context)
         step = self._attempt(token, held)
         # A token that another key has made may be for one that has just come: what could not be decrypted is not used.

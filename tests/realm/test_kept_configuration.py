@@ -1,0 +1,81 @@
+"""What the library has read of ``krb5.conf`` is kept for a second, and no longer."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from async_kerberos import Accepted, Denied, Kerberos, Outcome, Reason
+from async_kerberos._gss import acceptor
+from async_kerberos._gss.kept_configuration import KeptConfiguration
+from async_kerberos.testing import Service, User
+
+from ..support.asking import auth_request
+from ..support.initiator import fresh
+from ..support.waiting import wait_until
+
+_IN_OPEN, _IN_NONBLOCK = 0x20, 0o4000
+
+STRICT = "[libdefaults]\npermitted_enctypes = aes128-cts\n"
+OPEN = "[libdefaults]\n"
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that stands before the realm's own."""
+    path = tmp_path / "krb5.conf"
+    path.write_text(OPEN)
+    monkeypatch.setenv("KRB5_CONFIG", f"{path}:{os.environ['KRB5_CONFIG']}")
+    # A new one: the process's own keeps for a while what it has read of another test's.
+    monkeypatch.setattr(acceptor, "configuration", KeptConfiguration())
+    return path
+
+
+@pytest.mark.parametrize("included", [False, True])
+def test_changes(
+    www: Service, signed_in: User, kerberos: Kerberos, configuration: Path, tmp_path: Path, included: bool
+) -> None:
+    """A change counts without a restart: of the file, and of one that it includes, at which the library never looks."""
+    changed = configuration
+    if included:
+        changed = tmp_path / "included.conf"
+        changed.write_text(OPEN)
+        configuration.write_text(f"include {changed}\n")
+    tokens = [fresh() for _ in range(200)]  # a client would obey the change, too
+
+    def outcome() -> Outcome:
+        time.sleep(0.1)
+        return kerberos.authenticate_blocking(auth_request((tokens.pop(),)))
+
+    def refused() -> bool:
+        denied = outcome()
+        return isinstance(denied, Denied) and denied.reason is Reason.FORBIDDEN_ENCRYPTION
+
+    assert isinstance(outcome(), Accepted)
+    changed.write_text(STRICT)
+    wait_until(refused, "the change counts")
+    changed.write_text(OPEN)
+    wait_until(lambda: isinstance(outcome(), Accepted), "the change back counts")
+
+
+def test_read_once(www: Service, signed_in: User, kerberos: Kerberos, configuration: Path) -> None:
+    """However many tokens come, the file is read once a second."""
+    tokens = [fresh() for _ in range(50)]
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(_IN_NONBLOCK)
+    try:
+        assert libc.inotify_add_watch(watch, os.fsencode(configuration), _IN_OPEN) >= 0
+        begun, opened = time.monotonic(), 0
+        for token in tokens:
+            assert isinstance(kerberos.authenticate_blocking(auth_request((token,))), Accepted)
+            with contextlib.suppress(BlockingIOError):  # there is none
+                opened += bool(os.read(watch, 4096))
+        seconds = time.monotonic() - begun
+    finally:
+        os.close(watch)
+    assert 1 <= opened <= 2 + seconds
