@@ -344,10 +344,9 @@ class Acceptor:
     def _acquire_own(self, keys: KeySet) -> _Credential:
         try:
             creds = with_memory_keytab(keys.entries, _acquire_nameless)
-        except LibraryError as error:
-            raise AcquireError(*diagnose_credential(str(error), self._keytab, None, None)) from error
-        except gss.GSSError as error:
-            raise AcquireError(*diagnose_credential(_message(error), self._keytab, None, None)) from error
+        except (LibraryError, gss.GSSError) as error:
+            message = str(error) if isinstance(error, LibraryError) else _message(error)
+            raise AcquireError(*diagnose_credential(message, self._keytab, None, None)) from error
         return _Credential(creds, keys.principal)
 
     def _acquire(self) -> _Credential:

@@ -9,11 +9,13 @@ the server.
 from __future__ import annotations
 
 import errno
+import functools
 import math
 import os
 import stat
 from collections.abc import Collection, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from .._protocol.principals import split_realm
 from .._protocol.ticket import Ticket, encryption_type_name, ticket_in
@@ -125,10 +127,12 @@ def describe_keytab(
     said = [f"keytab {name}: {_some(keys, wanted, asked)}"]
     if wanted:
         service, realm = split_realm(wanted)
-        for other in islice(keys, _MOST_LOOKED_AT):
-            name, its = split_realm(other)
-            if name != service and name.lower() == service.lower() and realm in ("", its):
-                said.append(f"{other} differs from {service} in case alone")
+        small = service.lower()
+        said += [
+            f"{other.principal} differs from {service} in case alone"
+            for other in map(_named, islice(keys, _MOST_LOOKED_AT))
+            if other.small == small and other.name != service and realm in ("", other.realm)
+        ]
         if asked and service.lower() != asked.lower().removesuffix("."):
             said.append(f"DNS, or the search domain in resolv.conf, made {service} of {asked}")
     if asked and keys and not any("/" in principal for principal in keys):
@@ -262,6 +266,21 @@ def _user(number: int) -> str:
         return f"uid {number}"
 
 
+class _Name(NamedTuple):
+    principal: str
+    name: str
+    realm: str
+    small: str
+    kind: str
+
+
+@functools.lru_cache(8 * _MOST_LOOKED_AT)  # every refused token may look at so many
+def _named(principal: str) -> _Name:
+    name, realm = split_realm(principal)
+    small = name.lower()
+    return _Name(principal, name, realm, small, small.partition("/")[0])
+
+
 def _some(keys: Collection[str], wanted: str | None, asked: str | None) -> str:
     """A few of the principals in a keytab; first those that resemble the missing one."""
     if not keys:
@@ -269,10 +288,10 @@ def _some(keys: Collection[str], wanted: str | None, asked: str | None) -> str:
     like = {name.lower() for name in (wanted and split_realm(wanted)[0], asked) if name}
     kinds = {name.partition("/")[0] for name in like}
 
-    def distance(principal: str) -> int:
-        name = split_realm(principal)[0].lower()
-        return 0 if name in like else 1 if name.partition("/")[0] in kinds else 2
-
-    few = sorted(islice(keys, _MOST_LOOKED_AT), key=distance)[:_MOST_PRINCIPALS]
+    looked_at = [*map(_named, islice(keys, _MOST_LOOKED_AT))]
+    near = [name.principal for name in looked_at if name.small in like]
+    near += [name.principal for name in looked_at if name.kind in kinds and name.small not in like]
+    near += [name.principal for name in looked_at if name.kind not in kinds]
+    few = near[:_MOST_PRINCIPALS]
     more = f" and {len(keys) - len(few)} more" if len(keys) > len(few) else ""
     return f"it has keys of {', '.join(few)}{more}"

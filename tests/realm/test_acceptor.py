@@ -17,6 +17,7 @@ from async_kerberos.testing import Realm, User
 
 from ..support import HOSTNAME
 from ..support.asking import PLAIN, accepted, auth_request, denied, reply_of, token_request
+from ..support.guards import GssSpy
 from ..support.initiator import KRB5, ONE_WAY, SPNEGO, Initiator, fresh
 
 PEER = ("192.0.2.7", 40_000)
@@ -151,6 +152,34 @@ def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
     outcome = kerberos.authenticate_blocking(token_request(Initiator("HTTP@here.example.test").step()))
     assert accepted(outcome).identity.service_principal == "HTTP/here.example.test@KRBTEST.COM"
+
+
+def test_this_host_by_its_short_name(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gss_spy: GssSpy
+) -> None:
+    """If the system tells this host's name without a domain, the library is asked for it, once it has told one."""
+    service = realm.service("HTTP/short.example.test", keytab=tmp_path / "short.keytab")
+    monkeypatch.setattr("socket.gethostname", lambda: "short")
+    kerberos = Kerberos(keytab=service.keytab)
+    token = token_request(Initiator("HTTP@short.example.test").step())
+    assert denied(kerberos.authenticate_blocking(token)).reason is Reason.MISCONFIGURED
+    for domain, broken in (("", True), ("example.test", False)):
+        config = tmp_path / f"krb5.{broken}.conf"
+        config.write_text(
+            f"[libdefaults]\nqualify_shortname = {domain}\n{'allow_weak_crypto = perhaps' if broken else ''}\n"
+        )
+        monkeypatch.setenv("KRB5_CONFIG", f"{config}:{realm.env['KRB5_CONFIG']}")
+        kerberos = Kerberos(keytab=service.keytab)
+        outcome = kerberos.authenticate_blocking(token)
+        if broken:
+            assert denied(outcome).reason is Reason.KRB5_CONF
+    assert accepted(outcome).identity.service_principal == service.principal
+    asked = gss_spy.calls["canonicalize_name"]
+    monkeypatch.setattr("async_kerberos._gss.keyring._FRESH_SECONDS", 0.0)
+    realm.service("HTTP/more.example.test", keytab=service.keytab)
+    token = token_request(Initiator("HTTP@short.example.test").step())
+    accepted(kerberos.authenticate_blocking(token))
+    assert gss_spy.calls["canonicalize_name"] == asked
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _WATCHED = (
     "acquire_cred_from",
     "add_cred",
     "accept_sec_context",
+    "canonicalize_name",
     "inquire_context",
     "inquire_cred",
     "inquire_cred_by_mech",

@@ -6,13 +6,14 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from async_kerberos._gss import keyring as keyring_module
 from async_kerberos._gss import libkrb5
 from async_kerberos._gss.keyring import Keyring
-from async_kerberos._gss.keytab import LARGEST_FILE, Entry, File
+from async_kerberos._gss.keytab import LARGEST_FILE, Entry, File, read_keytab
 from async_kerberos._gss.steps import AcquireError
 
 from ...support.keytabs import written
@@ -44,11 +45,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which files were read."""
     read: list[str] = []
-    original = keyring_module.read_keytab
 
     def noting(path: str, largest: int = LARGEST_FILE) -> tuple[File, bytes]:
         read.append(path)
-        return original(path, largest)
+        return read_keytab(path, largest)
 
     monkeypatch.setattr(keyring_module, "read_keytab", noting)
     return read
@@ -119,6 +119,27 @@ def test_broken_for_long(keytab: Path, reads: list[str], clock: Clock) -> None:
     clock.now += 1.0
     with pytest.raises(AcquireError, match=f"no key for HTTP/{HOST}"):
         ring.keys()
+
+
+def test_one_reads(keytab: Path, reads: list[str]) -> None:
+    """Who has waited for the thread that reads the keytab first does not read it again."""
+    ring = keyring(keytab)
+    lock = ring._lock  # pyright: ignore[reportPrivateUsage] (nothing else shows that somebody waits)
+
+    class Busy:
+        def acquire(self, blocking: bool) -> bool:
+            assert blocking
+            ring._lock = lock  # pyright: ignore[reportPrivateUsage]
+            ring.keys()
+            ring._lock = cast("Any", self)  # pyright: ignore[reportPrivateUsage]
+            return True
+
+        def release(self) -> None:
+            pass
+
+    ring._lock = cast("Any", Busy())  # pyright: ignore[reportPrivateUsage]
+    assert ring.keys() is not None
+    assert len(reads) == 1
 
 
 def test_another_name_of_this_host(keytab: Path, clock: Clock) -> None:

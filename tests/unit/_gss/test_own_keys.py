@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from async_kerberos._gss.keytab import Entry
+from async_kerberos._gss.libkrb5 import LibraryError
+from async_kerberos._gss.memory_keytab import with_memory_keytab
 from async_kerberos._gss.own_keys import OwnKeys
 
 from ...support.tokens import ap_req_for
@@ -86,3 +88,10 @@ def test_the_only_one() -> None:
 def test_key_is_not_shown() -> None:
     """No representation has the key."""
     assert "secret" not in repr(entry("HTTP/a.test@R", b"secret"))
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library cannot be called, that is said."""
+    monkeypatch.setattr("async_kerberos._gss.memory_keytab.loaded_library", lambda: None)
+    with pytest.raises(LibraryError, match="cannot be called"):
+        with_memory_keytab([entry("HTTP/a.test@R")], len)
