@@ -31,7 +31,7 @@ Name = Literal[
     "async-kerberos",
     "async-kerberos, two processes",
     "async-kerberos, on the loop",
-    "async-kerberos, keytab file",
+    "async-kerberos, files read",
     "async-kerberos, FastAPI",
     "ASGI-GSSAPI",
     "fastapi-spnego",

@@ -16,7 +16,7 @@ from .keytab import Entry
 _STRING, _LONGER = 0x1B, 0x81
 
 # How many keys are tried for a ticket that names no principal of ours.
-_MOST_TRIED = 8
+_MOST_TRIED = 6
 
 
 class KeySet:

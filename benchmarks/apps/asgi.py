@@ -14,12 +14,19 @@ from starlette.routing import Route
 
 from async_kerberos import AuthRequest, Kerberos, Outcome
 from async_kerberos._decision.guard import NO_GUARD, Guard
+from async_kerberos._gss import acceptor
+from async_kerberos._gss.kept_configuration import KeptConfiguration
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 
 from . import HELLO, HOSTNAME
 from .probe import Probed
+
+
+class _Nothing(KeptConfiguration):
+    def refresh(self) -> None:
+        """Keep nothing."""
 
 
 class Inline(Kerberos):
@@ -52,7 +59,8 @@ def middleware() -> Starlette:
 
 
 def file() -> Starlette:
-    """The same, with the keytab's file read by the library at each accept."""
+    """The same, with the keytab's file and krb5.conf read by the library at each accept."""
+    acceptor.configuration = _Nothing()
     return _behind(KerberosMiddleware, hostname=HOSTNAME, keytab=os.environ["KRB5_KTNAME"].replace("FILE:", "WRFILE:"))
 
 

@@ -65,7 +65,7 @@ def results() -> Results:
     sites: list[Name] = [
         "unprotected",
         "async-kerberos, on the loop",
-        "async-kerberos, keytab file",
+        "async-kerberos, files read",
         "ASGI-GSSAPI",
         "fastapi-spnego",
         "fastapi-spnego, FastAPI",

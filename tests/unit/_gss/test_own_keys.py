@@ -63,14 +63,14 @@ def test_by_name(host: str) -> None:
 
 
 def test_by_type() -> None:
-    """For another name it is the keys of the ticket's type: each once, and eight at most."""
+    """For another name it is the keys of the ticket's type: each once, and six at most."""
     shared = [entry(f"HTTP/s{number}.test@R", b"shared") for number in range(600)]
     keys = own(*shared, entry("HTTP/x.test@R", b"old", kind=AES128))
     asked = keys.of(ap_req_for("cifs", "a.test", "R", AES256))
     assert (asked.principal, [each.key for each in asked.entries]) == (None, [b"shared"])
     assert keys.of(ap_req_for("cifs", "a.test", "R", AES256)) is asked
     distinct = own(*(entry(f"HTTP/s{number}.test@R", bytes([number])) for number in range(20)))
-    assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 8
+    assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 6
     first = next(iter(keys.principals.values()))
     for token in (ap_req_for("cifs", "a.test", "R", 23), b"garbage", b"\x1b\x04HTTP\x1b", b"\x1b\x04HTTP\x1b\x81"):
         assert keys.of(token) is first
