@@ -54,18 +54,17 @@ class CarrierMiddleware:
         if checked_by_default or state.by_default:
             denied = refused(environ, refuse_second_service(self.kerberos, default_kerberos()), self.kerberos)
             return send_denial(environ, start_response, denied)
-        response = self.app(environ, carry(environ, start_response, self.kerberos))
+        response = self.app(environ, carry(environ, state, start_response, self.kerberos))
         return response if state.drain is None else _Dropping(response, environ)
 
 
-def carry(environ: Environ, start_response: StartResponse, kerberos: Kerberos) -> StartResponse:
+def carry(environ: Environ, state: RequestState, start_response: StartResponse, kerberos: Kerberos) -> StartResponse:
     """Make ``kerberos`` the nearest one for all that handles the request further down.
 
     Returns:
         The ``start_response`` for those further down: it adds what is owed, unless an outer one does.
     """
     environ[NEAREST] = kerberos
-    state = state_of(environ)
     if state.carried:  # as another of these does further out, around a dispatcher say
         return start_response
     state.carried = True

@@ -106,11 +106,12 @@ requires_authentication: RequiresAuthentication = RequiresAuthentication()
 
 
 def _authenticate(protection: Protection) -> Outcome:
-    outcome = authenticate_environ(request.environ, protection, configured(current_app))
+    environ = request.environ  # looked up once: each look is a search for the request of this context
+    outcome = authenticate_environ(environ, protection, configured(current_app))
     if isinstance(outcome, Denied):
         return outcome
     g.kerberos_identity = outcome.identity
-    state = state_of(request.environ)
+    state = state_of(environ)
     if not state.carried:
         after_this_request(functools.partial(append_owed, state, bool(outcome.headers)))
     return outcome

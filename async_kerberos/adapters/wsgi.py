@@ -72,5 +72,5 @@ class KerberosMiddleware(Middleware):
             return send_denial(environ, start_response, outcome)
         if self._hides_authorization:
             hide_credentials(environ)
-        decider = state_of(environ).decider or default_kerberos()
-        return self.app(environ, carry(environ, start_response, decider))
+        state = state_of(environ)
+        return self.app(environ, carry(environ, state, start_response, state.decider or default_kerberos()))

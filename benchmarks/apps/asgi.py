@@ -14,7 +14,6 @@ from starlette.routing import Route
 
 from async_kerberos import AuthRequest, Kerberos, Outcome
 from async_kerberos._decision.guard import NO_GUARD, Guard
-from async_kerberos._gss import acceptor
 from async_kerberos._gss.kept_configuration import KeptConfiguration
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
@@ -24,9 +23,8 @@ from . import HELLO, HOSTNAME
 from .probe import Probed
 
 
-class _Nothing(KeptConfiguration):
-    def refresh(self) -> None:
-        """Keep nothing."""
+def _keep_nothing(_: KeptConfiguration) -> None:
+    pass
 
 
 class Inline(Kerberos):
@@ -60,7 +58,7 @@ def middleware() -> Starlette:
 
 def file() -> Starlette:
     """The same, with the keytab's file and krb5.conf read by the library at each accept."""
-    acceptor.configuration = _Nothing()
+    KeptConfiguration.refresh = _keep_nothing  # type: ignore[assignment, method-assign]
     return _behind(KerberosMiddleware, hostname=HOSTNAME, keytab=os.environ["KRB5_KTNAME"].replace("FILE:", "WRFILE:"))
 
 
