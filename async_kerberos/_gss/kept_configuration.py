@@ -1,7 +1,7 @@
 """Has MIT's library keep what it has read of ``krb5.conf``.
 
-The library keeps it as long as any krb5 context lives. Each call of GSSAPI makes a context and ends it, and so would read
-and parse the file anew, which is a seventh of what an accept takes.
+The library keeps it as long as any krb5 context lives. Each call of GSSAPI makes a context and ends it, and so would
+read and parse the file anew, which is a seventh of what an accept takes.
 """
 
 from __future__ import annotations
