@@ -10,7 +10,8 @@ SECONDS ?= 600
 PYTEST_ARGS ?= -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
 LIBRARY_ARGS ?= -q -n 2 --dist loadgroup tests/contract tests/faults tests/hostile
-PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract
+PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract tests/adapters/test_django.py \
+	tests/adapters/test_django_middleware.py
 CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imports scripts/check-wheel \
 	scripts/find-pythons
 

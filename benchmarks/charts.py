@@ -125,7 +125,7 @@ def _curve(
     axes: Any, value: Callable[[Rounds], float], takings: Mapping[Any, Takings], name: Name, label: str = ""
 ) -> None:
     """Draw a value over the numbers by which the takings are kept."""
-    numbers = sorted(takings)
+    numbers = sorted(number for number in takings if name in takings[number])
     values = [value(takings[number][name]) for number in numbers]
     axes.plot(numbers, values, marker="o", label=label or name, color=_COLOURS[name])
 

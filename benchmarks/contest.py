@@ -93,10 +93,10 @@ def sites(
     Args:
         scene: the scene.
         commands: their servers, by name.
-        expected: what every answer has to be; the site "unprotected" answers with a 200 to everything.
+        expected: what every answer has to be; those named "unprotected" answer with a 200 to everything.
     """
     with opened({name: serving(command, scene) for name, command in commands.items()}) as servers:
-        answers = {name: load.OPEN if name == "unprotected" else expected for name in servers}
+        answers = {name: load.OPEN if name.startswith("unprotected") else expected for name in servers}
         with opened({name: requests_to(servers[name], answers[name]) for name in servers}) as contenders:
             yield contenders
 

@@ -1,7 +1,8 @@
-"""Keytabs with many keys, of which only one service's are ever used."""
+"""Keytabs with many keys, of which only one principal's are ever used."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from pathlib import Path
 
@@ -12,11 +13,11 @@ _VERSION = b"\x05\x02"
 
 
 def make_keytab(scene: Scene, keys: int) -> Path:
-    """Make a keytab with so many keys. The service's own come last, after those of other hosts.
+    """Make a keytab with so many keys, all different. The host's own come last, after those of other hosts.
 
     Args:
         scene: the scene.
-        keys: how many; at least as many as the service has.
+        keys: how many; at least as many as the host has.
     """
     own = _entries(scene.realm.keytab.read_bytes())
     others = [_of_another_host(own[number % len(own)], number) for number in range(keys - len(own))]
@@ -36,5 +37,8 @@ def _entries(content: bytes) -> list[bytes]:
 
 
 def _of_another_host(entry: bytes, number: int) -> bytes:
+    """The same with another host and key: at its end an entry has the key's length, the key, and the version."""
     name = HOSTNAME.encode()
-    return entry.replace(name, b"%04d" % number + name[4:])
+    size = next(size for size in (16, 32) if entry[-4 - size - 2 : -4 - size] == struct.pack(">H", size))
+    key = hashlib.sha256(b"%d" % number).digest()[:size]
+    return entry[: -4 - size].replace(name, b"%04d" % number + name[4:]) + key + entry[-4:]

@@ -22,7 +22,7 @@ import gssapi.raw as gss
 
 from async_kerberos import Accepted, AuthRequest, Kerberos, Outcome
 from async_kerberos._gss.acceptor import Acceptor
-from async_kerberos._gss.steps import Established
+from async_kerberos._gss.steps import Established, Refused
 
 from .apps import HOSTNAME
 from .figures import Round
@@ -37,6 +37,10 @@ _PEER = ("127.0.0.1", 50000)
 
 class NotAcceptedError(Exception):
     """A token was not accepted, so the measurement would be of something else."""
+
+
+class NotRefusedError(Exception):
+    """A forged token was accepted."""
 
 
 def bare() -> Accept:
@@ -61,6 +65,17 @@ def acceptor(*hostnames: str) -> Accept:
             raise NotAcceptedError
 
     return accept
+
+
+def refusing(*hostnames: str) -> Accept:
+    """The acceptor alone, with tokens that it has to refuse."""
+    step = Acceptor("HTTP", hostnames, None).step
+
+    def refuse(token: bytes) -> None:
+        if not isinstance(step(token), Refused):
+            raise NotRefusedError
+
+    return refuse
 
 
 def blocking() -> Accept:
@@ -127,6 +142,8 @@ LOOPS: dict[Loop, Callable[[], AcceptAll]] = {
     "one host": lambda: one_after_another(acceptor(HOSTNAME)),
     "any host": lambda: one_after_another(acceptor("*")),
     "several hosts": lambda: one_after_another(acceptor(HOSTNAME, "other.example.test")),
+    "forged, one host": lambda: one_after_another(refusing(HOSTNAME)),
+    "forged, any host": lambda: one_after_another(refusing("*")),
     "one thread": lambda: on_threads(acceptor(HOSTNAME)),
     "two threads": lambda: on_threads(*[acceptor(HOSTNAME)] * 2),
     "bare accept, one thread": lambda: on_threads(bare()),

@@ -12,6 +12,8 @@ Loop = Literal[
     "one host",
     "any host",
     "several hosts",
+    "forged, one host",
+    "forged, any host",
     "one thread",
     "two threads",
     "bare accept, one thread",
@@ -25,8 +27,11 @@ Loop = Literal[
 Name = Literal[
     Loop,
     "unprotected",
+    "unprotected, two processes",
     "async-kerberos",
+    "async-kerberos, two processes",
     "async-kerberos, on the loop",
+    "async-kerberos, keytab file",
     "async-kerberos, FastAPI",
     "ASGI-GSSAPI",
     "fastapi-spnego",
@@ -39,6 +44,9 @@ Name = Literal[
 """Everything that is measured, as the table and the charts call it. mypy finds a name that is misspelt."""
 
 Takings = dict[Name, list[Round]]
+
+FORGED_KEYS = (2, 602)
+"""Forged tokens are measured with so many keys of the service in the keytab."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,14 @@ class Plan:
     rounds: int = 61
     size: int = 200
     connections: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
-    keys: tuple[int, ...] = (2, 10, 100, 1000)
+    keys: tuple[int, ...] = (2, 100, 1000, 10_000)
     groups: tuple[int, ...] = (0, 50, 150, 300)
     growth: int = 20_000
     imports: int = 15
 
 
 QUICK = Plan(
-    rounds=11, size=100, connections=(1, 16, 64), keys=(2, 100, 1000), groups=(0, 300), growth=2_000, imports=5
+    rounds=11, size=100, connections=(1, 16, 64), keys=(2, 1000, 10_000), groups=(0, 300), growth=2_000, imports=5
 )
 
 
@@ -79,10 +87,12 @@ class Results:
         threads: loops on threads.
         sites: sign-ins at ASGI sites and Apache, and the two that no site can cost less than.
         challenges: requests without a token.
+        processes: sign-ins at sites of one process and of two.
         flask: sign-ins at Flask sites.
         late: by how many seconds the event loop was late, for each probe of each round.
         throughput: sign-ins, by the number of connections.
         keytabs: accepts, by the number of keys in the keytab.
+        forged: refused tokens, by the number of the service's keys in the keytab.
         tokens: accepts, by the size of the token in bytes.
         memory: bytes that a site holds, after each ``plan.growth`` sign-ins.
         imports: seconds that each import took.
@@ -93,10 +103,12 @@ class Results:
     threads: Takings
     sites: Takings
     challenges: Takings
+    processes: Takings
     flask: Takings
     late: dict[Name, list[list[float]]]
     throughput: dict[int, Takings]
     keytabs: dict[int, Takings]
+    forged: dict[int, Takings]
     tokens: dict[int, Takings]
     memory: list[int]
     imports: list[float]

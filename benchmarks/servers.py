@@ -67,10 +67,11 @@ Command = Callable[[Scene, int], Launch]
 """Prepares a server that is to listen on a port of this machine."""
 
 
-def uvicorn(app: str) -> Command:
-    """One process of uvicorn, on uvloop and httptools, as `uvicorn[standard]` installs it."""
+def uvicorn(app: str, processes: int = 1) -> Command:
+    """Uvicorn, on uvloop and httptools, as `uvicorn[standard]` installs it."""
     options = ["--factory", f"benchmarks.apps.asgi:{app}", "--loop", "uvloop", "--http", "httptools"]
     options += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", _IDLE_SECONDS]
+    options += ["--workers", str(processes)]
     return lambda scene, port: _python(scene, "uvicorn", *options, "--port", str(port))
 
 

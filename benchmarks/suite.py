@@ -12,13 +12,20 @@ from dataclasses import dataclass
 
 from . import load
 from .apache import Apache, find_apache
-from .contest import CONNECTIONS, WARM_UP, in_turn, lateness, loops, opened, requests_to, sites
+from .apps import HOSTNAME
+from .contest import CONNECTIONS, WARM_UP, Contender, in_turn, lateness, loops, opened, requests_to, sites
 from .keytabs import make_keytab
 from .large_tickets import BYTES_PER_GROUP, get_ticket
 from .loops import LOOPS
-from .results import Loop, Name, Plan, Results, Takings
+from .results import FORGED_KEYS, Loop, Name, Plan, Results, Takings
 from .scene import Scene, requests
 from .servers import Command, gunicorn, serving, uvicorn
+
+# With more keys, GSSAPI alone takes milliseconds for each accept.
+_MOST_FOR_GSSAPI = 1000
+
+FORGED: list[Loop] = ["forged, one host", "forged, any host"]
+_FORGED_BYTES = 32_000  # of authorization data; as a header's value, the token has 47 kB
 
 
 def run(scene: Scene, plan: Plan) -> Results:
@@ -30,15 +37,17 @@ def run(scene: Scene, plan: Plan) -> Results:
     commands = _commands()
     return Results(
         plan,
-        accepts=suite.accepts([name for name in LOOPS if name not in on_threads], plan.rounds),
+        accepts=suite.accepts([name for name in LOOPS if name not in {*on_threads, *FORGED}], plan.rounds),
         # In longer rounds: it takes the system a while to give each thread a core of its own.
         threads=suite.accepts(on_threads, plan.rounds // 5),
         sites=suite.sites(commands),
         challenges=suite.challenges(),
+        processes=suite.processes(),
         flask=suite.flask(),
         late=suite.late(),
         throughput=suite.throughput({name: commands[name] for name in commands if not name.endswith("FastAPI")}),
-        keytabs={keys: suite.keytab(keys) for keys in plan.keys},
+        keytabs=suite.keytabs(),
+        forged=suite.forged(),
         tokens=dict(suite.large_tokens(groups) for groups in plan.groups),
         memory=suite.memory(10),
         imports=suite.imports(),
@@ -54,6 +63,7 @@ def _commands() -> dict[Name, Command]:
     commands: dict[Name, Command] = {
         "async-kerberos": uvicorn("middleware"),
         "async-kerberos, on the loop": uvicorn("inline"),
+        "async-kerberos, keytab file": uvicorn("file"),
         "ASGI-GSSAPI": uvicorn("asgi_gssapi"),
         "fastapi-spnego": uvicorn("fastapi_spnego"),
         "async-kerberos, FastAPI": uvicorn("dependency"),
@@ -101,6 +111,17 @@ class _Suite:
         with sites(self.scene, commands, load.CHALLENGED) as contenders:
             return in_turn(contenders, no_tokens, self.plan.rounds)
 
+    def processes(self) -> Takings:
+        _say("one process and two")
+        commands: dict[Name, Command] = {
+            "unprotected": uvicorn("unprotected"),
+            "unprotected, two processes": uvicorn("unprotected", 2),
+            "async-kerberos": uvicorn("middleware"),
+            "async-kerberos, two processes": uvicorn("middleware", 2),
+        }
+        with sites(self.scene, commands) as contenders:
+            return in_turn(contenders, self.tokens, self.plan.rounds)
+
     def flask(self) -> Takings:
         _say("Flask on gunicorn")
         commands: dict[Name, Command] = {
@@ -133,11 +154,33 @@ class _Suite:
                     taken[connections] = in_turn(contenders, part, 5, warm_up=0)
         return taken
 
-    def keytab(self, keys: int) -> Takings:
-        _say(f"a keytab of {keys:,} keys")
-        keytab = make_keytab(self.scene, keys)
-        with loops(self.scene, ["bare accept", "one host", "any host"], keytab=keytab) as contenders:
-            return in_turn(contenders, self.tokens, self.plan.rounds)
+    def keytabs(self) -> dict[int, Takings]:
+        """Accepts with keytabs of all sizes; by GSSAPI alone not with the largest, which would take minutes."""
+        names: list[Loop] = ["one host", "any host"]
+        return self._with_keytabs(
+            {keys: [*names, "bare accept"] if keys <= _MOST_FOR_GSSAPI else names for keys in self.plan.keys},
+            self.tokens,
+        )
+
+    def forged(self) -> dict[int, Takings]:
+        """Tokens as large as they may be, of a ticket that no key decrypts, for a name that the keytab has not."""
+        ticket = get_ticket(self.scene, _FORGED_BYTES)
+        token = bytearray(self.scene.tokens(1, ticket)[0].replace(HOSTNAME.encode(), b"none" + HOSTNAME[4:].encode()))
+        token[len(token) // 2] ^= 1
+        tokens = [bytes(token)] * (20 * (self.plan.rounds + 1))  # a refused one is not in the replay cache
+        return self._with_keytabs(dict.fromkeys(FORGED_KEYS, FORGED), tokens, warm_up=20)
+
+    def _with_keytabs(
+        self, names: Mapping[int, Sequence[Loop]], tokens: Sequence[bytes], warm_up: int = WARM_UP
+    ) -> dict[int, Takings]:
+        _say(f"keytabs of {', '.join(f'{keys:,}' for keys in names)} keys")
+        with contextlib.ExitStack() as stack:
+            contenders: dict[str, Contender] = {}
+            for keys, of_this in names.items():
+                opened_loops = loops(self.scene, of_this, keytab=make_keytab(self.scene, keys))
+                contenders |= {f"{keys} {name}": take for name, take in stack.enter_context(opened_loops).items()}
+            taken = in_turn(contenders, tokens, self.plan.rounds, warm_up=warm_up)
+        return {keys: {name: taken[f"{keys} {name}"] for name in of_this} for keys, of_this in names.items()}
 
     def large_tokens(self, groups: int) -> tuple[int, Takings]:
         _say(f"tokens of users in {groups} groups")

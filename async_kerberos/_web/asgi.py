@@ -15,11 +15,11 @@ from ..kerberos import Kerberos, default_kerberos, is_default
 from ..options import DrainLimits
 from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..request import FIELDS, MOST_VALUES, AuthRequest
-from .drain import Body, announces, expects_continue, has_streams, watched
+from .drain import Body, has_streams, watched
 from .drain import Message as Message
 from .drain import Receive as Receive
 from .nearest import IDENTITY, NEAREST, Protection, Scope, decider_of, nearest_of, refuse_second_service
-from .state import STATE, RequestState
+from .state import FOR_CACHES, STATE, Owed, RequestState
 from .uwsgi import scheme_is_hearsay
 
 Send = Callable[[Message], Awaitable[None]]
@@ -28,7 +28,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
-_FIELDS = {b":authority": "host", **{name.encode(): name for name in FIELDS}}
+_FIELDS = {
+    b":authority": "host",
+    **{name.encode(): name for name in FIELDS},
+    # Those that say whether a body comes are noted in the same look at the headers, which costs the most.
+    **dict.fromkeys((b"content-length", b"expect", b"transfer-encoding"), ""),
+}
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
@@ -40,20 +45,18 @@ def state_of(scope: Scope) -> RequestState:
     return state
 
 
-def carry(scope: Scope, send: Send, kerberos: Kerberos) -> Send:
+def carry(scope: Scope, state: RequestState, send: Send, kerberos: Kerberos) -> Send:
     """Make ``kerberos`` the nearest one for all that handles the scope further down.
 
     Returns:
         The ``send`` for those further down: it adds the acceptor's reply, unless an outer one does.
     """
     scope[NEAREST] = (kerberos, scope.get("app"))
-    state = state_of(scope)
     return send if state.carried else adding_owed(state, send)
 
 
-def watch_body(scope: Scope, receive: Receive) -> Receive:
+def watch_body(scope: Scope, state: RequestState, receive: Receive) -> Receive:
     """The ``receive`` for all that handles the request further down: the rest can be dropped if it is refused."""
-    state = state_of(scope)
     if scope["type"] != "http" or state.watched:
         return receive
     state.watched = True
@@ -80,10 +83,10 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-            added = state.take(message.get("status"), functools.partial(_values_of, headers))
-            if added:
-                message = {**message, "headers": with_added(headers, added)}
+            if state.checked is not None or state.challenge:
+                headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+                owed = state.take(message.get("status"), functools.partial(_values_of, headers))
+                message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
             if state.body is not None and state.body.is_open:
@@ -127,42 +130,46 @@ class CarrierMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        receive = watch_body(scope, receive)
-        if state_of(scope).by_default:
+        state = state_of(scope)
+        receive = watch_body(scope, state, receive)
+        if state.by_default:
             denied = refuse_second_service(self.kerberos, default_kerberos())
-            await send_denial(scope, send, refused(scope, denied, self.kerberos))
+            await send_denial(scope, send, refused(scope, state, denied, self.kerberos))
             return
         before = nearest_of(scope)
-        send = carry(scope, send, self.kerberos)
+        send = carry(scope, state, send, self.kerberos)
         try:
             await self.app(scope, receive, send)
         finally:
             scope[NEAREST] = before
 
 
-async def authenticate_scope(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
+async def authenticate_scope(
+    scope: Scope, protection: Protection, application: Kerberos | None = None, request: AuthRequest | None = None
+) -> Outcome:
     """Decide on the request of an HTTP or WebSocket scope, and note the identity in it.
 
     Args:
         scope: the scope.
         protection: what the view, or the application, demands.
         application: the application's ``Kerberos``, where the scope does not tell it.
+        request: what :func:`request_of` has made of the scope, if it was called.
     """
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = await decider.authenticate(_request(scope, state), protection.guard)
+    outcome = await decider.authenticate(request or request_of(scope, state), protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
 def authenticate_scope_blocking(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = decider.authenticate_blocking(_request(scope, state), protection.guard)
+    outcome = decider.authenticate_blocking(request_of(scope, state), protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
 def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Denied):
-        return refused(scope, outcome, decider)
+        return refused(scope, state, outcome, decider)
     state = _state_for(scope, state, outcome)
     state.note(outcome, decider, by_default=is_default(decider))
     scope[IDENTITY] = outcome.identity
@@ -179,7 +186,7 @@ def _state_for(scope: Scope, state: RequestState, accepted: Accepted) -> Request
     return another
 
 
-def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
+def refused(scope: Scope, state: RequestState, denied: Denied, decider: Kerberos) -> Denied:
     """Note that a request is refused, so that the rest of its body is dropped before the answer.
 
     Returns:
@@ -188,29 +195,32 @@ def refused(scope: Scope, denied: Denied, decider: Kerberos) -> Denied:
         some do not say so (RFC 9112, section 9.6, wants it): over TLS, Chromium sends its ticket on the same
         connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
     """
-    state, closes = state_of(scope), scope["type"] == "websocket"
-    if state.body is not None:
-        if announces(scope) and decider.drain.bytes:
-            state.drain = decider.drain
-    elif not closes and announces(scope):
-        closes = expects_continue(scope)
+    closes = scope["type"] == "websocket"
+    copes = state.watched and state.body is None
+    if state.body is None and state.announced and state.expects_continue:
+        closes = True
+    elif decider.drain.bytes and not copes and (state.announced or has_streams(scope)):
+        state.drain = decider.drain
     if not closes or scope.get("http_version", "1.1") != "1.1":
         return denied
     return replace(denied, headers=(*denied.headers, ("Connection", "close")))
 
 
-def _request(scope: Scope, state: RequestState) -> AuthRequest:
+def request_of(scope: Scope, state: RequestState) -> AuthRequest:
+    """What the decision needs to know of a request; whether a body comes is noted in the request's state."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
     wanted = _FIELDS
     for raw_name, value in headers:
         name = wanted.get(raw_name.lower())
-        if name is not None:
+        if name:
             values = fields.setdefault(name, [])
             values.append(value.decode("latin-1"))
             if len(values) == MOST_VALUES:
                 # Some servers let thousands of one name pass: from here on they cost what fields do that nobody reads.
                 wanted = {raw: field for raw, field in wanted.items() if field != name}
+        elif name is not None:
+            _note_body(state, raw_name.lower(), value)
     if state.hidden:
         fields.setdefault("authorization", list(state.hidden))
     client: tuple[str, int] | None = scope.get("client")
@@ -228,6 +238,14 @@ def _request(scope: Scope, state: RequestState) -> AuthRequest:
     )
 
 
+def _note_body(state: RequestState, name: bytes, value: bytes) -> None:
+    """Note whether an HTTP request has a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
+    if name == b"expect":
+        state.expects_continue = value.lower() == b"100-continue"
+    elif name == b"transfer-encoding" or value != b"0":
+        state.announced = True
+
+
 def can_answer(scope: Scope) -> bool:
     """Whether a denial can be sent as a response. Of some servers, a WebSocket's handshake can be closed alone."""
     return scope["type"] != "websocket" or "websocket.http.response" in (scope.get("extensions") or {})
@@ -242,7 +260,7 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
     prefix = "websocket." if scope["type"] == "websocket" else ""
-    headers = [*encode_headers(denied.headers), (b"content-length", str(len(denied.body)).encode())]
+    headers = [*_encoded(denied.headers), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
     last: Message = {"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False}
     if state.body is not None and state.body.is_open:
@@ -251,13 +269,25 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
         await send(last)
 
 
-def with_added(headers: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
+@functools.lru_cache(maxsize=8)  # half of all requests get one and the same answer
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return encode_headers(headers)
+
+
+def with_owed(headers: list[tuple[bytes, bytes]], owed: Owed) -> list[tuple[bytes, bytes]]:
     """A response's headers with what :meth:`RequestState.take` adds."""
-    if any(name == "Vary" for name, _ in added):
-        headers = [field for field in headers if len(field[0]) != 4 or field[0].lower() != b"vary"]
-    return [*headers, *encode_headers(added)]
+    if owed.with_vary:
+        headers = [field for field in headers if field[0].lower() != b"vary"]
+    return [*headers, *encode_headers(owed.headers)]
 
 
 def encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI has them: bytes, the names in small letters."""
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    return [_ENCODED.get(field) or _encode(*field) for field in headers]
+
+
+def _encode(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode(), value.encode("latin-1")
+
+
+_ENCODED = {field: _encode(*field) for field in FOR_CACHES}  # every response to somebody signed in has these

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import socket
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from .._threads.loops import Event, within
@@ -29,8 +29,6 @@ _LEAST_BYTES = 50_000
 _LOOK_SECONDS = 1.0
 _READ_BYTES = 16 * 1024
 
-_CHUNKED, _LENGTH = len(b"transfer-encoding"), len(b"content-length")
-
 
 def watched(scope: Scope, receive: Receive) -> Body | None:
     """The body that comes by ``receive``, to be dropped if the request is refused; None where the server copes."""
@@ -42,36 +40,14 @@ def _closes(scope: Scope) -> bool:
     """Whether the connection ends with a request that may have a body, as each of nginx's does by default."""
     if scope.get("method") in ("GET", "HEAD"):
         return False
-    return scope.get("http_version") == "1.0" or b"close" in _fields(scope).get(b"connection", b"").lower()
-
-
-def announces(scope: Scope) -> bool:
-    """Whether an HTTP request may have a body (RFC 9112, section 6.3; with HTTP/2 and 3 no field has to tell)."""
-    if has_streams(scope):
-        return True
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    for name, value in headers:
-        # Most names have another length, and need no look at their letters.
-        if len(name) == _CHUNKED and name.lower() == b"transfer-encoding":
-            return True
-        if len(name) == _LENGTH and value != b"0" and name.lower() == b"content-length":
-            return True
-    return False
+    connection = [value.lower() for name, value in headers if name.lower() == b"connection"]
+    return scope.get("http_version") == "1.0" or any(b"close" in value for value in connection)
 
 
 def has_streams(scope: Scope) -> bool:
     """Whether the connection has other requests beside this one, whose end is not its end: HTTP/2 and 3."""
     return scope.get("http_version", "1.1") in ("2", "3")
-
-
-def expects_continue(scope: Scope) -> bool:
-    """Whether the client waits for leave to send the body (RFC 9110, section 10.1.1)."""
-    return _fields(scope).get(b"expect", b"").lower() == b"100-continue"
-
-
-def _fields(scope: Scope) -> dict[bytes, bytes]:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return {name.lower(): value for name, value in headers}
 
 
 class Body:
@@ -140,6 +116,25 @@ class Body:
     def _note(self, message: Message) -> None:
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._ended = True
+
+
+async def drop_pieces(pieces: AsyncIterable[bytes], limits: DrainLimits) -> None:
+    """Read the rest of a body as a framework gives it, within limits, and drop it.
+
+    Args:
+        pieces: the framework's iterator. An error of its ends the reading: a body that was read before, say.
+        limits: how much of it, and for how long.
+    """
+
+    async def drop() -> None:
+        left = limits.bytes
+        async for piece in pieces:
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    with contextlib.suppress(Exception):
+        await within(limits.seconds, drop)
 
 
 def drop_from_socket(environ: dict[str, Any], limits: DrainLimits) -> None:

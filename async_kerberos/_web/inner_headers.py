@@ -61,7 +61,7 @@ class InnerHeadersMiddleware:
         if self._name and _NO_VALUE.search(state.username):
             _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", state.username)
             denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state.decider
-            await send_denial(scope, send, denied if decider is None else refused(scope, denied, decider))
+            await send_denial(scope, send, denied if decider is None else refused(scope, state, denied, decider))
             return
         if self._hides and state.checked is not None:
             state.hidden = state.hidden or state.checked.authorization

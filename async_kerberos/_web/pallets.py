@@ -49,12 +49,12 @@ def append_owed(state: RequestState, reply: bool, response: Any) -> Any:
         response: the response of Flask or Quart.
     """
     owed = state.take(response.status_code, response.headers.getlist, reply=reply)
-    if not owed:
+    if not owed.headers:
         return response
     # A copy, since a view may return one object to many users.
     replying = copy.copy(response)
     replying.headers = response.headers.copy()
-    if any(name == "Vary" for name, _ in owed):
+    if owed.with_vary:
         replying.headers.remove("Vary")
-    replying.headers.extend(owed)
+    replying.headers.extend(owed.headers)
     return replying

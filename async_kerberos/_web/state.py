@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ..kerberos import Kerberos
 from ..options import DrainLimits
@@ -15,6 +16,25 @@ STATE = "async_kerberos.state"
 # A cache between client and server must not hand one user's page to another (RFC 9111, sections 4.1 and 5.2.2.7).
 _VARY = ("Cookie", "Authorization")
 _VARY_ALONE = "Vary", ", ".join(_VARY)
+_PRIVATE = "Cache-Control", "private"
+FOR_CACHES: Headers = (_VARY_ALONE, _PRIVATE)
+"""What is added to a response to somebody signed in, where the application says nothing of caches."""
+
+
+class Owed(NamedTuple):
+    """What goes onto a response.
+
+    Attributes:
+        headers: the headers to add.
+        with_vary: whether they contain the response's own ``Vary``, which is left out: of two fields, software that
+            adds a third name may drop one (older releases of Starlette do).
+    """
+
+    headers: Headers = ()
+    with_vary: bool = False
+
+
+NOTHING = Owed()
 
 
 class RequestState:
@@ -27,6 +47,8 @@ class RequestState:
         owed: headers that are still to be added where the response starts.
         carried: whether a carrier adds them there.
         watched: whether it has been looked at whether the body is to be dropped; who does it first stands outermost.
+        announced: whether a body comes; over HTTP/2 and 3, one may come all the same.
+        expects_continue: whether the client waits for leave to send it (RFC 9110, section 10.1.1).
         streams: whether the connection has other requests beside this one (HTTP/2 and 3).
         body: the request's body, as it comes; None where the server copes with one that is left unread.
         drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
@@ -44,6 +66,8 @@ class RequestState:
     owed: Headers = ()
     carried: bool = False
     watched: bool = False
+    announced: bool = False
+    expects_continue: bool = False
     streams: bool = False
     body: Body | None = None
     drain: DrainLimits | None = None
@@ -52,6 +76,11 @@ class RequestState:
     username: str = ""
     decider: Kerberos | None = None
     by_default: bool = False
+
+    @property
+    def drain_by_hand(self) -> DrainLimits | None:
+        """The limits where no carrier drops the body, so that a decorated view does, by what its framework has."""
+        return None if self.watched else self.drain
 
     def note(self, accepted: Accepted, decider: Kerberos, *, by_default: bool) -> None:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
@@ -72,11 +101,8 @@ class RequestState:
         """The values of ``Authorization`` that came, where the application below sees these."""
         return authorization or self.hidden
 
-    def take(self, status: int | None, values_of: Callable[[str], Sequence[str]], *, reply: bool = True) -> Headers:
+    def take(self, status: int | None, values_of: Callable[[str], Sequence[str]], *, reply: bool = True) -> Owed:
         """What goes onto the response that starts. A reply is taken once, and the caller adds all of it.
-
-        ``Vary`` takes the place of the response's own, which it contains: of two fields, software that adds a third
-        name may drop one (older releases of Starlette do).
 
         On a 401 of the application's own, a client would take the reply for one more leg of the exchange.
 
@@ -91,12 +117,11 @@ class RequestState:
         elif reply:
             added, self.owed = self.owed, ()
         if self.checked is None or status is None:
-            return added
+            return Owed(added)
         varies = values_of("vary")
-        vary = _with_ours(varies) if varies else _VARY_ALONE
-        if vary is not None:
-            added = (*added, vary)
-        return added if values_of("cache-control") else (*added, ("Cache-Control", "private"))
+        vary = _with_ours(varies) if varies else (_VARY_ALONE,)
+        private = () if values_of("cache-control") else (_PRIVATE,)
+        return Owed((*added, *vary, *private), bool(varies and vary))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
         present = values_of("www-authenticate")
@@ -105,38 +130,35 @@ class RequestState:
         return tuple((name, value) for name, value in self.challenge if value not in values_of(name.lower()))
 
 
-def _with_ours(varies: Sequence[str]) -> tuple[str, str] | None:
-    """The field with our names as well; None if it has them."""
+def _with_ours(varies: Sequence[str]) -> Headers:
+    """The field with our names as well; nothing if it has them."""
     names = [name.strip() for value in varies for name in value.split(",")]
     missing = [name for name in _VARY if name.lower() not in map(str.lower, names)]
-    return ("Vary", ", ".join([*names, *missing])) if missing else None
+    return (("Vary", ", ".join([*names, *missing])),) if missing else ()
 
 
 _with_state: dict[int, tuple[str, RequestState]] = {}
 
 
-class Marked:
+def mark(method: str, state: RequestState) -> str:
     """For the time that an ASGI application handles a request: its method, by which the request's state is found.
 
     A WSGI application below needs it. Of all that is in a scope, bridges pass nothing on into ``environ`` unchanged but
     a few texts, and of these each request can have one of its own: this. A context would reach other requests too, such
     as the connection's next one.
 
-    Attributes:
-        method: a text of the same letters, and no other request's object.
+    Returns:
+        A text of the same letters, and no other request's object.
     """
+    marked = f"{method} "[:-1]
+    if len(method) > 1:  # of texts with one letter, Python keeps a single object
+        _with_state[id(marked)] = (marked, state)
+    return marked
 
-    __slots__ = ("method",)
 
-    def __init__(self, method: str, state: RequestState) -> None:
-        # Of texts with one letter, Python keeps a single object.
-        self.method = method.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
-        if len(method) > 1:
-            _with_state[id(self.method)] = (self.method, state)
-
-    def forget(self) -> None:
-        """Forget the method, once the application has ended: a text that was kept leads to no state."""
-        _with_state.pop(id(self.method), None)
+def forget(marked: str) -> None:
+    """Forget what :func:`mark` made, once the application has ended: a text that was kept leads to no state."""
+    _with_state.pop(id(marked), None)
 
 
 def outer_state(method: str) -> RequestState | None:

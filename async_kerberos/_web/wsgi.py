@@ -81,10 +81,10 @@ def carry(environ: Environ, start_response: StartResponse, kerberos: Kerberos) -
         taken = state.owed
         # The status is text, which an application may have made without a number.
         number = int(status[:3]) if status[:3].isdigit() else 0
-        added = state.take(number, values_of)
-        if any(name == "Vary" for name, _ in added):
+        owed = state.take(number, values_of)
+        if owed.with_vary:
             headers = [field for field in headers if field[0].lower() != "vary"]
-        return start_response(status, [*headers, *added], *exc_info)
+        return start_response(status, [*headers, *owed.headers], *exc_info)
 
     return start_with_owed
 

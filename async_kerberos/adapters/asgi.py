@@ -12,13 +12,15 @@ from .._web.asgi import (
     authenticate_scope,
     carry,
     refused,
+    request_of,
     send_denial,
     state_of,
     watch_body,
 )
+from .._web.drain import has_streams
 from .._web.middleware import Middleware
 from .._web.nearest import NEAREST, Scope, configured, decider_of, nearest_of, refuse_second_service
-from .._web.state import Marked
+from .._web.state import forget, mark
 from ..errors import UnsupportedScopeError
 from ..kerberos import Kerberos, default_kerberos
 from ..outcomes import Denied
@@ -88,31 +90,34 @@ class KerberosMiddleware(Middleware):
             return
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
-        receive = watch_body(scope, receive)
-        outcome = await authenticate_scope(scope, self._protection, application)
+        state = state_of(scope)
+        request = request_of(scope, state)
+        if state.announced or has_streams(scope):
+            receive = watch_body(scope, state, receive)
+        outcome = await authenticate_scope(scope, self._protection, application, request)
         if isinstance(outcome, Denied):
             await send_denial(scope, send, outcome)
             return
         state = state_of(scope)
         decider = state.decider or default_kerberos()
         before = nearest_of(scope)
-        reply_send = carry(scope, send, decider)
+        reply_send = carry(scope, state, send, decider)
         inner = configured(self._around) if self.kerberos is None else None
         if inner is not None and inner is not decider:
             scope[NEAREST] = before
-            await send_denial(scope, reply_send, refused(scope, refuse_second_service(inner, decider), inner))
+            denied = refuse_second_service(inner, decider)
+            await send_denial(scope, reply_send, refused(scope, state, denied, inner))
             return
         self.publish(scope)
-        marked = Marked(scope["method"], state) if "method" in scope else None
-        if marked is not None:
-            scope["method"] = marked.method
+        method: str = scope.get("method", "")  # a WebSocket has none
+        if method:
+            scope["method"] = method = mark(method, state)
         try:
             await self.app(scope, receive, reply_send)
         finally:
             scope[NEAREST] = before
             state.over = True
-            if marked is not None:
-                marked.forget()
+            forget(method)
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

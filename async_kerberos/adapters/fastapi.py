@@ -21,7 +21,7 @@ try:
 except ImportError as _error:
     raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from _error
 
-from .starlette import KerberosMiddleware, add_headers, init_kerberos, raise_denial, requires_authentication
+from .starlette import KerberosMiddleware, add_owed, drop_body, init_kerberos, raise_denial, requires_authentication
 
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
@@ -63,9 +63,10 @@ class KerberosIdentity(NeverSent, SecurityBase):
         scope = connection.scope
         outcome = await authenticate_scope(scope, self._protection)
         if isinstance(outcome, Denied):
+            await drop_body(connection)
             raise_denial(connection, outcome, HTTPException)
         state = state_of(scope)
         if not state.carried:
             # Without init_kerberos, FastAPI adds these headers only to responses that the route does not make itself.
-            add_headers(response.headers, state.take(200, response.headers.getlist, reply=bool(outcome.headers)))
+            add_owed(response.headers, state.take(200, response.headers.getlist, reply=bool(outcome.headers)))
         return outcome.identity

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
+from .._web.drain import drop_pieces
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
@@ -144,6 +145,15 @@ def _denied(view: View, denied: Denied) -> Response:
     response = Response(denied.body, denied.status, Headers(denied.headers))
     if has_websocket_context() and current_app.view_functions.get(websocket.endpoint or "") is not view.wrapper:
         abort(response)  # what called it would go on, and talk to a stranger
+    if state_of(_scope()).drain_by_hand is not None:
+        after_this_request(_drop_body)
+    return response
+
+
+async def _drop_body(response: Any) -> Any:
+    limits = state_of(_scope()).drain_by_hand
+    if limits is not None and response.status_code >= 400:  # with another status, the application has gone on
+        await drop_pieces(request.body, limits)
     return response
 
 
@@ -169,7 +179,7 @@ def _reply_on_accept(state: RequestState) -> None:
 
     async def accept_with_owed(headers: Any = None, subprotocol: str | None = None) -> None:
         together = Headers(headers)
-        together.extend(state.take(None, together.getlist))
+        together.extend(state.take(None, together.getlist).headers)
         await accept(together, subprotocol)
 
     connection.accept = accept_with_owed

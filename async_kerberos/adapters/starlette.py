@@ -18,15 +18,17 @@ from .._web.asgi import (
     encode_headers,
     send_denial,
     state_of,
-    with_added,
+    with_owed,
 )
+from .._web.drain import drop_pieces
 from .._web.guarded import Guarded
 from .._web.nearest import IDENTITY, Protection, Scope, configure
+from .._web.state import NOTHING, Owed
 from .._web.views import View, inspect_view, is_async, takes_user
 from ..identity import Identity
 from ..kerberos import Kerberos
 from ..options import CrossSite, Hostname
-from ..outcomes import Denied, Headers
+from ..outcomes import Denied
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
@@ -180,7 +182,7 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
         outcome = view.call_on_loop(authenticate_scope, connection.scope, protection)
         if isinstance(outcome, Denied):
             if connection.scope["type"] != "websocket" and _may_answer(view, connection):
-                return _denial(outcome)
+                return view.call_on_loop(_answer, connection, outcome)
             raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
@@ -284,9 +286,18 @@ def _may_answer(view: View, connection: HTTPConnection[Any]) -> bool:
 
 async def _answer(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
     if not isinstance(connection, WebSocket):
+        if state_of(connection.scope).drain is not None:
+            await drop_body(connection)
         return _denial(denied)
     await send_denial(connection.scope, connection.send, denied)
     return None
+
+
+async def drop_body(connection: HTTPConnection[Any]) -> None:
+    """Drop the rest of a refused request's body, where there is no carrier that does it."""
+    limits = state_of(connection.scope).drain_by_hand
+    if limits is not None and isinstance(connection, Request):
+        await drop_pieces(connection.stream(), limits)
 
 
 def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HTTPException]) -> NoReturn:
@@ -303,23 +314,22 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
     # The application's handler makes the body.
     headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
     state_of(scope).challenge = headers
-    raise error(denied.status, denied.body.decode(), _with_headers(None, headers))
+    raise error(denied.status, denied.body.decode(), _with_owed(None, Owed(headers)))
 
 
-def _with_headers(before: Mapping[str, str] | None, added: Headers = ()) -> MutableHeaders:
+def _with_owed(before: Mapping[str, str] | None, owed: Owed = NOTHING) -> MutableHeaders:
     """Headers for an exception: a field for each value, since Chromium reads no second challenge within one field."""
     together = MutableHeaders(before)
-    add_headers(together, added)
+    add_owed(together, owed)
     return together
 
 
-def add_headers(headers: MutableHeaders, added: Headers) -> None:
+def add_owed(headers: MutableHeaders, owed: Owed) -> None:
     """Add to a response's headers what is owed."""
-    for name, value in added:
-        if name == "Vary":  # with the response's own in it
-            headers[name] = value
-        else:
-            headers.append(name, value)
+    if owed.with_vary:
+        del headers["Vary"]
+    for name, value in owed.headers:
+        headers.append(name, value)
 
 
 # By hand, where there is no carrier.
@@ -347,12 +357,12 @@ def _with_reply(scope: Scope, response: Any) -> Any:
     if state.carried or not isinstance(response, Response):
         return response
     owed = state.take(response.status_code, response.headers.getlist)
-    if not owed:
+    if not owed.headers:
         return response
     # A view may return one object to many users: what is appended goes to a copy.
     replying = copy.copy(response)
     replying.__dict__.pop("_headers", None)  # Starlette's view of the old list, made at first use
-    replying.raw_headers = with_added(response.raw_headers, owed)
+    replying.raw_headers = with_owed(response.raw_headers, owed)
     return replying
 
 
@@ -364,13 +374,13 @@ def _replying_on_error(scope: Scope) -> Generator[None, None, None]:
     try:
         yield
     except HTTPException as error:
-        headers = _with_headers(error.headers)
-        owed = () if carried else state.take(error.status_code, headers.getlist)
-        if not owed:
+        headers = _with_owed(error.headers)
+        owed = NOTHING if carried else state.take(error.status_code, headers.getlist)
+        if not owed.headers:
             raise
         # A copy, since the view may raise one object to many users. `copy.copy` would call the constructor without its
         # arguments.
         replying = type(error).__new__(type(error), *error.args)
         replying.__dict__.update(error.__dict__)
-        replying.headers = _with_headers(headers, owed)
+        replying.headers = _with_owed(headers, owed)
         raise replying.with_traceback(error.__traceback__) from error.__cause__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,11 @@ def _behind(middleware: Any, **options: Any) -> Starlette:
 def middleware() -> Starlette:
     """This project's middleware."""
     return _behind(KerberosMiddleware, hostname=HOSTNAME)
+
+
+def file() -> Starlette:
+    """The same, with the keytab's file read by the library at each accept."""
+    return _behind(KerberosMiddleware, hostname=HOSTNAME, keytab=os.environ["KRB5_KTNAME"].replace("FILE:", "WRFILE:"))
 
 
 def inline() -> Starlette:

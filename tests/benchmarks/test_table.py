@@ -65,6 +65,7 @@ def results() -> Results:
     sites: list[Name] = [
         "unprotected",
         "async-kerberos, on the loop",
+        "async-kerberos, keytab file",
         "ASGI-GSSAPI",
         "fastapi-spnego",
         "fastapi-spnego, FastAPI",
@@ -76,11 +77,26 @@ def results() -> Results:
         accepts={"bare accept": others, **dict.fromkeys(loops, ours)},
         threads={"one thread": ours, "two threads": [Round(100, 17_000)] * 5, **dict.fromkeys(on_threads, others)},
         sites={"async-kerberos": ours, "async-kerberos, FastAPI": ours, **dict.fromkeys(sites, others)},
-        challenges={"unprotected": ours, "middleware": ours, "decorator": ours},
+        challenges={"unprotected": others, "middleware": ours, "decorator": ours},
+        processes={
+            "unprotected": ours,
+            "unprotected, two processes": [Round(100, 19_000)] * 5,
+            "async-kerberos": ours,
+            "async-kerberos, two processes": [Round(100, 18_000)] * 5,
+        },
         flask={"unprotected": ours, "async-kerberos": others, "Flask-GSSAPI": others},
         late={"async-kerberos": [[0.001] * 100] * 5, "ASGI-GSSAPI": [[0.010] * 100] * 5},
         throughput={},
-        keytabs={2: {"one host": ours, "bare accept": ours}, 1000: {"one host": ours, "bare accept": others}},
+        keytabs={
+            2: {"one host": ours, "bare accept": ours},
+            100: {},
+            1000: {"one host": ours},
+            9000: {"one host": others},
+        },
+        forged={
+            2: {"forged, one host": ours, "forged, any host": ours},
+            602: {"forged, one host": ours, "forged, any host": others},
+        },
         tokens={700: {"one host": ours, "bare accept": ours}, 12_000: {"one host": others, "bare accept": ours}},
         memory=[50 * 1024 * 1024, 51 * 1024 * 1024],
         imports=[0.012, 0.013, 0.020],
@@ -97,7 +113,11 @@ def test_rows() -> None:
     assert values["requests a second, to ASGI-GSSAPI"] == 2
     assert values["lag of the event loop, p99, to ASGI-GSSAPI"] == pytest.approx(0.1)
     assert values["CPU that signing in adds to a Flask view, to Flask-GSSAPI"] == 1
-    assert values["growth of an accept's CPU from 2 keys to 1,000, to that of GSSAPI alone"] == 0.5
+    assert values["requests a second, two processes to one"] == pytest.approx(1.8)
+    assert values["the same, unprotected"] == pytest.approx(1.9)
+    assert values["CPU of an accept, 1,000 keys to 2"] == 1
+    assert values["CPU of a forged token, one host, 602 keys to 2"] == 1
+    assert values["CPU of a forged token, any host, 602 keys to 2"] == 2
     assert values["growth of an accept's CPU from tokens of 700 bytes to 12,000, to that of GSSAPI alone"] == 2
     assert values["memory after 200,000 sign-ins, over that after 20,000"] == 1
     assert values["time to import, over gssapi, anyio and asyncio"] == pytest.approx(13)
@@ -105,6 +125,7 @@ def test_rows() -> None:
     assert missed == [
         "CPU of a request, to fastapi-spnego",  # a half is too much there
         "CPU that signing in adds to a Flask view, to Flask-GSSAPI",
+        "CPU of an accept, 9,000 keys to 2",
         "growth of an accept's CPU from tokens of 700 bytes to 12,000, to that of GSSAPI alone",
     ]
 

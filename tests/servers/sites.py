@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from async_kerberos import DrainLimits
+from async_kerberos import DrainLimits, Kerberos
 
 from ..support import HOSTNAME
 from ..support.deployments import ADAPTERS, Switch, closing_all
@@ -16,11 +16,76 @@ from ..support.guards import ThreadGuard
 from ..support.servers import Gunicorn, Hypercorn, Server, Uvicorn, Uwsgi, Werkzeug
 from ..support.servers.programs import Granian, Waitress
 
+IMPATIENT = DrainLimits(seconds=0.5)
+
+
+def starlette_alone() -> Any:
+    """Starlette with decorated views, and neither ``init_kerberos`` nor a middleware."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    from async_kerberos.adapters.starlette import requires_authentication
+
+    def build(kerberos: Kerberos) -> Any:
+        @requires_authentication(kerberos=kerberos)
+        def view(user: str, request: Request) -> PlainTextResponse:
+            return PlainTextResponse(user)
+
+        return Starlette(routes=[Route("/{path}", view, methods=["GET", "POST"])])
+
+    return _alone(build)
+
+
+def fastapi_alone() -> Any:
+    """FastAPI with its dependency, and neither ``init_kerberos`` nor a middleware."""
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import PlainTextResponse
+
+    from async_kerberos import Identity
+    from async_kerberos.adapters.fastapi import KerberosIdentity
+
+    def build(kerberos: Kerberos) -> Any:
+        app, signed_in = FastAPI(), Depends(KerberosIdentity(kerberos=kerberos))
+
+        @app.api_route("/{path}", methods=["GET", "POST"], response_class=PlainTextResponse)
+        async def view(identity: Identity = signed_in) -> str:
+            return identity.principal
+
+        return app
+
+    return _alone(build)
+
+
+def quart_alone() -> Any:
+    """Quart with decorated views, and neither ``init_kerberos`` nor a middleware."""
+    from quart import Quart
+
+    from async_kerberos.adapters.quart import requires_authentication
+
+    def build(kerberos: Kerberos) -> Any:
+        app = Quart(__name__)
+
+        @app.route("/<path:path>", methods=["GET", "POST"])
+        @requires_authentication(kerberos=kerberos)
+        async def view(user: str, path: str) -> str:
+            return user
+
+        return app
+
+    return _alone(build)
+
+
+def _alone(build: Callable[[Kerberos], Any]) -> Any:
+    patient, impatient = Kerberos(hostname=HOSTNAME), Kerberos(hostname=HOSTNAME, drain=IMPATIENT)
+    return Switch({"": build(patient), "impatient": build(impatient)}).asgi
+
 
 def _switch(adapter: str) -> Switch:
     """The contract's application: the usual one, and one that waits half a second for the rest of a body."""
     build = ADAPTERS[adapter].build
-    impatient = {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)}
+    impatient = {"hostname": HOSTNAME, "drain": IMPATIENT}
     return Switch({"": build({"hostname": HOSTNAME}), "impatient": build(impatient)})
 
 
@@ -85,6 +150,9 @@ SITES: Mapping[str, Site] = {
         Site("asgi-hypercorn-asyncio", lambda _, threads: Hypercorn(asgi(), threads=threads)),
         Site("asgi-hypercorn-trio", lambda _, threads: Hypercorn(asgi(), loop="trio", threads=threads)),
         Site("quart-hypercorn-asyncio", lambda _, threads: Hypercorn(quart(), threads=threads)),
+        Site("starlette-alone-hypercorn-asyncio", lambda _, threads: Hypercorn(starlette_alone(), threads=threads)),
+        Site("fastapi-alone-hypercorn-asyncio", lambda _, threads: Hypercorn(fastapi_alone(), threads=threads)),
+        Site("quart-alone-hypercorn-asyncio", lambda _, threads: Hypercorn(quart_alone(), threads=threads)),
         Site("asgi-granian", _granian("asgi", "asgi")),
         Site("asgi-gunicorn-asgi", _gunicorn("asgi", "asgi")),
         Site("flask-werkzeug", lambda _, threads: Werkzeug(flask(), threads=threads)),

@@ -67,7 +67,7 @@ def test_http_2_late_bodies(hypercorn: HypercornProgram, served: Served, user: s
 
 def test_http_3(hypercorn: HypercornProgram, served: Served, user: str) -> None:
     """The connection goes on, and takes the ticket; other clients are served as well."""
-    for size in [64_000, 1_000_000] * ROUNDS:
+    for size in [*SIZES.values()] * ROUNDS:
         refused, taken = ask(
             hypercorn.quic,
             served.root,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import subprocess
 import sys
 import threading
@@ -203,6 +204,8 @@ class ThreadGuard:
         for thread in threading.enumerate():
             if thread in before or _is_worker(thread) or self._is_servers(thread):
                 continue
+            if thread.name.startswith("ThreadPoolExecutor-"):
+                gc.collect()  # a pool that nobody has any more ends its threads
             thread.join(seconds)
             if thread.is_alive():
                 left.append(thread.name)

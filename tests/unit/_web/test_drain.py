@@ -7,7 +7,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -16,8 +16,8 @@ import pytest
 
 from async_kerberos import ConfigurationError, Denied, DrainLimits, Kerberos
 from async_kerberos._web import drain
-from async_kerberos._web.asgi import CarrierMiddleware, authenticate_scope, state_of, watch_body
-from async_kerberos._web.drain import Body, Message, announces, drop_from_socket, expects_continue, watched
+from async_kerberos._web.asgi import CarrierMiddleware, authenticate_scope, request_of, state_of, watch_body
+from async_kerberos._web.drain import Body, Message, drop_from_socket, drop_pieces, has_streams, watched
 from async_kerberos._web.nearest import Protection
 from async_kerberos.adapters.asgi import KerberosMiddleware
 
@@ -268,7 +268,9 @@ def test_server_fails(backend: str) -> None:
 def test_announced(fields: Any, version: str, method: str, expected: bool) -> None:
     """HTTP/1 says by two fields whether there is a body; with HTTP/2 and 3 nothing tells before it comes, or not."""
     scope: Any = {"type": "http", "http_version": version, "method": method, "headers": fields}
-    assert announces(scope) is expected
+    state = state_of(scope)
+    request_of(scope, state)
+    assert (state.announced or has_streams(scope)) is expected
 
 
 def test_expected() -> None:
@@ -276,8 +278,50 @@ def test_expected() -> None:
     for value, expected in ((b"100-continue", True), (b"100-Continue", True), (b"nothing", False)):
         for name in (b"expect", b"Expect"):
             scope: Any = {"type": "http", "headers": [(name, value)]}
-            assert expects_continue(scope) is expected
-    assert not expects_continue({"type": "http", "headers": []})
+            state = state_of(scope)
+            request_of(scope, state)
+            assert state.expects_continue is expected
+
+
+class Pieces:
+    """What a framework gives of a body."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = list(sizes)
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        if not self.sizes:
+            raise StopAsyncIteration
+        size = self.sizes.pop(0)
+        if size < 0:
+            raise ValueError("malformed")
+        return bytes(size)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("sizes", "left"), [((10, 20), []), ((600, 400, 1), [1]), ((10, -1, 5), [5]), ((1001, 1), [1])]
+)
+def test_pieces(backend: str, sizes: tuple[int, ...], left: list[int]) -> None:
+    """What a framework gives is read to its end, to the limit, or to an error, which is nobody's."""
+    pieces = Pieces(*sizes)
+    run(backend, lambda: drop_pieces(pieces, LIMITS))
+    assert pieces.sizes == left
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pieces_that_do_not_come(backend: str) -> None:
+    """A sender that stops costs no more than the seconds that the limits say."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    run(backend, lambda: drop_pieces(pieces(), DrainLimits(seconds=0.01)))
 
 
 def served_by(module: str) -> Callable[[], Awaitable[Message]]:
@@ -325,8 +369,8 @@ def test_outermost_decides() -> None:
         raise AssertionError
 
     scope, receive = post(), served_by("uvicorn.protocols.http.h11_impl")
-    assert watch_body(scope, receive) == receive
-    assert watch_body(scope, wrapping) is wrapping
+    assert watch_body(scope, state_of(scope), receive) == receive
+    assert watch_body(scope, state_of(scope), wrapping) is wrapping
     assert state_of(scope).body is None
 
 
