@@ -175,7 +175,9 @@ class Acceptor:
             if accepted.mech != _KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
             principal = _text(accepted.initiator_name)
-            service_principal = credential.principal
+            # A later leg may have other keys than those of which one decrypted the ticket.
+            is_certain = held is None or held.keys is keys is None
+            service_principal = credential.principal if is_certain else None
             if service_principal is None:
                 service_principal = self._principal_of(accepted.context, own)
                 if not self.serves(service_principal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,10 @@ def test_rotated(
 def test_unreadable(
     any_host: bool, service: Service, users: tuple[User, User], open_folder: Path, tmp_path: Path
 ) -> None:
-    """A keytab that the server's user may not read makes 500s until that user may."""
+    """A keytab that the server's user may not read makes 500s until that user may.
+
+    Where the library reads it, each time anew. The service's own keys stay in force for a while.
+    """
     keytab = open_folder / "keytab"
     keytab.write_bytes(service.keytab.read_bytes())
     uid = someone_else()
@@ -215,12 +219,21 @@ def test_unreadable(
     env = {"KRB5RCACHEDIR": str(replay)}
     hostname = "*" if any_host else None
     keytab.chmod(0)
-    with Apart(service, hostname=hostname, keytab=keytab, uid=uid, env=env) as server:
+    library = keytab_option(keytab, library=True)
+    with Apart(service, hostname=hostname, keytab=library, uid=uid, env=env) as server:
         for _ in range(2):
             assert reasons() == {"MISCONFIGURED"}
             keytab.chmod(0o644)
             assert reasons() == {None}
             keytab.chmod(0)
+    with Apart(service, hostname=hostname, keytab=keytab, uid=uid, env=env) as server:
+        assert reasons() == {"MISCONFIGURED"}
+        keytab.chmod(0o644)
+        time.sleep(1.1)
+        assert reasons() == {None}
+        keytab.chmod(0)
+        time.sleep(1.1)
+        assert reasons() == {None}
 
 
 @dataclass(frozen=True)

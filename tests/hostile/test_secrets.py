@@ -41,6 +41,7 @@ from ..adapters.support import ask
 from ..support.asking import auth_request
 from ..support.initiator import TWO_LEGS, Initiator, fresh, negotiate
 from ..support.secrets import Secrets, SecretsGuard
+from ..support.waiting import free_credentials
 from .secret_site import HOST, TARGET
 
 PEER = ("192.0.2.7", 40000)
@@ -309,6 +310,7 @@ def test_traceback_of_keys(
         Acceptor("HTTP", ("absent.example.test",), str(broken)).describe()
     assert shown_locals(caught.value, secrets_guard.secrets) == set()
     (tmp_path / "krb5.conf").write_text("[libdefaults]\nallow_weak_crypto = perhaps\n")
+    free_credentials()
     monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
     with pytest.raises(AcquireError) as caught:
         acceptor.describe()

@@ -120,6 +120,34 @@ def test_two_legs(make: Any, service: Service, hostname: Any, mech: Any, monkeyp
     assert served_as(second) == PRINCIPAL
 
 
+def test_two_legs_with_other_keys(make: Any, service: Service, imap: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the first leg says which service it is, also where the second one is taken by other credentials."""
+    monkeypatch.setattr("async_kerberos._gss.keyring._FRESH_SECONDS", 0.0)
+    entries = [*entries_of(imap.keytab), *entries_of(service.keytab)]
+    kerberos: Kerberos = make(entries, "*")
+    keytab, good = Path(str(kerberos.keytab)), written(entries)
+    # What is no text is nothing to the library.
+    strange = written([Entry(("nfs", "????"), "KRBTEST.COM", 1, 18, os.urandom(32))])[2:].replace(b"????", b"\xff" * 4)
+    for target, expected in ((f"imap@{HOST}", None), (f"HTTP@{HOST}", PRINCIPAL)):
+        keytab.write_bytes(good + strange)
+        initiator = Initiator(target, flags=TWO_LEGS)
+        peer = ("192.0.2.9", 40_000)
+        first = kerberos.authenticate_blocking(auth_request((initiator.header,), peer))
+        assert isinstance(first, Denied)
+        assert first.reason is Reason.CONTINUE
+        token = reply_token([value for name, value in first.headers if name == "WWW-Authenticate"])
+        keytab.write_bytes(good)
+        second = kerberos.authenticate_blocking(auth_request((negotiate(initiator.step(token)),), peer))
+        if expected is None:
+            assert isinstance(second, Denied)
+            assert second.reason is Reason.WRONG_SERVICE
+        else:
+            assert served_as(second) == expected
+        # From here on there are keys of the service's own, which would stay in force.
+        kerberos = make(entries, "*")
+        keytab = Path(str(kerberos.keytab))
+
+
 @HOSTNAMES
 def test_many(make: Any, service: Service, hostname: Any) -> None:
     """Ten thousand other keys make an accept no dearer."""

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from async_kerberos import Kerberos
+from async_kerberos._gss.acceptor import Acceptor
 from async_kerberos._gss.libkrb5 import krb5_context, loaded_library
+from async_kerberos._gss.steps import Established
 from async_kerberos.testing import Service
 
 from ...support.forks import fork_and_run
+from ...support.initiator import Initiator
 from ...support.keytabs import entries_of, written
-from .conftest import HOST, PRINCIPAL, ask, served_as
+from .conftest import HOST, PRINCIPAL
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 
@@ -33,6 +35,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
     monkeypatch.setattr("async_kerberos._gss.memory_keytab.secrets.token_hex", noting)
     yield made
+    gc.collect()
     assert not any(map(has_keys, made))
 
 
@@ -48,23 +51,28 @@ def has_keys(name: bytes) -> bool:
     return found == 0
 
 
+def accept(acceptor: Acceptor) -> None:
+    step = acceptor.step(Initiator(f"HTTP@{HOST}").step())
+    assert isinstance(step, Established)
+    assert step.identity.service_principal == PRINCIPAL
+
+
 def test_destroyed(service: Service, tmp_path: Path, names: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each credential has a keytab in memory, with a name that nobody guesses, and it goes with the credential."""
     monkeypatch.setattr("async_kerberos._gss.keyring._FRESH_SECONDS", 0.0)
     keytab, ours = tmp_path / "keytab", entries_of(service.keytab)
     keytab.write_bytes(written(ours))
-    kerberos = Kerberos(hostname=HOST, keytab=keytab)
+    acceptor = Acceptor("HTTP", [HOST], str(keytab))
     for _ in range(3):
-        assert served_as(ask(kerberos)) == PRINCIPAL
+        accept(acceptor)
     (first,) = names
     assert has_keys(first)
     assert len(first) == len("MEMORY:") + 32
     keytab.write_bytes(written(ours[:1]))
-    assert served_as(ask(kerberos)) == PRINCIPAL
+    accept(acceptor)
     gc.collect()
     assert [has_keys(name) for name in names] == [False, True]
-    kerberos.close()
-    del kerberos
+    del acceptor
     gc.collect()
     assert [has_keys(name) for name in names] == [False, False]
 
@@ -74,16 +82,15 @@ def test_forked(service: Service, tmp_path: Path, names: list[bytes], monkeypatc
     monkeypatch.setattr("async_kerberos._gss.keyring._FRESH_SECONDS", 0.0)
     keytab, ours = tmp_path / "keytab", entries_of(service.keytab)
     keytab.write_bytes(written(ours))
-    kerberos = Kerberos(hostname=HOST, keytab=keytab)
-    assert served_as(ask(kerberos)) == PRINCIPAL
+    acceptor = Acceptor("HTTP", [HOST], str(keytab))
+    accept(acceptor)
     (first,) = names
 
     def child() -> int:
-        nonlocal kerberos
         assert has_keys(first)
-        assert served_as(ask(kerberos)) == PRINCIPAL
+        accept(acceptor)
         keytab.write_bytes(written(ours[:1]))
-        assert served_as(ask(kerberos)) == PRINCIPAL
+        accept(acceptor)
         gc.collect()
         assert [has_keys(name) for name in names] == [False, True]
         return 0
@@ -91,7 +98,4 @@ def test_forked(service: Service, tmp_path: Path, names: list[bytes], monkeypatc
     assert fork_and_run(child) == 0
     assert names == [first]
     assert has_keys(first)
-    assert served_as(ask(kerberos)) == PRINCIPAL
-    kerberos.close()
-    del kerberos
-    gc.collect()
+    accept(acceptor)
