@@ -33,6 +33,9 @@ class Owed(NamedTuple):
     headers: Headers = ()
     with_vary: bool = False
 
+    def __repr__(self) -> str:
+        return "<what a response is owed>"  # the acceptor's reply is among it
+
 
 NOTHING = Owed()
 
