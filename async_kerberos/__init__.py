@@ -13,11 +13,13 @@ from .options import DrainLimits, KerberosOptions
 from .outcomes import Accepted, Checked, Denied, Headers, Outcome
 from .reasons import Reason
 from .request import AuthRequest
+from .rights.access import Access
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Accepted",
+    "Access",
     "AuthRequest",
     "Checked",
     "ConfigurationError",

@@ -23,6 +23,7 @@ from .methods.tickets import Tickets
 from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
 from .outcomes import Outcome, Rules
 from .request import AuthRequest
+from .rights.access import Access
 from .rights.usernames import UsernameChoice, Usernames
 from .telemetry.log import log_setup
 
@@ -69,6 +70,7 @@ class Kerberos(NeverSent):
         trusted_origins: origins, such as ``https://app.example.com`` or ``app://desk``, whose pages may make requests
             like this site's own.
         drain: limits within which a refused request's body is read and dropped.
+        access: who may enter, of those who sign in; None for all. A guard's own ``access`` has to hold as well.
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
             (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; or what a
@@ -97,6 +99,7 @@ class Kerberos(NeverSent):
     cross_site: CrossSite = "refuse"
     trusted_origins: Sequence[str] = ()
     drain: DrainLimits = field(default_factory=DrainLimits)
+    access: Access | None = None
     username: UsernameChoice = "principal"
     rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
@@ -111,6 +114,8 @@ class Kerberos(NeverSent):
         check_type("half_open", self.half_open, HalfOpenLimits)
         check_type("workers", self.workers, WorkerLimits)
         check_type("drain", self.drain, DrainLimits)
+        if self.access is not None:
+            check_type("access", self.access, Access)
         vars(self).update(_made_of(self))  # allowed here: no other code has the object yet
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
@@ -186,7 +191,9 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_workers": workers,
         "_tickets": tickets,
         "_usernames": usernames,
-        "_decision": Decision(transport, origin, Reuse(rules, acceptor.serves), tickets, usernames, answers),
+        "_decision": Decision(
+            transport, origin, Reuse(rules, acceptor.serves), tickets, kerberos.access, usernames, answers
+        ),
         "_on_loop": OnLoop(workers),
     }
 

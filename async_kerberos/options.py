@@ -14,6 +14,8 @@ from ._protocol.principals import ANY_HOST
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
+from .rights.access import Access
+from .rights.access import Authorize as Authorize
 from .rights.usernames import UsernameChoice
 
 # Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
@@ -67,6 +69,7 @@ class KerberosOptions(TypedDict, total=False):
     cross_site: CrossSite
     trusted_origins: Sequence[str]
     drain: DrainLimits
+    access: Access | None
     username: UsernameChoice
 
 

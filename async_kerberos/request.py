@@ -26,6 +26,8 @@ FIELDS = frozenset(
 )
 """The names of all header fields that the decision reads, in small letters. The bridges copy only these."""
 
+_CREDENTIALS = ("authorization",)
+
 MOST_VALUES = 64
 """How many values of one field are copied. Each rule accepts fewer and rejects more, so the rest make no difference."""
 
@@ -42,6 +44,8 @@ class AuthRequest(NeverSent):
             they came: ``authorization``, ``forwarded``, ``host``, ``origin``, ``sec-fetch-site``, ``upgrade``,
             ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``.
         method: the request's method.
+        path: the path that was asked for, decoded, with the part under which the application is mounted; empty if it is
+            not known.
         peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
             Port 0 means that the address may not be the connection's: a proxy told it, or the server names no port.
         exclusive: whether the exchange's next leg comes on the same connection, with no other client's request in
@@ -53,6 +57,7 @@ class AuthRequest(NeverSent):
 
     fields: Fields = field(default_factory=dict[str, Sequence[str]], repr=False, hash=False)
     method: str = "GET"
+    path: str = ""
     peer: Peer | None = None
     exclusive: bool = True
     secure: bool = False
@@ -64,6 +69,7 @@ class AuthRequest(NeverSent):
         fields: Fields | None = None,
         *,
         method: str = "GET",
+        path: str = "",
         peer: Peer | None = None,
         exclusive: bool = True,
         secure: bool = False,
@@ -79,6 +85,7 @@ class AuthRequest(NeverSent):
         self.__dict__.update(
             fields=fields,
             method=method,
+            path=path,
             peer=peer,
             exclusive=exclusive,
             secure=secure,
@@ -94,6 +101,7 @@ class AuthRequest(NeverSent):
         peer: Peer | None = None,
         secure: bool = False,
         method: str = "GET",
+        path: str = "",
         exclusive: bool = False,
         websocket: bool = False,
     ) -> AuthRequest:
@@ -104,12 +112,31 @@ class AuthRequest(NeverSent):
             peer: as in the class.
             secure: as in the class.
             method: as in the class.
+            path: as in the class.
             exclusive: as in the class. Without it, an exchange of several legs is refused.
             websocket: as in the class.
         """
         found = {name: tuple(get_all(name))[:MOST_VALUES] for name in FIELDS}
         fields = {name: values for name, values in found.items() if values}
-        return cls(fields, method=method, peer=peer, exclusive=exclusive, secure=secure, websocket=websocket)
+        return cls(fields, method=method, path=path, peer=peer, exclusive=exclusive, secure=secure, websocket=websocket)
+
+    def without_credentials(self) -> AuthRequest:
+        """A copy for the application's own functions: it has neither credentials nor the result of an earlier check."""
+        fields = {name: tuple(values) for name, values in self.fields.items() if name not in _CREDENTIALS}
+        return AuthRequest(
+            fields,
+            method=self.method,
+            path=self.path,
+            peer=self.peer,
+            exclusive=self.exclusive,
+            secure=self.secure,
+            websocket=self.websocket,
+        )
+
+    @property
+    def host(self) -> str:
+        """The value of ``Host``; empty where it did not come."""
+        return next(iter(self.fields.get("host", ())), "")
 
     @property
     def authorization(self) -> tuple[str, ...]:

@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from .._checks import check_cross_site
+from .._checks import check_cross_site, check_type
 from .._never_sent import NeverSent
 from ..options import CrossSite
+from ..rights.access import Access, AccessOptions
+
+
+class GuardOptions(AccessOptions, total=False):
+    """The keywords of decorators, for annotations of ``**options``."""
+
+    cross_site: CrossSite | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guard(NeverSent):
-    """Options of one decorator, middleware or dependency, which override those of its ``Kerberos``.
+    """Options of one decorator, middleware or dependency, beside those of its ``Kerberos``.
 
     Attributes:
         cross_site: overrides the option of this name; None to keep it.
+        access: who may enter here; the option of this name has to let them in as well.
 
     Raises:
         ConfigurationError: an option is wrong.
     """
 
     cross_site: CrossSite | None = None
+    access: Access | None = None
 
     def __post_init__(self) -> None:
         if self.cross_site is not None:
             check_cross_site("cross_site", self.cross_site)
+        if self.access is not None:
+            check_type("access", self.access, Access)
+
+
+def guard_of(options: GuardOptions) -> Guard:
+    """The guard that a decorator's keywords come to; None counts as not given.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+    rules = {name: value for name, value in options.items() if name != "cross_site" and value is not None}
+    access = Access(**cast("AccessOptions", rules)) if rules else None
+    return Guard(cross_site=options.get("cross_site"), access=access)
 
 
 NO_GUARD = Guard()
-"""Overrides no option."""
+"""Changes nothing."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._threads.waits import Waits
 from ..methods.tickets import Tickets
-from ..outcomes import Accepted, Checked, Denied, Outcome
+from ..outcomes import Accepted, Checked, Denied, Outcome, SignedIn
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
+from ..rights.access import Access, ForeignRealms
 from ..rights.usernames import Usernames
 from ..telemetry.log import log_denied, log_signed_in
 from .answers import Answers
@@ -26,6 +29,7 @@ class Sequence:
         origin: checks that no other site made a browser send it.
         reuse: takes over an earlier check of the same request.
         tickets: finds out who the user is.
+        access: says who may enter; None for all.
         usernames: gives users their names.
         answers: makes the answers to refused requests.
     """
@@ -36,6 +40,7 @@ class Sequence:
         origin: CrossSiteRule,
         reuse: Reuse,
         tickets: Tickets,
+        access: Access | None,
         usernames: Usernames,
         answers: Answers,
     ) -> None:
@@ -43,6 +48,8 @@ class Sequence:
         self._origin = origin
         self._reuse = reuse
         self._tickets = tickets
+        self._access = access
+        self._foreign = None if access is not None and access.names_realms else ForeignRealms()
         self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
 
@@ -54,12 +61,14 @@ class Sequence:
             guard: the options of this view.
             waits: how the decision waits.
         """
-        usernames = self._usernames
+        usernames, signed_in = self._usernames, None
         try:
             earlier = None if request.earlier is None else self._reuse.of_this(request)
             ours = earlier is not None and self._reuse.is_ours(earlier)
             judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
+                if guard.access is not None:
+                    await guard.access.check(earlier.identity, request, waits)
                 username = None if usernames is None else await usernames.of(earlier.identity, waits)
                 return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
@@ -70,9 +79,14 @@ class Sequence:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
+            for access in (self._access, guard.access):
+                if access is not None:
+                    await access.check(signed_in.identity, request, waits)
             username = None if usernames is None else await usernames.of(signed_in.identity, waits)
         except Refusal as refusal:
-            return self._deny(request, refusal)
+            return self._deny(request, refusal, signed_in)
+        if self._foreign is not None:
+            self._foreign.note(signed_in.identity)
         if earlier is not None:
             return Accepted(signed_in.identity, (), earlier, username)
         log_signed_in(signed_in.identity, request)
@@ -80,7 +94,10 @@ class Sequence:
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged)
         return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
-    def _deny(self, request: AuthRequest, refusal: Refusal) -> Denied:
+    def _deny(self, request: AuthRequest, refusal: Refusal, signed_in: SignedIn | None = None) -> Denied:
         denied = self._answers.denial(refusal)
+        if signed_in is not None and denied.status != 401:
+            # Also to somebody who may not enter, the reply proves who says so. With a 401 it would be another leg.
+            denied = replace(denied, headers=(*signed_in.headers, *denied.headers))
         log_denied(denied, request, refusal.detail, refusal.__cause__)
         return denied

@@ -5,8 +5,11 @@ A library that is not imported yet runs no loop, so we skip it.
 
 from __future__ import annotations
 
+import contextvars
 import sys
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import Event as Event
@@ -72,6 +75,31 @@ def call_on_loop(function: Callable[..., Coroutine[Any, Any, T]], *args: object)
     from anyio.from_thread import run  # only for adapters whose framework runs sync views on threads of anyio
 
     return run(function, *args)
+
+
+def run_apart(awaitable: Awaitable[T]) -> T:
+    """Await something on a loop of asyncio on a thread of its own, since one may run on this thread, and wait for it.
+
+    The context is a copy of this thread's, so that what a framework keeps there is found.
+    """
+    from anyio import run  # only where an application's function is awaited
+
+    async def wait() -> T:
+        return await awaitable
+
+    result: Future[T] = Future()
+    context = contextvars.copy_context()
+
+    def run_here() -> None:
+        try:
+            result.set_result(context.run(run, wait))
+        except BaseException as error:  # raised again on the thread that waits
+            result.set_exception(error)
+
+    thread = threading.Thread(target=run_here, name="async-kerberos-consult")
+    thread.start()
+    thread.join()
+    return result.result()
 
 
 async def within(seconds: float, function: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from .loops import run_apart
 from .workers import Workers
 
 T = TypeVar("T")
@@ -21,6 +23,10 @@ class Waits(Protocol):
         """
         ...
 
+    async def consult(self, function: Callable[..., object], *args: object) -> object:
+        """Call a function of the application's, and await whatever it returns that can be awaited."""
+        ...
+
 
 class OnLoop:
     """For event loops: the workers make the calls, so a loop never blocks."""
@@ -32,6 +38,11 @@ class OnLoop:
         """Make the call on a worker."""
         return await self._workers.run(call)
 
+    async def consult(self, function: Callable[..., object], *args: object) -> object:
+        """Call the function on the loop, which waits for what it does itself."""
+        result = function(*args)
+        return await result if inspect.isawaitable(result) else result
+
 
 class OnThread:
     """For threads that may wait: there is no queue and no deadline."""
@@ -39,6 +50,11 @@ class OnThread:
     async def compute(self, call: Callable[[], T]) -> T:
         """Make the call on this thread."""
         return call()
+
+    async def consult(self, function: Callable[..., object], *args: object) -> object:
+        """Call the function on this thread. What it returns is awaited on a loop of its own, on another thread."""
+        result = function(*args)
+        return run_apart(result) if inspect.isawaitable(result) else result
 
 
 def finish(decision: Coroutine[Any, Any, T]) -> T:

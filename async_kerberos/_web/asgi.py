@@ -233,6 +233,7 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
         secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
+        path=scope.get("path", ""),
         websocket=websocket,
         earlier=state.checked,
     )

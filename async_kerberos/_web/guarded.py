@@ -6,10 +6,9 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, cast
 
-from .._decision.guard import Guard
+from .._decision.guard import GuardOptions, guard_of
 from .._never_sent import NeverSent, resolved_signature
 from ..kerberos import Kerberos
-from ..options import CrossSite
 from .nearest import Protection
 
 
@@ -21,25 +20,28 @@ class Guarded(NeverSent, ABC):
     (``__call__``), and makes the function that takes a view's place (``protect``).
     """
 
-    def __init__(self, protection: Protection | None = None) -> None:
-        self._protection = protection or Protection()
+    def __init__(self, kerberos: Kerberos | None = None, options: GuardOptions | None = None) -> None:
+        self._kerberos = kerberos
+        self._options = options or GuardOptions()
+        self._protection = Protection(kerberos, guard_of(self._options))
         # FastAPI reads the signature, as a function's, and refuses this object as a dependency.
         self.__name__ = self.__qualname__ = "requires_authentication"
         self.__signature__: inspect.Signature = resolved_signature(cast("Any", self).__call__)
 
-    def decorate(self, view: Any, kerberos: Kerberos | None, cross_site: CrossSite | None) -> Any:
+    def decorate(self, view: Any, kerberos: Kerberos | None, options: GuardOptions) -> Any:
         """Decorate a view, or make a decorator with these options where there is none.
 
         Raises:
             ConfigurationError: an option is wrong.
             TypeError: it is no view, or has no parameter that could take the user.
         """
-        ours = self._protection
-        protection = Protection(
-            ours.kerberos if kerberos is None else kerberos,
-            Guard(cross_site=ours.guard.cross_site if cross_site is None else cross_site),
-        )
-        return type(self)(protection) if view is None else self.protect(view, protection)
+        unknown = [name for name in options if name not in GuardOptions.__annotations__]
+        if unknown:
+            raise TypeError(f"requires_authentication() has no option {unknown[0]!r}")
+        given = {name: value for name, value in options.items() if value is not None}
+        together = cast("GuardOptions", {**self._options, **given})
+        guarded = type(self)(self._kerberos if kerberos is None else kerberos, together)
+        return guarded if view is None else guarded.protect(view, guarded._protection)
 
     @abstractmethod
     def protect(self, view: Any, protection: Protection) -> Any:

@@ -16,7 +16,7 @@ class Middleware(NeverSent):
 
     Args:
         kerberos: the service; None for one with the options or, without any, for the nearest.
-        options: those of :class:`~async_kerberos.Kerberos`, and ``cross_site``.
+        options: those of :class:`~async_kerberos.Kerberos`; ``cross_site`` and ``access`` are this middleware's own.
         hide_authorization: whether the application does not see the credentials.
 
     Attributes:
@@ -28,14 +28,15 @@ class Middleware(NeverSent):
 
     def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
         check_flag("hide_authorization", hide_authorization)
-        own = [name for name in options if name != "cross_site"]
+        own = [name for name in options if name not in ("cross_site", "access")]
         for name in own:
             if name not in AllOptions.__annotations__:
                 raise ConfigurationError(name, "is no option of this middleware")
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
+        guard = Guard(cross_site=options.pop("cross_site", None), access=options.pop("access", None))
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
-        self._protection = Protection(self.kerberos, Guard(cross_site=options.get("cross_site")))
+        self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)
         self._is_new = True

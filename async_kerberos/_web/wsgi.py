@@ -181,6 +181,7 @@ def _request(environ: Environ, state: RequestState) -> AuthRequest:
     return AuthRequest(
         fields,
         method=environ["REQUEST_METHOD"],
+        path=_path(environ),
         peer=(address, int(port) if known else 0) if address else None,
         exclusive=environ.get("SERVER_PROTOCOL") in ("HTTP/1.0", "HTTP/1.1"),
         secure=environ.get("wsgi.url_scheme") == "https" and not scheme_is_hearsay(environ),
@@ -188,6 +189,12 @@ def _request(environ: Environ, state: RequestState) -> AuthRequest:
         websocket=any("websocket" in value.lower() for value in fields.get("upgrade", ())),
         earlier=state.checked,
     )
+
+
+def _path(environ: Environ) -> str:
+    # PEP 3333: texts of bytes, as if these were Latin-1.
+    raw: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return raw if raw.isascii() else raw.encode("latin-1").decode(errors="replace")
 
 
 def _authorization(environ: Environ) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 # No `from __future__ import annotations`: FastAPI could not resolve the names in a dependency's annotations.
 
-from .._decision.guard import Guard
+from collections.abc import Sequence
+
+from .._decision.guard import GuardOptions, guard_of
 from .._never_sent import NeverSent
 from .._web.asgi import authenticate_scope, state_of
 from .._web.nearest import Protection
 from ..identity import Identity
 from ..kerberos import Kerberos
-from ..options import CrossSite
+from ..options import Authorize, CrossSite
 from ..outcomes import Denied
 
 try:
@@ -39,6 +41,11 @@ class KerberosIdentity(NeverSent, SecurityBase):
         kerberos: the service; None for the nearest configured application's or middleware's.
         cross_site: overrides the service's option of this name: ``"allow"`` for a route to which forms of other sites
             may post, as an identity provider's ``form_post`` does.
+        realms: who may enter, as in :class:`~async_kerberos.Access`; the service's ``access`` has to let them in, too.
+        principals: as in :class:`~async_kerberos.Access`.
+        groups: as in :class:`~async_kerberos.Access`.
+        indicators: as in :class:`~async_kerberos.Access`.
+        authorize: as in :class:`~async_kerberos.Access`.
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
@@ -47,9 +54,22 @@ class KerberosIdentity(NeverSent, SecurityBase):
         kerberos: Kerberos | None = None,
         *,
         cross_site: CrossSite | None = None,
+        realms: Sequence[str] | None = None,
+        principals: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+        indicators: Sequence[str] | None = None,
+        authorize: Authorize | None = None,
         scheme_name: str = "Kerberos",
     ) -> None:
-        self._protection = Protection(kerberos, Guard(cross_site=cross_site))
+        options = GuardOptions(
+            cross_site=cross_site,
+            realms=realms,
+            principals=principals,
+            groups=groups,
+            indicators=indicators,
+            authorize=authorize,
+        )
+        self._protection = Protection(kerberos, guard_of(options))
         self.scheme_name = scheme_name
         self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 

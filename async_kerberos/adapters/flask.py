@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
@@ -13,7 +13,7 @@ from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, drop_body, state_of
 from ..kerberos import Kerberos
-from ..options import CrossSite, Hostname
+from ..options import Hostname
 from ..outcomes import Denied, Outcome
 
 try:
@@ -25,6 +25,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .._decision.guard import GuardOptions
     from ..options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
@@ -58,6 +59,8 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for the application's, or the default.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
+            the service's ``access`` has to let them in as well.
     """
 
     @overload
@@ -72,13 +75,11 @@ class RequiresAuthentication(Guarded):
     def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
     @overload
     def __call__(
-        self, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+        self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
     ) -> RequiresAuthentication: ...
-    def __call__(
-        self, view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
-    ) -> Any:
+    def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cross_site)
+        return self.decorate(view, kerberos, cast("GuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""

@@ -27,7 +27,7 @@ from .._web.state import NOTHING, Owed
 from .._web.views import View, inspect_view, is_async, takes_user
 from ..identity import Identity
 from ..kerberos import Kerberos
-from ..options import CrossSite, Hostname
+from ..options import Hostname
 from ..outcomes import Denied
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
@@ -46,6 +46,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .._decision.guard import GuardOptions
     from ..options import KerberosOptions
 
 __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_authentication"]
@@ -128,6 +129,8 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for that of the nearest configured application or middleware.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
+            the service's ``access`` has to let them in as well.
     """
 
     @overload
@@ -138,13 +141,11 @@ class RequiresAuthentication(Guarded):
     def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
     @overload
     def __call__(
-        self, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
+        self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
     ) -> RequiresAuthentication: ...
-    def __call__(
-        self, view: Any = None, /, *, kerberos: Kerberos | None = None, cross_site: CrossSite | None = None
-    ) -> Any:
+    def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cross_site)
+        return self.decorate(view, kerberos, cast("GuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""

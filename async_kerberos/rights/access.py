@@ -1,0 +1,153 @@
+"""Who may enter, of those who have signed in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from .._checks import elements
+from .._never_sent import NeverSent
+from .._protocol.principals import PrincipalPattern, components_of, split_realm
+from .._threads.waits import Waits
+from ..errors import ConfigurationError
+from ..identity import Identity
+from ..reasons import Reason, Refusal
+from ..request import AuthRequest
+
+Authorize = Callable[[Identity, AuthRequest], bool | Awaitable[bool]]
+"""Says whether a user may make a request."""
+
+_logger = logging.getLogger("async_kerberos")
+
+
+class AccessOptions(TypedDict, total=False):
+    """The arguments of :class:`Access`, for annotations of ``**options``."""
+
+    realms: Sequence[str] | None
+    principals: Sequence[str] | None
+    groups: Sequence[str] | None
+    indicators: Sequence[str] | None
+    authorize: Authorize | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access(NeverSent):
+    """Who may enter: every rule that is given has to let the user in.
+
+    Attributes:
+        realms: the users of these realms, such as ``EXAMPLE.COM``. Without this, those of every realm that the KDC
+            trusts.
+        principals: these users. Each is exact, such as ``alice@EXAMPLE.COM``, or has ``*`` for any characters within
+            one component: ``*@EXAMPLE.COM``, ``*/admin@EXAMPLE.COM``. Case counts. A backslash escapes as in
+            ``Identity.principal``, and an asterisk as well.
+        groups: not in this release.
+        indicators: not in this release.
+        authorize: called with the user and the request, which has no credentials. What it returns is awaited if it can
+            be. Only True lets the user in; False answers 403, anything else, and whatever it raises, 500. A function
+            that is not async is called on the event loop, where it may not wait, or on the thread of the request.
+
+    Raises:
+        ConfigurationError: a rule is wrong, or lets nobody in.
+    """
+
+    realms: Sequence[str] | None = None
+    principals: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    indicators: Sequence[str] | None = None
+    authorize: Authorize | None = None
+    _patterns: tuple[PrincipalPattern, ...] = field(init=False, repr=False, compare=False, default=())
+
+    def __post_init__(self) -> None:
+        for option in ("groups", "indicators"):
+            if getattr(self, option) is not None:
+                raise ConfigurationError(option, "cannot be read from a ticket in this release: leave this out")
+        if self.authorize is not None and not callable(self.authorize):
+            raise ConfigurationError(
+                "authorize", f"must be a function of the user and the request, not {self.authorize!r}"
+            )
+        realms, principals = _texts("realms", self.realms), _texts("principals", self.principals)
+        for realm in realms or ():
+            if "@" in realm or "*" in realm:
+                raise ConfigurationError("realms", f"must be names of realms such as 'EXAMPLE.COM', not {realm!r}")
+        try:
+            patterns = tuple(map(PrincipalPattern, principals or ()))
+        except ValueError as error:
+            raise ConfigurationError("principals", str(error)) from None
+        vars(self).update(realms=realms, principals=principals, _patterns=patterns)
+
+    @property
+    def names_realms(self) -> bool:
+        """Whether users of other realms than those that are named never get in."""
+        return self.realms is not None or self.principals is not None
+
+    async def check(self, identity: Identity, request: AuthRequest, waits: Waits) -> None:
+        """Refuse a user who may not enter.
+
+        Args:
+            identity: the user.
+            request: the request.
+            waits: how ``authorize`` is waited for.
+
+        Raises:
+            Refusal: NOT_AUTHORISED. APPLICATION_FAULT: ``authorize`` has failed.
+        """
+        if self.realms is not None and identity.realm not in self.realms:
+            raise _refused(identity, "realms")
+        if self.principals is not None:
+            components, realm = components_of(identity.principal)
+            if not any(pattern.matches(components, realm) for pattern in self._patterns):
+                raise _refused(identity, "principals")
+        if self.authorize is not None and not await _ask(self.authorize, identity, request, waits):
+            raise _refused(identity, "authorize")
+
+
+class ForeignRealms:
+    """Logs the first user of another realm, where no rule says of which realms users may be."""
+
+    def __init__(self) -> None:
+        self._logged = False
+
+    def note(self, identity: Identity) -> None:
+        """Look at a user who gets in."""
+        if self._logged:
+            return
+        ours = split_realm(identity.service_principal)[1]
+        if ours and identity.realm != ours:
+            self._logged = True
+            _logger.warning(
+                "Kerberos: %a is the first user of another realm than this service's, %s: users of all realms that the "
+                "KDC trusts get in. If that is not meant, name the realms that may: access=Access(realms=[%r]).",
+                identity.principal,
+                ours,
+                ours,
+            )
+
+
+def _refused(identity: Identity, rule: str) -> Refusal:
+    return Refusal(Reason.NOT_AUTHORISED, f"{identity.principal}, by the rule {rule}")
+
+
+async def _ask(authorize: Authorize, identity: Identity, request: AuthRequest, waits: Waits) -> bool:
+    try:
+        answer = await waits.consult(authorize, identity, request.without_credentials())
+    except Exception as error:
+        raise Refusal(Reason.APPLICATION_FAULT, f"authorize, for {identity.principal}") from error
+    if answer is True or answer is False:
+        return answer
+    what = f"an object of type {type(answer).__name__}, and neither True nor False"
+    raise Refusal(Reason.APPLICATION_FAULT, f"authorize returned {what}, for {identity.principal}")
+
+
+def _texts(option: str, value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    texts: list[str] = []
+    for text in elements(option, value, "texts"):
+        if not isinstance(text, str) or not text:
+            raise ConfigurationError(option, f"must be texts, not {text!r}")
+        texts.append(text)
+    if not texts:
+        raise ConfigurationError(option, "names nobody, so that nobody could enter: leave it out to let all in")
+    return tuple(texts)
