@@ -80,19 +80,23 @@ def call_on_loop(function: Callable[..., Coroutine[Any, Any, T]], *args: object)
 def run_apart(awaitable: Awaitable[T]) -> T:
     """Await something on a loop of asyncio on a thread of its own, since one may run on this thread, and wait for it.
 
-    The context is a copy of this thread's, so that what a framework keeps there is found.
+    What frameworks keep in this thread's context is found there.
     """
     from anyio import run  # only where an application's function is awaited
-
-    async def wait() -> T:
-        return await awaitable
 
     result: Future[T] = Future()
     context = contextvars.copy_context()
 
+    async def wait() -> T:
+        known = contextvars.copy_context()
+        for variable, value in context.items():
+            if variable not in known:  # as that is which says what loop runs
+                variable.set(value)
+        return await awaitable
+
     def run_here() -> None:
         try:
-            result.set_result(context.run(run, wait))
+            result.set_result(run(wait))
         except BaseException as error:  # raised again on the thread that waits
             result.set_exception(error)
 

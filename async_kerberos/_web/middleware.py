@@ -16,7 +16,7 @@ class Middleware(NeverSent):
 
     Args:
         kerberos: the service; None for one with the options or, without any, for the nearest.
-        options: those of :class:`~async_kerberos.Kerberos`; ``cross_site`` and ``access`` are this middleware's own.
+        options: those of :class:`~async_kerberos.Kerberos`; ``cross_site`` and ``access`` also beside ``kerberos``.
         hide_authorization: whether the application does not see the credentials.
 
     Attributes:
@@ -34,8 +34,9 @@ class Middleware(NeverSent):
                 raise ConfigurationError(name, "is no option of this middleware")
         if kerberos is not None and own:
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
-        guard = Guard(cross_site=options.pop("cross_site", None), access=options.pop("access", None))
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
+        # A service of the middleware's own has these options itself.
+        guard = Guard(cross_site=options.get("cross_site"), access=None if own else options.get("access"))
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import DrainLimits, Kerberos
+from async_kerberos import Access, AuthRequest, DrainLimits, Identity, Kerberos
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
@@ -65,11 +65,24 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "any-site": {"hostname": HOSTNAME, "cross_site": "allow"},
         "another-origin": {"hostname": HOSTNAME, "trusted_origins": [TRUSTED_ORIGIN]},
         "no-username": {"hostname": HOSTNAME, "username": no_username},
+        "members": {"hostname": HOSTNAME, "access": Access(realms=["KRBTEST.COM"], authorize=is_a_member)},
+        "strangers": {"hostname": HOSTNAME, "access": Access(principals=["bob@KRBTEST.COM", "*/admin@KRBTEST.COM"])},
+        "unwelcome": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome)},
         "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
         "may-be-bound": {"hostname": HOSTNAME, "channel_bindings": "allow", "certificate": certificate_file(folder)},
     }
+
+
+async def is_a_member(identity: Identity, request: AuthRequest) -> bool:
+    """An application's function that has to be awaited."""
+    return identity.name == "alice" and request.path in ("/hello", "/ws") and not request.authorization
+
+
+def is_welcome(identity: Identity, request: AuthRequest) -> bool:
+    """An application's function that is not async."""
+    return identity.name == "bob"
 
 
 def no_username(_: object) -> str:
