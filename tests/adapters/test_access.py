@@ -32,6 +32,11 @@ def by_path(identity: Identity, request: AuthRequest) -> bool:
     return identity.name == "alice" and request.path == "/asked" and known == ("GET", True, (), None)
 
 
+def nobody(*_: object) -> bool:
+    """Lets nobody in."""
+    return False
+
+
 async def later(identity: Identity, request: AuthRequest) -> bool:
     """The same, async."""
     return by_path(identity, request)
@@ -105,20 +110,17 @@ def make_quart_sync(application: Access | None) -> Any:
 def make_starlette(application: Access | None) -> Any:
     routes: list[Route] = []
     for number, (path, rules) in enumerate(RULES.items()):
-        if number % 2:
 
-            @starlette.requires_authentication(**rules)
-            def view(user: str, request: Request) -> Response:
+        @starlette.requires_authentication(**rules)
+        def view(user: str, request: Request) -> Response:
+            return PlainTextResponse(user)
+
+        @starlette.requires_authentication(**rules)
+        class Endpoint(HTTPEndpoint):
+            async def get(self, user: str, request: Request) -> Response:
                 return PlainTextResponse(user)
 
-        else:
-
-            @starlette.requires_authentication(**rules)
-            class view(HTTPEndpoint):  # noqa: N801 - it takes the other one's place
-                async def get(self, user: str, request: Request) -> Response:
-                    return PlainTextResponse(user)
-
-        routes.append(Route(path, view))
+        routes.append(Route(path, view if number % 2 else Endpoint))
     app = Starlette(routes=routes)
     starlette.init_kerberos(app, hostname=HOST, access=application)
     return app
@@ -205,7 +207,7 @@ def test_places(user: str, make: Callable[[Access | None], Any]) -> None:
 @pytest.mark.parametrize("make", ALL)
 def test_application(user: str, make: Callable[[Access | None], Any]) -> None:
     """The application's rules have to let them in as well, at every place."""
-    open_app, closed = make(Access(principals=["*@KRBTEST.COM"])), make(Access(authorize=lambda *_: False))
+    open_app, closed = make(Access(principals=["*@KRBTEST.COM"])), make(Access(authorize=nobody))
     for path in RULES:
         assert enter(open_app, path).status == (200 if path in ENTERED else 403), path
         assert enter(closed, path).status == 403, path
@@ -218,7 +220,9 @@ def test_faults(user: str, make: Callable[[Access | None], Any], caplog: pytest.
     async def fails(*_: object) -> bool:
         raise LookupError("no such user here")
 
-    odd: Any = lambda *_: "yes"  # noqa: E731
+    def odd(*_: object) -> Any:
+        return "yes"
+
     for function, said in ((fails, "authorize, for"), (odd, "authorize returned an object of type str")):
         caplog.clear()
         assert enter(make(Access(authorize=function)), "/usual").status == 500

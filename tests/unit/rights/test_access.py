@@ -36,6 +36,23 @@ ADMIN = Identity("alice/admin@R", "HTTP/www@R")
 FOREIGN = Identity("alice@S", "HTTP/www@R")
 REQUEST = auth_request(("Negotiate secret",), ("192.0.2.1", 5), fields={"host": ["www"]}, method="PUT", path="/a b")
 
+
+def yes(*_: object) -> bool:
+    return True
+
+
+def no(*_: object) -> bool:
+    return False
+
+
+def of_kerberos(access: Any) -> object:
+    return Kerberos(access=access)
+
+
+def of_guard(access: Any) -> object:
+    return Guard(access=access)
+
+
 Door = Callable[[Access, Identity, AuthRequest], Refusal | None]
 
 
@@ -96,8 +113,8 @@ def door(request: pytest.FixtureRequest) -> Door:
         (Access(principals=["*/admin@R"]), ALICE, "principals"),
         (Access(realms=["S"], principals=["alice@R"]), ALICE, "realms"),
         (Access(realms=["R"], principals=["bob@R"]), ALICE, "principals"),
-        (Access(realms=["R"], principals=["alice@R"], authorize=lambda *_: True), ALICE, ""),
-        (Access(realms=["R"], principals=["alice@R"], authorize=lambda *_: False), ALICE, "authorize"),
+        (Access(realms=["R"], principals=["alice@R"], authorize=yes), ALICE, ""),
+        (Access(realms=["R"], principals=["alice@R"], authorize=no), ALICE, "authorize"),
     ],
 )
 def test_rules(door: Door, access: Access, identity: Identity, rule: str) -> None:
@@ -207,7 +224,7 @@ def test_context(door: Door) -> None:
     variable.set("known")
 
     async def authorize(identity: Identity, request: AuthRequest) -> bool:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return variable.get() == "known"
 
     assert door(Access(authorize=authorize), ALICE, REQUEST) is None
@@ -247,7 +264,7 @@ def test_wrong(options: dict[str, Any], option: str, said: str) -> None:
     assert caught.value.option == option
 
 
-@pytest.mark.parametrize("make", [lambda given: Kerberos(access=given), lambda given: Guard(access=given)])
+@pytest.mark.parametrize("make", [of_kerberos, of_guard])
 def test_wrong_type(make: Callable[[Any], object]) -> None:
     """Where an Access belongs, nothing else is taken."""
     with pytest.raises(ConfigurationError, match=r"access: must be Access\(\.\.\.\)"):
@@ -309,7 +326,7 @@ def test_names_realms() -> None:
     """Where a rule names realms, nothing has to be logged."""
     assert Access(realms=["R"]).names_realms
     assert Access(principals=["*@R"]).names_realms
-    assert not Access(authorize=lambda *_: True).names_realms
+    assert not Access(authorize=yes).names_realms
 
 
 async def _true() -> bool:
