@@ -26,7 +26,7 @@ def scene() -> Iterator[Scene]:
 
 def test_loops(scene: Scene) -> None:
     """Every loop accepts every token, the same ones as the others, in as many rounds as are asked for."""
-    names = [name for name in LOOPS if name not in FORGED]
+    names: list[Loop] = [name for name in LOOPS if name not in FORGED]
     with loops(scene, names) as contenders:
         taken = in_turn(contenders, scene.tokens(40), 2, warm_up=8)
     assert set(taken) == set(names)
