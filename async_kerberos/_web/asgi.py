@@ -199,7 +199,7 @@ def refused(scope: Scope, state: RequestState, denied: Denied, decider: Kerberos
     copes = state.watched and state.body is None
     if state.body is None and state.announced and state.expects_continue:
         closes = True
-    elif decider.drain.bytes and not copes and (state.announced or has_streams(scope)):
+    elif decider.drain.bytes and not (closes or copes) and (state.announced or has_streams(scope)):
         state.drain = decider.drain
     if not closes or scope.get("http_version", "1.1") != "1.1":
         return denied

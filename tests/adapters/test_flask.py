@@ -436,18 +436,22 @@ def test_credentials_taken_away(user: str) -> None:
     check(app, "/", user)
 
 
-def test_view_that_varies(user: str) -> None:
-    """Without init_kerberos, what a view says of caches stays as it is where it is enough."""
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [("authorization, cookie", "authorization, cookie"), ("Accept, cookie", "Accept, cookie, Authorization")],
+)
+def test_view_that_varies(user: str, own: str, expected: str) -> None:
+    """Without init_kerberos, what a view says of caches stays as it is where it is enough, else it is completed."""
     app = Flask(__name__)
 
     @app.get("/")
     @requires_authentication(kerberos=Kerberos(hostname=HOST))
     def view(user: str) -> Any:
-        return user, {"Vary": "authorization, cookie", "Cache-Control": "no-store"}
+        return user, {"Vary": own, "Cache-Control": "no-store"}
 
     check(app, "/", user)
     response = app.test_client().get("/", headers={"Authorization": fresh()})
-    assert response.headers.getlist("Vary") == ["authorization, cookie"]
+    assert response.headers.getlist("Vary") == [expected]
     assert response.headers.getlist("Cache-Control") == ["no-store"]
 
 

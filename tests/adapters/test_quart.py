@@ -227,6 +227,27 @@ def test_websocket_without_init(user: str) -> None:
     assert replies(anyio.run(converse, app, fresh(), "/401", False)[0]) == []
 
 
+def test_application_that_goes_on(user: str) -> None:
+    """Without init_kerberos, a view that calls a protected one, and goes on without it, still gets the body."""
+    app = Quart(__name__)
+
+    @requires_authentication(kerberos=Kerberos(hostname=HOST))
+    async def protected(user: str) -> str:
+        return user
+
+    @app.post("/")
+    async def view() -> str:
+        answer: Any = await protected()
+        return answer if isinstance(answer, str) else f"{answer.status_code} {len(await request.get_data())}"
+
+    async def post() -> Any:
+        return await app.test_client().post("/", data=bytes(1000))
+
+    response = anyio.run(post)
+    assert response.status_code == 200
+    assert anyio.run(response.get_data) == b"401 1000"
+
+
 def test_several_checks_without_init(user: str) -> None:
     """Without ``init_kerberos``, a hook and a view that both check add the reply, and what caches are told, once."""
     app = Quart(__name__)

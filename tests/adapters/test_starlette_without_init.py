@@ -22,7 +22,7 @@ from ..support.http import WebSocketClient
 from ..support.initiator import Initiator, fresh, reply_token
 from ..support.servers import Uvicorn
 from .starlette_views import without_init
-from .support import HOST, ask, converse
+from .support import HOST, ask, ask_for_headers, converse
 
 
 def test_without_init(user: str) -> None:
@@ -79,6 +79,20 @@ def test_without_init(user: str) -> None:
     for path in ("/again", "/raise-again"):
         answer = ask(app, path, fresh())
         assert (answer.status, answer.challenges) == (401, [])
+
+
+def test_what_varies(user: str) -> None:
+    """What a view returns or raises has one field ``Vary``, with its own names and those that caches need."""
+
+    async def returns(user: str, request: Request) -> Response:
+        return PlainTextResponse("", headers={"Vary": "Accept"})
+
+    async def raises(user: str, request: Request) -> Response:
+        raise HTTPException(404, headers={"Vary": "Accept"})
+
+    for view in (returns, raises):
+        _, headers = ask_for_headers(without_init(("/", view)), fresh(), {})
+        assert headers.get_list("vary") == ["Accept, Cookie, Authorization"]
 
 
 def test_class_without_init(user: str) -> None:

@@ -63,6 +63,12 @@ def test_changes(
     wait_until(lambda: isinstance(outcome(), Accepted), "the change back counts")
 
 
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library cannot be called but by GSSAPI, nothing is kept."""
+    monkeypatch.setattr("async_kerberos._gss.kept_configuration.loaded_library", lambda: None)
+    KeptConfiguration().refresh()
+
+
 def test_read_once(www: Service, signed_in: User, kerberos: Kerberos, configuration: Path) -> None:
     """However many tokens come, the file is read once a second."""
     tokens = [fresh() for _ in range(50)]

@@ -324,6 +324,14 @@ def test_pieces_that_do_not_come(backend: str) -> None:
     run(backend, lambda: drop_pieces(pieces(), DrainLimits(seconds=0.01)))
 
 
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_websocket(version: str) -> None:
+    """The handshake of a WebSocket has no body, also where others of its connection may have one."""
+    scope: Any = {"type": "websocket", "http_version": version, "headers": [(b"content-length", b"1")]}
+    assert isinstance(run("asyncio", lambda: authenticate_scope(scope, Protection(Kerberos()))), Denied)
+    assert state_of(scope).drain is None
+
+
 def served_by(module: str) -> Callable[[], Awaitable[Message]]:
     """The ``receive`` of a server, by its module."""
 
