@@ -72,11 +72,12 @@ class Sequence:
                 username = None if usernames is None else await usernames.of(earlier.identity, waits)
                 return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
-            signed_in = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
-            if signed_in is None:
+            ticket = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
+            if ticket is None:
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
-            if self._transport.requires_bindings and not signed_in.identity.channel_bound:
+            if self._transport.requires_bindings and not ticket.identity.channel_bound:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
+            signed_in = ticket  # only now: whoever passes on a ticket must not get the reply, and pass for this server
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
             for access in (self._access, guard.access):
@@ -85,7 +86,7 @@ class Sequence:
             username = None if usernames is None else await usernames.of(signed_in.identity, waits)
         except Refusal as refusal:
             return self._deny(request, refusal, signed_in)
-        if self._foreign is not None:
+        if self._foreign is not None and (guard.access is None or not guard.access.names_realms):
             self._foreign.note(signed_in.identity)
         if earlier is not None:
             return Accepted(signed_in.identity, (), earlier, username)

@@ -30,6 +30,9 @@ _ESCAPED = {"n": "\n", "t": "\t", "b": "\b", "0": "\0"}
 
 def components_of(principal: str) -> tuple[tuple[str, ...], str]:
     """The components of a principal, and its realm, without their escapes; the realm is empty where there is none."""
+    if "\\" not in principal:  # nearly all, for which this is many times as fast
+        name, _, realm_text = principal.partition("@")
+        return tuple(name.split("/")), realm_text
     components, realm = _parts(principal)
     return tuple(map(_plain, components)), _plain(realm)
 

@@ -81,8 +81,11 @@ def run_apart(awaitable: Awaitable[T]) -> T:
     """Await something on a loop of asyncio on a thread of its own, since one may run on this thread, and wait for it.
 
     What frameworks keep in this thread's context is found there.
+
+    Raises:
+        RuntimeError: it was cancelled, by itself: nobody else could. As such it would end more than this call.
     """
-    from anyio import run  # only where an application's function is awaited
+    from anyio import get_cancelled_exc_class, run  # only where an application's function is awaited
 
     result: Future[T] = Future()
     context = contextvars.copy_context()
@@ -92,7 +95,10 @@ def run_apart(awaitable: Awaitable[T]) -> T:
         for variable, value in context.items():
             if variable not in known:  # as that is which says what loop runs
                 variable.set(value)
-        return await awaitable
+        try:
+            return await awaitable
+        except get_cancelled_exc_class() as error:
+            raise RuntimeError("cancelled by itself") from error
 
     def run_here() -> None:
         try:

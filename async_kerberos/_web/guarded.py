@@ -22,8 +22,12 @@ class Guarded(NeverSent, ABC):
 
     def __init__(self, kerberos: Kerberos | None = None, options: GuardOptions | None = None) -> None:
         self._kerberos = kerberos
-        self._options = options or GuardOptions()
-        self._protection = Protection(kerberos, guard_of(self._options))
+        guard = guard_of(options or GuardOptions())
+        # For decorators that are made of this one: as they were checked, whatever becomes of the objects given.
+        self._options: GuardOptions = {**options} if options else {}
+        if guard.access is not None:
+            self._options["realms"], self._options["principals"] = guard.access.realms, guard.access.principals
+        self._protection = Protection(kerberos, guard)
         # FastAPI reads the signature, as a function's, and refuses this object as a dependency.
         self.__name__ = self.__qualname__ = "requires_authentication"
         self.__signature__: inspect.Signature = resolved_signature(cast("Any", self).__call__)

@@ -47,7 +47,7 @@ class KerberosMiddleware(Middleware):
         hide_authorization: whether the application does not see the credentials, which some would show, or take for
             credentials of their own. Checks further down still find them.
         options: options of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``. With ``kerberos``, only
-            ``cross_site`` is allowed.
+            ``cross_site`` and ``access`` are allowed.
 
     Attributes:
         kerberos: the middleware's own service; None if it uses the nearest one.

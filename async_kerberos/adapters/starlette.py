@@ -314,7 +314,13 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
         raise WebSocketException(POLICY_VIOLATION)
     # The application's handler makes the body.
     headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
-    state_of(scope).challenge = headers
+    state = state_of(scope)
+    if denied.status == 401:
+        state.challenge = headers
+    elif state.carried:
+        # The reply to somebody who may not enter: a handler may drop it, or answer 401, where it would be another leg.
+        state.owed = (*state.owed, *(field for field in headers if field[0] == "WWW-Authenticate"))
+        headers = tuple(field for field in headers if field[0] != "WWW-Authenticate")
     raise error(denied.status, denied.body.decode(), _with_owed(None, Owed(headers)))
 
 

@@ -41,7 +41,8 @@ class KerberosMiddleware(Middleware):
         kerberos: the service. Without it and without options, that of the nearest configured application or middleware.
         hide_authorization: whether the application does not see the credentials, which some would show, or take for
             credentials of their own. Checks further down still find them.
-        options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` beside it, too.
+        options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` and ``access``
+            beside it, too.
 
     Attributes:
         kerberos: the middleware's own service; None where the nearest counts.

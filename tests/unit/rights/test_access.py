@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -200,6 +201,18 @@ def test_what_is_raised(door: Door) -> None:
         assert isinstance(refusal.__cause__, LookupError)
 
 
+def test_cancelled_by_itself() -> None:
+    """On a thread, a function that cancels itself has failed as any other: nobody else could cancel it."""
+
+    async def authorize(*_: object) -> bool:
+        raise asyncio.CancelledError
+
+    for door in (_on_thread, _below_a_loop):
+        refusal = door(Access(authorize=authorize), ALICE, REQUEST)
+        assert refusal is not None
+        assert refusal.reason is Reason.APPLICATION_FAULT
+
+
 def test_what_the_function_sees(door: Door) -> None:
     """It gets the user and the request: method, path, host, peer; no credentials, and no earlier result."""
     seen: list[tuple[Identity, AuthRequest]] = []
@@ -320,6 +333,16 @@ def test_first_foreign_user(caplog: pytest.LogCaptureFixture) -> None:
     assert record.levelno == logging.WARNING
     assert "'alice@S' is the first user of another realm than this service's, R" in record.getMessage()
     assert "access=Access(realms=['R'])" in record.getMessage()
+
+
+def test_foreign_user_of_a_realm_that_a_place_names(caplog: pytest.LogCaptureFixture) -> None:
+    """Whom the rules of a place name is not logged, and does not keep the next one out of the log."""
+    kerberos, outer = Kerberos(hostname="www"), Kerberos(hostname="www")
+    request = auth_request(("Negotiate x",), earlier=found(FOREIGN, (), outer, ("Negotiate x",)))
+    assert isinstance(kerberos.authenticate_blocking(request, Guard(access=Access(realms=["S"]))), Accepted)
+    assert not caplog.records
+    assert isinstance(kerberos.authenticate_blocking(request), Accepted)
+    assert "first user of another realm" in caplog.text
 
 
 def test_names_realms() -> None:
