@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -59,11 +60,16 @@ def test_by_name(host: str) -> None:
     for realm in ("R", "S"):
         asked = keys.of(ap_req_for("HTTP", host, realm, AES256))
         assert asked is keys.principals[f"HTTP/{host.lower()}@{realm}"]
-    assert keys.of(ap_req_for("HTTP", host, "T", AES256)) is keys.principals[f"HTTP/{host.lower()}@R"]
+    # A realm may have been given another name: whose of the keys it is tells the key alone.
+    unknown = keys.of(ap_req_for("HTTP", host, "T", AES256))
+    assert unknown.principal is None
+    assert [each.key for each in unknown.entries] == [b"1", b"2", b"k"]
+    one = own(entry(f"HTTP/{host.lower()}@R", b"1"), entry("HTTP/other@S"))
+    assert one.of(ap_req_for("HTTP", host, "T", AES256)) is one.principals[f"HTTP/{host.lower()}@R"]
 
 
 def test_by_type() -> None:
-    """For another name it is the keys of the ticket's type: each once, and six at most."""
+    """For another name it is the keys of the ticket's type: each once, six at most, and the newest first."""
     shared = [entry(f"HTTP/s{number}.test@R", b"shared") for number in range(600)]
     keys = own(*shared, entry("HTTP/x.test@R", b"old", kind=AES128))
     asked = keys.of(ap_req_for("cifs", "a.test", "R", AES256))
@@ -71,9 +77,39 @@ def test_by_type() -> None:
     assert keys.of(ap_req_for("cifs", "a.test", "R", AES256)) is asked
     distinct = own(*(entry(f"HTTP/s{number}.test@R", bytes([number])) for number in range(20)))
     assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 6
+    versions = [entry(f"HTTP/{name}.test@R", bytes([age]), age) for age in range(1, 10) for name in "ab"]
+    newest = own(*versions, entry("HTTP/c.test@R", b"c")).of(ap_req_for("cifs", "a.test", "R", AES256))
+    assert [each.key for each in newest.entries] == [b"\x09", b"c", b"\x08", b"\x07", b"\x06", b"\x05"]
     first = next(iter(keys.principals.values()))
     for token in (ap_req_for("cifs", "a.test", "R", 23), b"garbage", b"\x1b\x04HTTP\x1b", b"\x1b\x04HTTP\x1b\x81"):
         assert keys.of(token) is first
+
+
+@pytest.mark.parametrize("same", ["HTTP/a.test@R", "HTTP/a.test@R{}", "HTTP/a{}.test@R"])
+def test_cost(same: str) -> None:
+    """Ten times the keys take about ten times as long to sort, whatever they have in common."""
+
+    def seconds(count: int) -> float:
+        entries = [entry(same.format(number), number.to_bytes(4, "big"), number) for number in range(count)]
+        begun = time.thread_time()
+        own(*entries)
+        return time.thread_time() - begun
+
+    assert min(seconds(5000) for _ in range(3)) < 40 * min(seconds(500) for _ in range(3))
+
+
+def test_cost_of_an_unknown_type() -> None:
+    """A ticket of a type of which there is no key takes no longer where there are many keys."""
+    token = ap_req_for("cifs", "a.test", "R", 23)
+
+    def seconds(keys: OwnKeys) -> float:
+        begun = time.thread_time()
+        for _ in range(20):
+            keys.of(token)
+        return time.thread_time() - begun
+
+    few, many = (own(*(entry(f"HTTP/{number}.test@R") for number in range(count))) for count in (2, 10_000))
+    assert min(seconds(many) for _ in range(3)) < 5 * min(seconds(few) for _ in range(3))
 
 
 def test_the_only_one() -> None:
