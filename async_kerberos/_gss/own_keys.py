@@ -78,7 +78,7 @@ class OwnKeys:
             return None
         host = entry.components[1]
         spelled = host if spellings is None else spellings.get(host.lower())
-        if spelled is None or not is_plain(host) or not is_plain(entry.realm):
+        if spelled is None or not _is_plain(host) or not _is_plain(entry.realm):
             return None
         realm = _string(entry.realm.encode())
         of_host = self._by_host.setdefault(host.lower().encode(), {})
@@ -141,7 +141,7 @@ class OwnKeys:
         return self._by_host.get(host.lower().encode(), {}).get(_string(realm.encode()))
 
 
-def is_plain(name: str) -> bool:
+def _is_plain(name: str) -> bool:
     """Whether a host's or a realm's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
     return name.isprintable() and not any(character in name for character in "/@\\")
 

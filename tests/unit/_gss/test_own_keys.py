@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from typing import Any
 
@@ -124,6 +125,15 @@ def test_the_only_one() -> None:
 def test_key_is_not_shown() -> None:
     """No representation has the key."""
     assert "secret" not in repr(entry("HTTP/a.test@R", b"secret"))
+
+
+def test_no_classes_are_left() -> None:
+    """A key that is added leaves no class behind: to make one takes longer than all the rest."""
+    keys = [entry("HTTP/a.test@R", bytes(32), version) for version in range(9)]
+    with_memory_keytab(keys, len)
+    before = len(ctypes.Structure.__subclasses__())
+    with_memory_keytab(keys, len)
+    assert len(ctypes.Structure.__subclasses__()) == before
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
