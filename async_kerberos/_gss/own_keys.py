@@ -7,7 +7,7 @@ keys that are not ours, and name whichever principal's key comes first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 from .._protocol.ticket import ticket_in
@@ -126,11 +126,11 @@ class OwnKeys:
             for own in self.principals.values()
         ]
         distinct: dict[bytes, Entry] = {}
-        for of_age in zip_longest(*of_each):
-            for entry in filter(None, of_age):
-                if distinct.setdefault(entry.key, entry) is entry and len(distinct) == _MOST_TRIED:
-                    return list(distinct.values())
-        return list(distinct.values())
+        for entry in filter(None, chain.from_iterable(zip_longest(*of_each))):
+            distinct.setdefault(entry.key, entry)
+            if len(distinct) == _MOST_TRIED:
+                break
+        return [*reversed(distinct.values())]  # the library tries first what is added last
 
     def named(self, principal: str) -> KeySet | None:
         """The keys of a principal, in whatever case its host is written; None if it is not of this service."""
@@ -142,8 +142,8 @@ class OwnKeys:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a host's or a realm's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
-    return name.isprintable() and not any(character in name for character in "/@\\")
+    """Whether a host's or a realm's name is one, and needs no escapes in a principal (RFC 1964, section 2.1.1)."""
+    return name != "" and name.isprintable() and not any(character in name for character in "/@\\")
 
 
 def _string(text: bytes) -> bytes:

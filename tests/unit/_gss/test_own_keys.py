@@ -46,8 +46,9 @@ def test_which_are_own() -> None:
 
 
 def test_any_host() -> None:
-    """Every host of the service, as the keytab spells it first; none that would need escapes."""
-    keys = own(entry("HTTP/B.test@R"), entry("HTTP/b.test@R", b"2"), entry("HTTP/c\\d@R"), entry("HTTP/e\nf@R"))
+    """Every host of the service, as the keytab spells it first; none that would need escapes, or is empty."""
+    odd = [entry(f"HTTP/{name}") for name in ("c\\d@R", "e\nf@R", "@R", "g.test@")]
+    keys = own(entry("HTTP/B.test@R"), entry("HTTP/b.test@R", b"2"), *odd)
     assert list(keys.principals) == ["HTTP/B.test@R"]
     assert keys.named("HTTP/b.TEST@R") is keys.principals["HTTP/B.test@R"]
     assert keys.named("HTTP/b.test@S") is None
@@ -64,7 +65,7 @@ def test_by_name(host: str) -> None:
     # A realm may have been given another name: whose of the keys it is tells the key alone.
     unknown = keys.of(ap_req_for("HTTP", host, "T", AES256))
     assert unknown.principal is None
-    assert [each.key for each in unknown.entries] == [b"1", b"2", b"k"]
+    assert [each.key for each in unknown.entries] == [b"k", b"2", b"1"]
     one = own(entry(f"HTTP/{host.lower()}@R", b"1"), entry("HTTP/other@S"))
     assert one.of(ap_req_for("HTTP", host, "T", AES256)) is one.principals[f"HTTP/{host.lower()}@R"]
 
@@ -80,7 +81,7 @@ def test_by_type() -> None:
     assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 6
     versions = [entry(f"HTTP/{name}.test@R", bytes([age]), age) for age in range(1, 10) for name in "ab"]
     newest = own(*versions, entry("HTTP/c.test@R", b"c")).of(ap_req_for("cifs", "a.test", "R", AES256))
-    assert [each.key for each in newest.entries] == [b"\x09", b"c", b"\x08", b"\x07", b"\x06", b"\x05"]
+    assert [each.key for each in newest.entries] == [b"\x05", b"\x06", b"\x07", b"\x08", b"c", b"\x09"]
     first = next(iter(keys.principals.values()))
     for token in (ap_req_for("cifs", "a.test", "R", 23), b"garbage", b"\x1b\x04HTTP\x1b", b"\x1b\x04HTTP\x1b\x81"):
         assert keys.of(token) is first
