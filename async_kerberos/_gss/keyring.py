@@ -57,6 +57,7 @@ class Keyring:
         self._looked = -math.inf
         # Replaced as a whole: another thread may fork at any moment, and the child goes on with what is there.
         self._last: _Reading | None = None
+        self._told = b""  # the digest of what was last read
         self._names: list[str] = []
         self._broken_since: float | None = None
         self._lock = threading.Lock()
@@ -110,6 +111,8 @@ class Keyring:
                 self._broken_since = None
             except (BrokenKeytabError, OSError) as error:
                 keys = self._kept(path, error)
+        if keys is None:
+            self._last = None
         self._keys, self._looked = keys, time.monotonic()
 
     def _kept(self, path: str, error: BrokenKeytabError | OSError) -> OwnKeys | None:
@@ -129,8 +132,7 @@ class Keyring:
 
     def _read(self, path: str) -> OwnKeys:
         file, now = file_at(path), time.monotonic()
-        last = self._last
-        before = None if self._keys is None else last
+        before = self._last
         # What has just changed may change again without another time. Without a key, a host may have got another name.
         is_final = before is not None and before.is_settled and bool(before.keys.principals)
         if before is not None and file == before.file and (is_final or now - before.time < _FRESH_SECONDS):
@@ -144,8 +146,9 @@ class Keyring:
         spellings = self._spellings()
         keys = OwnKeys(entries_in(content), self._service, spellings)
         self._names = [f"{self._service}/{host}" for host in (["*"] if spellings is None else spellings.values())]
-        if last is not None and (keys.principals or digest != last.digest):
+        if self._told and (keys.principals or digest != self._told):
             _logger.info("Kerberos: keytab %s was read again: %s", path, _described(keys))
+        self._told = digest
         self._last = _Reading(keys, file, digest, now, is_settled)
         return keys
 

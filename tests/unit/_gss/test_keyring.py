@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from async_kerberos._gss import keyring as keyring_module
 from async_kerberos._gss import libkrb5
 from async_kerberos._gss.keyring import Keyring
 from async_kerberos._gss.keytab import LARGEST_FILE, Entry, File, read_keytab
+from async_kerberos._gss.own_keys import OwnKeys
 from async_kerberos._gss.steps import AcquireError
 
 from ...support.forks import fork_and_run
@@ -121,6 +123,17 @@ def test_broken_for_long(keytab: Path, reads: list[str], clock: Clock) -> None:
     clock.now += 1.0
     with pytest.raises(AcquireError, match=f"no key for HTTP/{HOST}"):
         ring.keys()
+
+
+def test_broken_keys_are_gone(keytab: Path, clock: Clock) -> None:
+    """Keys that are no longer in force are not kept in memory."""
+    ring = keyring(keytab)
+    first = weakref.ref(cast("OwnKeys", ring.keys()))
+    keytab.unlink()
+    for seconds in (1.0, 31.0):
+        clock.now += seconds
+        assert (ring.keys() is None) == (seconds > 30.0)
+    assert first() is None
 
 
 def test_nothing_to_keep(keytab: Path, reads: list[str], clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
