@@ -290,10 +290,11 @@ class Acceptor:
         if ANY_HOST in self._hostnames:
             return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
         served = list(own.principals)
+        hosts = {split_realm(principal)[0].partition("/")[2] for principal in served}
         missing = [
             f"{self._service}/{hostname}"
             for hostname in self._hostnames
-            if not any(Acceptor(self._service, [hostname], self._keytab).serves(principal) for principal in served)
+            if not any(self._is_named(hostname, host) for host in hosts)
         ]
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
 

@@ -47,9 +47,12 @@ class KeptConfiguration:
             return
         from ctypes import byref, c_void_p
 
-        library.krb5_free_context(self._context)  # accepts a null pointer
-        self._context = c_void_p()
-        library.krb5_init_context(byref(self._context))  # makes none where krb5.conf is at fault
+        # Forgotten before it is freed: another thread may fork meanwhile, and the child must not free it again.
+        context, self._context = self._context, None
+        library.krb5_free_context(context)  # accepts a null pointer
+        context = c_void_p()
+        library.krb5_init_context(byref(context))  # makes none where krb5.conf is at fault
+        self._context = context
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

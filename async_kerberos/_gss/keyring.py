@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
@@ -31,6 +32,14 @@ _GRACE_SECONDS = 30.0
 _MOST_LOGGED = 3
 
 
+class _Reading(NamedTuple):
+    keys: OwnKeys
+    file: File
+    digest: bytes
+    time: float
+    is_settled: bool
+
+
 class Keyring:
     """The service's own keys, now.
 
@@ -46,10 +55,9 @@ class Keyring:
         self._keytab = keytab
         self._keys: OwnKeys | None = None
         self._looked = -math.inf
-        self._file: File | None = None
-        self._read_at = -math.inf
-        self._is_settled = False
-        self._digest: bytes = b""
+        # Replaced as a whole: another thread may fork at any moment, and the child goes on with what is there.
+        self._last: _Reading | None = None
+        self._told = b""  # the digest of what was last read
         self._names: list[str] = []
         self._broken_since: float | None = None
         self._lock = threading.Lock()
@@ -103,11 +111,13 @@ class Keyring:
                 self._broken_since = None
             except (BrokenKeytabError, OSError) as error:
                 keys = self._kept(path, error)
+        if keys is None:
+            self._last = None
         self._keys, self._looked = keys, time.monotonic()
 
     def _kept(self, path: str, error: BrokenKeytabError | OSError) -> OwnKeys | None:
         """The keys before, for a while."""
-        if self._keys is None:
+        if self._keys is None or not self._keys.principals:
             return None
         now = time.monotonic()
         if self._broken_since is None:
@@ -122,23 +132,24 @@ class Keyring:
 
     def _read(self, path: str) -> OwnKeys:
         file, now = file_at(path), time.monotonic()
-        before = self._keys
+        before = self._last
         # What has just changed may change again without another time. Without a key, a host may have got another name.
-        is_final = self._is_settled and before is not None and bool(before.principals)
-        if before is not None and file == self._file and (is_final or now - self._read_at < _FRESH_SECONDS):
-            return before
+        is_final = before is not None and before.is_settled and bool(before.keys.principals)
+        if before is not None and file == before.file and (is_final or now - before.time < _FRESH_SECONDS):
+            return before.keys
         file, content = read_keytab(path)
         digest = hashlib.sha256(content).digest()  # not the content: it may have other services' keys
-        if before is None or digest != self._digest or not before.principals:
-            spellings = self._spellings()
-            keys = OwnKeys(entries_in(content), self._service, spellings)
-            self._names = [f"{self._service}/{host}" for host in (["*"] if spellings is None else spellings.values())]
-            if self._digest and (keys.principals or digest != self._digest):
-                _logger.info("Kerberos: keytab %s was read again: %s", path, _described(keys))
-        else:
-            keys = before
-        self._file, self._digest, self._read_at = file, digest, now
-        self._is_settled = time.time_ns() - max(file.modified, file.changed) > _SETTLED_NANOSECONDS
+        is_settled = time.time_ns() - max(file.modified, file.changed) > _SETTLED_NANOSECONDS
+        if before is not None and digest == before.digest and before.keys.principals:
+            self._last = before._replace(file=file, time=now, is_settled=is_settled)
+            return before.keys
+        spellings = self._spellings()
+        keys = OwnKeys(entries_in(content), self._service, spellings)
+        self._names = [f"{self._service}/{host}" for host in (["*"] if spellings is None else spellings.values())]
+        if self._told and (keys.principals or digest != self._told):
+            _logger.info("Kerberos: keytab %s was read again: %s", path, _described(keys))
+        self._told = digest
+        self._last = _Reading(keys, file, digest, now, is_settled)
         return keys
 
     def _missing(self, keys: OwnKeys) -> AcquireError:

@@ -6,6 +6,7 @@ python-gssapi has no call for this, so we call MIT's library, in the copy that p
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,8 +70,18 @@ def _add(library: ctypes.CDLL, context: ctypes.c_void_p, keytab: ctypes.c_void_p
 
 
 def _structure(principal: ctypes.c_void_p, entry: Entry) -> Any:
-    """A ``krb5_keytab_entry`` (krb5.h): no release of MIT's library has changed it."""
-    from ctypes import POINTER, Structure, c_int32, c_ubyte, c_uint, c_void_p, cast
+    from ctypes import POINTER, c_ubyte, cast
+
+    keyblock, keytab_entry = _structures()
+    contents = (c_ubyte * len(entry.key)).from_buffer_copy(entry.key)
+    block = keyblock(0, entry.encryption_type, len(entry.key), cast(contents, POINTER(c_ubyte)))
+    return keytab_entry(0, principal.value, 0, entry.version, block)
+
+
+@functools.cache  # to make a class takes longer than to add a key
+def _structures() -> tuple[Any, Any]:
+    """``krb5_keyblock`` and ``krb5_keytab_entry`` (krb5.h): no release of MIT's library has changed them."""
+    from ctypes import POINTER, Structure, c_int32, c_ubyte, c_uint, c_void_p
 
     class Keyblock(Structure):
         _fields_ = (("magic", c_int32), ("enctype", c_int32), ("length", c_uint), ("contents", POINTER(c_ubyte)))
@@ -84,6 +95,4 @@ def _structure(principal: ctypes.c_void_p, entry: Entry) -> Any:
             ("key", Keyblock),
         )
 
-    contents = (c_ubyte * len(entry.key)).from_buffer_copy(entry.key)
-    block = Keyblock(0, entry.encryption_type, len(entry.key), cast(contents, POINTER(c_ubyte)))
-    return KeytabEntry(0, principal.value, 0, entry.version, block)
+    return Keyblock, KeytabEntry

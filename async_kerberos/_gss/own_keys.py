@@ -7,6 +7,7 @@ keys that are not ours, and name whichever principal's key comes first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain, zip_longest
 from typing import Any
 
 from .._protocol.ticket import ticket_in
@@ -54,32 +55,37 @@ class OwnKeys:
         self.principals: dict[str, KeySet] = {}
         self.in_keytab: dict[str, None] = {}
         self._service = service
-        self._by_host: dict[bytes, list[tuple[bytes, KeySet]]] = {}
-        self._by_type: dict[int, KeySet] = {}
+        self._by_host: dict[bytes, dict[bytes, KeySet]] = {}  # by host, then by realm
+        self._by_type: dict[int, KeySet | None] = {}  # None: not yet collected
         # In a ticket's name of the service (RFC 4120, section 5.2.2), what stands before the host.
         self._before_host = _string(service.encode()) + bytes([_STRING])
+        seen: set[tuple[KeySet, int, int, bytes]] = set()
         for entry in entries:
             self.in_keytab[entry.principal] = None
-            self._add(entry, service, spellings)
+            keys = self._keys_for(entry, service, spellings)
+            if keys is None:
+                continue
+            key = (keys, entry.version, entry.encryption_type, entry.key)
+            if key not in seen:
+                seen.add(key)
+                keys.entries.append(entry)
+                self._by_type[entry.encryption_type] = None
         self._only = next(iter(self.principals.values())) if len(self.principals) == 1 else None
 
-    def _add(self, entry: Entry, service: str, spellings: Mapping[str, str] | None) -> None:
+    def _keys_for(self, entry: Entry, service: str, spellings: Mapping[str, str] | None) -> KeySet | None:
+        """Those to which an entry belongs; None if it is not of this service."""
         if len(entry.components) != 2 or entry.components[0] != service:
-            return
+            return None
         host = entry.components[1]
-        key = host.lower().encode()
         spelled = host if spellings is None else spellings.get(host.lower())
-        if spelled is None or not is_plain(host) or not is_plain(entry.realm):
-            return
+        if spelled is None or not _is_plain(host) or not _is_plain(entry.realm):
+            return None
         realm = _string(entry.realm.encode())
-        of_host = self._by_host.setdefault(key, [])
-        keys = next((keys for its, keys in of_host if its == realm), None)
-        if keys is None:
+        of_host = self._by_host.setdefault(host.lower().encode(), {})
+        if realm not in of_host:
             principal = f"{service}/{spelled}@{entry.realm}"
-            keys = self.principals.setdefault(principal, KeySet(principal, []))
-            of_host.append((realm, keys))
-        if all(_key(other) != _key(entry) for other in keys.entries):
-            keys.entries.append(entry)
+            of_host[realm] = self.principals[principal] = KeySet(principal, [])
+        return of_host[realm]
 
     def of(self, token: bytes, begun_with: KeySet | None = None) -> KeySet:
         """The keys that a token asks for, by what stands in it in the clear.
@@ -95,27 +101,36 @@ class OwnKeys:
         at = token.find(self._before_host)
         if at >= 0:
             found = self._by_host.get(_host_at(token, at + len(self._before_host)).lower())
-            if found:
-                # The realm stands before the name.
-                return next((keys for realm, keys in found if 0 <= token.find(realm) < at), found[0][1])
+            if found and len(found) == 1:
+                return next(iter(found.values()))
+            for realm, keys in (found or {}).items():
+                if 0 <= token.find(realm) < at:  # it stands before the name
+                    return keys
         return begun_with or self._without_name(token)
 
     def _without_name(self, token: bytes) -> KeySet:
         """A few keys of the ticket's encryption type, each once however many names it has."""
         ticket = ticket_in(token)
         kind = -1 if ticket is None else ticket.encryption_type
-        keys = self._by_type.get(kind)
+        if kind not in self._by_type:
+            return next(iter(self.principals.values()))  # any will do for GSSAPI to say that there is none
+        keys = self._by_type[kind]
         if keys is None:
-            distinct: dict[bytes, Entry] = {}
-            for own in self.principals.values():
-                for entry in own.entries:
-                    if entry.encryption_type == kind and len(distinct) < _MOST_TRIED:
-                        distinct.setdefault(entry.key, entry)
-            # Where there is none, any will do for GSSAPI to say so. Not kept: a client can name any number.
-            if not distinct:
-                return next(iter(self.principals.values()))
-            keys = self._by_type[kind] = KeySet(None, list(distinct.values()))
+            keys = self._by_type[kind] = KeySet(None, self._few_of(kind))
         return keys
+
+    def _few_of(self, kind: int) -> list[Entry]:
+        """Keys of an encryption type: the newest of each principal, then the ones before."""
+        of_each = [
+            sorted((key for key in own.entries if key.encryption_type == kind), key=lambda key: -key.version)
+            for own in self.principals.values()
+        ]
+        distinct: dict[bytes, Entry] = {}
+        for entry in filter(None, chain.from_iterable(zip_longest(*of_each))):
+            distinct.setdefault(entry.key, entry)
+            if len(distinct) == _MOST_TRIED:
+                break
+        return [*reversed(distinct.values())]  # the library tries first what is added last
 
     def named(self, principal: str) -> KeySet | None:
         """The keys of a principal, in whatever case its host is written; None if it is not of this service."""
@@ -123,17 +138,12 @@ class OwnKeys:
         service, _, host = name.partition("/")
         if service != self._service:
             return None
-        wanted = _string(realm.encode())
-        return next((keys for its, keys in self._by_host.get(host.lower().encode(), ()) if its == wanted), None)
+        return self._by_host.get(host.lower().encode(), {}).get(_string(realm.encode()))
 
 
-def is_plain(name: str) -> bool:
-    """Whether a host's or a realm's name needs no escapes in a principal (RFC 1964, section 2.1.1)."""
-    return name.isprintable() and not any(character in name for character in "/@\\")
-
-
-def _key(entry: Entry) -> tuple[int, int, bytes]:
-    return entry.version, entry.encryption_type, entry.key
+def _is_plain(name: str) -> bool:
+    """Whether a host's or a realm's name is one, and needs no escapes in a principal (RFC 1964, section 2.1.1)."""
+    return name != "" and name.isprintable() and not any(character in name for character in "/@\\")
 
 
 def _string(text: bytes) -> bytes:

@@ -7,15 +7,18 @@ import ctypes
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from async_kerberos import Accepted, Denied, Kerberos, Outcome, Reason
-from async_kerberos._gss import acceptor
+from async_kerberos._gss import acceptor, kept_configuration
 from async_kerberos._gss.kept_configuration import KeptConfiguration
+from async_kerberos._gss.libkrb5 import loaded_library
 from async_kerberos.testing import Service, User
 
 from ..support.asking import auth_request
+from ..support.forks import fork_and_run
 from ..support.initiator import fresh
 from ..support.waiting import wait_until
 
@@ -85,3 +88,32 @@ def test_read_once(www: Service, signed_in: User, kerberos: Kerberos, configurat
     finally:
         os.close(watch)
     assert 1 <= opened <= 2 + seconds
+
+
+def test_forked_while_it_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that is forked while a thread frees what was kept does not free it once more."""
+    library: Any = loaded_library()
+    statuses: list[int] = []
+
+    class Forking:
+        """The library; another thread forks when a context has been freed."""
+
+        krb5_init_context = library.krb5_init_context
+
+        def krb5_free_context(self, context: object) -> None:
+            library.krb5_free_context(context)
+            monkeypatch.setattr(kept_configuration, "loaded_library", lambda: library)
+            statuses.append(fork_and_run(child))
+
+    kept = KeptConfiguration()
+
+    def child() -> int:
+        kept.refresh()
+        return 0
+
+    kept.refresh()
+    monkeypatch.setattr(kept_configuration, "_FRESH_SECONDS", 0.0)
+    time.sleep(1.0)  # what was made is kept for so long
+    monkeypatch.setattr(kept_configuration, "loaded_library", Forking)
+    kept.refresh()
+    assert statuses == [0]

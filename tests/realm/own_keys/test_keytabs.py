@@ -63,6 +63,29 @@ def test_holes_and_order(make: Any, service: Service, hostname: Any) -> None:
         assert served_as(ask(make(entries, hostname))) == PRINCIPAL
 
 
+@pytest.mark.parametrize("hostname", ["*", ["a.realm.test", "b.realm.test"]], ids=["any", "several"])
+def test_alias(make: Any, service: Service, hostname: Any) -> None:
+    """Who asks for another name of the account gets in by its newest key, however many old ones there are."""
+    ours = entries_of(service.keytab)
+    versions = [Entry((), "", 1, each.encryption_type, os.urandom(len(each.key))) for _ in range(9) for each in ours]
+    entries = [
+        renamed(entry, f"HTTP/{name}.realm.test@KRBTEST.COM", number)
+        for number, entry in enumerate([*versions, *ours])
+        for name in "ab"
+    ]
+    assert served_as(ask(make(entries, hostname))) == "HTTP/a.realm.test@KRBTEST.COM"
+
+
+@HOSTNAMES
+def test_renamed_realm(make: Any, service: Service, hostname: Any) -> None:
+    """Where a ticket's realm goes by another name in the keytab, and others have keys there, the key decides."""
+    others = [
+        Entry(("HTTP", HOST), "A.TEST", 1, each.encryption_type, each.key[::-1]) for each in entries_of(service.keytab)
+    ]
+    ours = [renamed(entry, f"HTTP/{HOST}@B.TEST") for entry in entries_of(service.keytab)]
+    assert served_as(ask(make([*others, *ours], hostname))) == f"HTTP/{HOST}@B.TEST"
+
+
 @HOSTNAMES
 def test_other_services(make: Any, service: Service, imap: Service, hostname: Any) -> None:
     """A ticket for another service, or another host, whose key is in the keytab opens nothing."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,8 +16,10 @@ from async_kerberos._gss import keyring as keyring_module
 from async_kerberos._gss import libkrb5
 from async_kerberos._gss.keyring import Keyring
 from async_kerberos._gss.keytab import LARGEST_FILE, Entry, File, read_keytab
+from async_kerberos._gss.own_keys import OwnKeys
 from async_kerberos._gss.steps import AcquireError
 
+from ...support.forks import fork_and_run
 from ...support.keytabs import written
 
 HOST = "www.example.test"
@@ -119,6 +123,63 @@ def test_broken_for_long(keytab: Path, reads: list[str], clock: Clock) -> None:
     clock.now += 1.0
     with pytest.raises(AcquireError, match=f"no key for HTTP/{HOST}"):
         ring.keys()
+
+
+def test_broken_keys_are_gone(keytab: Path, clock: Clock) -> None:
+    """Keys that are no longer in force are not kept in memory."""
+    ring = keyring(keytab)
+    first = weakref.ref(cast("OwnKeys", ring.keys()))
+    keytab.unlink()
+    for seconds in (1.0, 31.0):
+        clock.now += seconds
+        assert (ring.keys() is None) == (seconds > 30.0)
+    assert first() is None
+
+
+def test_nothing_to_keep(keytab: Path, reads: list[str], clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Where there was no key of the service, a file that is gone leaves nothing in force, and nothing says so."""
+    keytab.write_bytes(written([entry("other.example.test")]))
+    ring = keyring(keytab)
+    with pytest.raises(AcquireError, match=f"no key for HTTP/{HOST}"):
+        ring.keys()
+    keytab.unlink()
+    clock.now += 1.0
+    assert ring.keys() is None
+    assert caplog.messages == []
+
+
+def test_forked_while_it_is_read(keytab: Path, clock: Clock) -> None:
+    """A child that is forked while a thread reads the keytab has the new keys a second later."""
+    ring = keyring(keytab)
+    ring.keys()
+    keytab.write_bytes(written([Entry(("HTTP", HOST), "KRBTEST.COM", 2, 18, os.urandom(32))]))
+    statuses: list[int] = []
+
+    def child() -> int:
+        clock.now += 1.0
+        keys = ring.keys()
+        assert keys is not None
+        return next(iter(keys.principals.values())).entries[0].version
+
+    def trace(frame: Any, event: str, _: object) -> Any:
+        # At each line of the reading: a fork in another thread may come between any two.
+        if frame.f_code.co_filename != keyring_module.__file__ or frame.f_code.co_name not in ("_read", "_look"):
+            return None
+        if event in ("line", "return"):
+            sys.settrace(None)
+            statuses.append(fork_and_run(child))
+            sys.settrace(trace)
+        return trace
+
+    clock.now += 1.0
+    tracing = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        ring.keys()
+    finally:
+        sys.settrace(tracing)
+    assert len(statuses) > 10
+    assert set(statuses) == {2}
 
 
 def test_one_reads(keytab: Path, reads: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import time
 from typing import Any
 
 import pytest
@@ -44,8 +46,9 @@ def test_which_are_own() -> None:
 
 
 def test_any_host() -> None:
-    """Every host of the service, as the keytab spells it first; none that would need escapes."""
-    keys = own(entry("HTTP/B.test@R"), entry("HTTP/b.test@R", b"2"), entry("HTTP/c\\d@R"), entry("HTTP/e\nf@R"))
+    """Every host of the service, as the keytab spells it first; none that would need escapes, or is empty."""
+    odd = [entry(f"HTTP/{name}") for name in ("c\\d@R", "e\nf@R", "@R", "g.test@")]
+    keys = own(entry("HTTP/B.test@R"), entry("HTTP/b.test@R", b"2"), *odd)
     assert list(keys.principals) == ["HTTP/B.test@R"]
     assert keys.named("HTTP/b.TEST@R") is keys.principals["HTTP/B.test@R"]
     assert keys.named("HTTP/b.test@S") is None
@@ -59,11 +62,16 @@ def test_by_name(host: str) -> None:
     for realm in ("R", "S"):
         asked = keys.of(ap_req_for("HTTP", host, realm, AES256))
         assert asked is keys.principals[f"HTTP/{host.lower()}@{realm}"]
-    assert keys.of(ap_req_for("HTTP", host, "T", AES256)) is keys.principals[f"HTTP/{host.lower()}@R"]
+    # A realm may have been given another name: whose of the keys it is tells the key alone.
+    unknown = keys.of(ap_req_for("HTTP", host, "T", AES256))
+    assert unknown.principal is None
+    assert [each.key for each in unknown.entries] == [b"k", b"2", b"1"]
+    one = own(entry(f"HTTP/{host.lower()}@R", b"1"), entry("HTTP/other@S"))
+    assert one.of(ap_req_for("HTTP", host, "T", AES256)) is one.principals[f"HTTP/{host.lower()}@R"]
 
 
 def test_by_type() -> None:
-    """For another name it is the keys of the ticket's type: each once, and six at most."""
+    """For another name it is the keys of the ticket's type: each once, six at most, and the newest first."""
     shared = [entry(f"HTTP/s{number}.test@R", b"shared") for number in range(600)]
     keys = own(*shared, entry("HTTP/x.test@R", b"old", kind=AES128))
     asked = keys.of(ap_req_for("cifs", "a.test", "R", AES256))
@@ -71,9 +79,39 @@ def test_by_type() -> None:
     assert keys.of(ap_req_for("cifs", "a.test", "R", AES256)) is asked
     distinct = own(*(entry(f"HTTP/s{number}.test@R", bytes([number])) for number in range(20)))
     assert len(distinct.of(ap_req_for("cifs", "a.test", "R", AES256)).entries) == 6
+    versions = [entry(f"HTTP/{name}.test@R", bytes([age]), age) for age in range(1, 10) for name in "ab"]
+    newest = own(*versions, entry("HTTP/c.test@R", b"c")).of(ap_req_for("cifs", "a.test", "R", AES256))
+    assert [each.key for each in newest.entries] == [b"\x05", b"\x06", b"\x07", b"\x08", b"c", b"\x09"]
     first = next(iter(keys.principals.values()))
     for token in (ap_req_for("cifs", "a.test", "R", 23), b"garbage", b"\x1b\x04HTTP\x1b", b"\x1b\x04HTTP\x1b\x81"):
         assert keys.of(token) is first
+
+
+@pytest.mark.parametrize("same", ["HTTP/a.test@R", "HTTP/a.test@R{}", "HTTP/a{}.test@R"])
+def test_cost(same: str) -> None:
+    """Ten times the keys take about ten times as long to sort, whatever they have in common."""
+
+    def seconds(count: int) -> float:
+        entries = [entry(same.format(number), number.to_bytes(4, "big"), number) for number in range(count)]
+        begun = time.thread_time()
+        own(*entries)
+        return time.thread_time() - begun
+
+    assert min(seconds(5000) for _ in range(3)) < 40 * min(seconds(500) for _ in range(3))
+
+
+def test_cost_of_an_unknown_type() -> None:
+    """A ticket of a type of which there is no key takes no longer where there are many keys."""
+    token = ap_req_for("cifs", "a.test", "R", 23)
+
+    def seconds(keys: OwnKeys) -> float:
+        begun = time.thread_time()
+        for _ in range(20):
+            keys.of(token)
+        return time.thread_time() - begun
+
+    few, many = (own(*(entry(f"HTTP/{number}.test@R") for number in range(count))) for count in (2, 10_000))
+    assert min(seconds(many) for _ in range(3)) < 5 * min(seconds(few) for _ in range(3))
 
 
 def test_the_only_one() -> None:
@@ -88,6 +126,15 @@ def test_the_only_one() -> None:
 def test_key_is_not_shown() -> None:
     """No representation has the key."""
     assert "secret" not in repr(entry("HTTP/a.test@R", b"secret"))
+
+
+def test_no_classes_are_left() -> None:
+    """A key that is added leaves no class behind: to make one takes longer than all the rest."""
+    keys = [entry("HTTP/a.test@R", bytes(32), version) for version in range(9)]
+    with_memory_keytab(keys, len)
+    before = len(ctypes.Structure.__subclasses__())
+    with_memory_keytab(keys, len)
+    assert len(ctypes.Structure.__subclasses__()) == before
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
