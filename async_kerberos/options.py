@@ -14,6 +14,7 @@ from ._protocol.principals import ANY_HOST
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
+from .rights.access import LEFT_OUT as LEFT_OUT
 from .rights.access import Access
 from .rights.access import Authorize as Authorize
 from .rights.usernames import UsernameChoice

@@ -53,6 +53,7 @@ class Checked(NeverSent):
         spnego: whether the Kerberos token was wrapped in SPNEGO.
         authorization: the values of ``Authorization`` that were checked; the result counts for no others.
         judged: whether this check made sure that no other site made a browser send the request (``cross_site``).
+        asked_for: the method and the path that ``access`` was asked about; something in between may change them.
     """
 
     by: Rules
@@ -60,11 +61,25 @@ class Checked(NeverSent):
     spnego: bool
     authorization: tuple[str, ...] = field(repr=False)
     judged: bool
+    asked_for: tuple[str, str] = ("", "")
 
     def __init__(
-        self, by: Rules, identity: Identity, spnego: bool, authorization: tuple[str, ...], judged: bool
+        self,
+        by: Rules,
+        identity: Identity,
+        spnego: bool,
+        authorization: tuple[str, ...],
+        judged: bool,
+        asked_for: tuple[str, str] = ("", ""),
     ) -> None:
-        self.__dict__.update(by=by, identity=identity, spnego=spnego, authorization=authorization, judged=judged)
+        self.__dict__.update(
+            by=by,
+            identity=identity,
+            spnego=spnego,
+            authorization=authorization,
+            judged=judged,
+            asked_for=asked_for,
+        )
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("the result of a check cannot be pickled: it counts only in the process that checked the token")

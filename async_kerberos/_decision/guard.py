@@ -7,8 +7,9 @@ from typing import cast
 
 from .._checks import check_cross_site, check_type
 from .._never_sent import NeverSent
+from ..errors import ConfigurationError
 from ..options import CrossSite
-from ..rights.access import Access, AccessOptions
+from ..rights.access import LEFT_OUT, Access, AccessOptions
 
 
 class GuardOptions(AccessOptions, total=False):
@@ -40,12 +41,14 @@ class Guard(NeverSent):
 
 
 def guard_of(options: GuardOptions) -> Guard:
-    """The guard that a decorator's keywords come to; None counts as not given.
+    """The guard that a decorator's keywords come to.
 
     Raises:
         ConfigurationError: an option is wrong.
     """
-    rules = {name: value for name, value in options.items() if name != "cross_site" and value is not None}
+    rules = {name: value for name, value in options.items() if name != "cross_site" and value is not LEFT_OUT}
+    if rules.get("authorize", rules) is None:
+        raise ConfigurationError("authorize", "is None, which lets nobody in: leave it out to let all in")
     access = Access(**cast("AccessOptions", rules)) if rules else None
     return Guard(cross_site=options.get("cross_site"), access=access)
 

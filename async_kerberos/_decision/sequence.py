@@ -67,6 +67,8 @@ class Sequence:
             ours = earlier is not None and self._reuse.is_ours(earlier)
             judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
+                if self._access is not None and earlier.asked_for != (request.method, request.path):
+                    await self._access.check(earlier.identity, request, waits)
                 if guard.access is not None:
                     await guard.access.check(earlier.identity, request, waits)
                 username = None if usernames is None else await usernames.of(earlier.identity, waits)
@@ -92,7 +94,8 @@ class Sequence:
             return Accepted(signed_in.identity, (), earlier, username)
         log_signed_in(signed_in.identity, request)
         authorization = tuple(request.fields.get("authorization", ()))
-        checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged)
+        asked_for = request.method, request.path
+        checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged, asked_for)
         return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
     def _deny(self, request: AuthRequest, refusal: Refusal, signed_in: SignedIn | None = None) -> Denied:

@@ -148,8 +148,10 @@ class Acceptor:
         try:
             return self._step(credential, token, held, own, keys)
         finally:
-            idle: list[Any] = self._idle if keys is None else keys.idle
-            idle.append(credential)
+            if own is None or keys is None:
+                self._idle.append(credential)
+            else:
+                own.keep(keys, credential)
 
     def _take(self, keys: KeySet | None) -> _Credential:
         try:

@@ -19,6 +19,9 @@ _STRING, _LONGER = 0x1B, 0x81
 # How many keys are tried for a ticket that names no principal of ours.
 _MOST_TRIED = 6
 
+# Of how many principals credentials are kept. To free thousands, the library takes seconds, in which no thread goes on.
+_MOST_WITH_IDLE = 256
+
 
 class KeySet:
     """Keys, and credentials that have nothing but these.
@@ -55,6 +58,7 @@ class OwnKeys:
         self.principals: dict[str, KeySet] = {}
         self.in_keytab: dict[str, None] = {}
         self._service = service
+        self._with_idle: set[KeySet] = set()
         self._by_host: dict[bytes, dict[bytes, KeySet]] = {}  # by host, then by realm
         self._by_type: dict[int, KeySet | None] = {}  # None: not yet collected
         # In a ticket's name of the service (RFC 4120, section 5.2.2), what stands before the host.
@@ -107,6 +111,15 @@ class OwnKeys:
                 if 0 <= token.find(realm) < at:  # it stands before the name
                     return keys
         return begun_with or self._without_name(token)
+
+    def keep(self, keys: KeySet, credential: object) -> None:
+        """Take back a credential that was used, unless too many principals have some: all are freed at once.
+
+        Whoever sends forged tokens chooses which principals get any.
+        """
+        if keys in self._with_idle or len(self._with_idle) < _MOST_WITH_IDLE:
+            self._with_idle.add(keys)
+            keys.idle.append(credential)
 
     def _without_name(self, token: bytes) -> KeySet:
         """A few keys of the ticket's encryption type, each once however many names it has."""

@@ -47,15 +47,17 @@ class PrincipalPattern:
         text: the pattern, in the text form of a principal.
 
     Raises:
-        ValueError: it has no realm, or an asterisk in the realm; the text says so.
+        ValueError: it has no realm, or an asterisk in the realm, or ends within an escape; the text says so.
     """
 
     def __init__(self, text: str) -> None:
         components, realm = _parts(text)
         if not realm:
             raise ValueError(f"{text!r} of which realm? Write {text}@EXAMPLE.COM, with the realm that you mean")
-        if any(character == "*" and not escaped for character, escaped in realm):
+        if ("*", False) in realm:
             raise ValueError(f"{text!r} has a realm with an asterisk: write a pattern for each realm")
+        if ("@", False) in realm or (len(text) - len(text.rstrip("\\"))) % 2:
+            raise ValueError(f"{text!r} has two unescaped '@', or ends with the backslash of an escape")
         self._realm = _plain(realm)
         self._components = [re.compile(_expression(part), re.DOTALL) for part in components]
 

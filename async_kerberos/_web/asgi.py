@@ -14,6 +14,7 @@ from typing import Any
 from ..kerberos import Kerberos, default_kerberos, is_default
 from ..options import DrainLimits
 from ..outcomes import Accepted, Denied, Headers, Outcome
+from ..reasons import Reason
 from ..request import FIELDS, MOST_VALUES, AuthRequest
 from .drain import Body, has_streams, watched
 from .drain import Message as Message
@@ -233,10 +234,17 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
         secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
-        path=scope.get("path", ""),
+        path=_path(scope),
         websocket=websocket,
         earlier=state.checked,
     )
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope.get("path", "")
+    root: str = scope.get("root_path", "")
+    # Of some servers and frameworks, the path begins with the part under which the application is mounted.
+    return path if path.startswith(root) else root + path
 
 
 def _note_body(state: RequestState, name: bytes, value: bytes) -> None:
@@ -261,7 +269,8 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
     prefix = "websocket." if scope["type"] == "websocket" else ""
-    headers = [*_encoded(denied.headers), (b"content-length", str(len(denied.body)).encode())]
+    encode = _encoded if denied.reason is Reason.NO_CREDENTIALS else encode_headers
+    headers = [*encode(denied.headers), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
     last: Message = {"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False}
     if state.body is not None and state.body.is_open:

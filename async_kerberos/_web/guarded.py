@@ -35,6 +35,8 @@ class Guarded(NeverSent, ABC):
     def decorate(self, view: Any, kerberos: Kerberos | None, options: GuardOptions) -> Any:
         """Decorate a view, or make a decorator with these options where there is none.
 
+        What is given here takes the place of what this decorator has under the same name.
+
         Raises:
             ConfigurationError: an option is wrong.
             TypeError: it is no view, or has no parameter that could take the user.
@@ -42,7 +44,7 @@ class Guarded(NeverSent, ABC):
         unknown = [name for name in options if name not in GuardOptions.__annotations__]
         if unknown:
             raise TypeError(f"requires_authentication() has no option {unknown[0]!r}")
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {name: value for name, value in options.items() if name != "cross_site" or value is not None}
         together = cast("GuardOptions", {**self._options, **given})
         guarded = type(self)(self._kerberos if kerberos is None else kerberos, together)
         return guarded if view is None else guarded.protect(view, guarded._protection)

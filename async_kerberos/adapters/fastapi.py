@@ -10,7 +10,7 @@ from .._web.asgi import authenticate_scope, state_of
 from .._web.nearest import Protection
 from ..identity import Identity
 from ..kerberos import Kerberos
-from ..options import Authorize, CrossSite
+from ..options import LEFT_OUT, Authorize, CrossSite
 from ..outcomes import Denied
 
 try:
@@ -54,10 +54,10 @@ class KerberosIdentity(NeverSent, SecurityBase):
         kerberos: Kerberos | None = None,
         *,
         cross_site: CrossSite | None = None,
-        realms: Sequence[str] | None = None,
-        principals: Sequence[str] | None = None,
-        groups: Sequence[str] | None = None,
-        indicators: Sequence[str] | None = None,
+        realms: Sequence[str] = LEFT_OUT,
+        principals: Sequence[str] = LEFT_OUT,
+        groups: Sequence[str] = LEFT_OUT,
+        indicators: Sequence[str] = LEFT_OUT,
         authorize: Authorize | None = None,
         scheme_name: str = "Kerberos",
     ) -> None:
@@ -67,8 +67,9 @@ class KerberosIdentity(NeverSent, SecurityBase):
             principals=principals,
             groups=groups,
             indicators=indicators,
-            authorize=authorize,
         )
+        if authorize is not None:
+            options["authorize"] = authorize
         self._protection = Protection(kerberos, guard_of(options))
         self.scheme_name = scheme_name
         self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")

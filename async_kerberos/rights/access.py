@@ -22,14 +22,24 @@ Authorize = Callable[[Identity, AuthRequest], bool | Awaitable[bool]]
 _logger = logging.getLogger("async_kerberos")
 
 
+class _LeftOut(tuple[str, ...]):
+    """What a rule is where none is given. An empty list, or None, may come of a setting that is missing."""
+
+    def __repr__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT: Sequence[str] = _LeftOut()
+
+
 class AccessOptions(TypedDict, total=False):
     """The arguments of :class:`Access`, for annotations of ``**options``."""
 
-    realms: Sequence[str] | None
-    principals: Sequence[str] | None
-    groups: Sequence[str] | None
-    indicators: Sequence[str] | None
-    authorize: Authorize | None
+    realms: Sequence[str]
+    principals: Sequence[str]
+    groups: Sequence[str]
+    indicators: Sequence[str]
+    authorize: Authorize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,33 +56,35 @@ class Access(NeverSent):
         indicators: not in this release.
         authorize: called with the user and the request, which has no credentials. What it returns is awaited if it can
             be. Only True lets the user in; False answers 403, anything else, and whatever it raises, 500. A function
-            that is not async is called on the event loop, where it may not wait, or on the thread of the request.
+            that is not async is called on the event loop, where it may not wait, or on the thread of the request. On
+            such a thread (WSGI, sync views of Quart), an async one is awaited on a loop of asyncio of its own, which
+            below gevent's patches is not possible: there, give a function that is not async.
 
     Raises:
         ConfigurationError: a rule is wrong, or lets nobody in.
     """
 
-    realms: Sequence[str] | None = None
-    principals: Sequence[str] | None = None
-    groups: Sequence[str] | None = None
-    indicators: Sequence[str] | None = None
+    realms: Sequence[str] = LEFT_OUT
+    principals: Sequence[str] = LEFT_OUT
+    groups: Sequence[str] = LEFT_OUT
+    indicators: Sequence[str] = LEFT_OUT
     authorize: Authorize | None = None
     _patterns: tuple[PrincipalPattern, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         for option in ("groups", "indicators"):
-            if getattr(self, option) is not None:
+            if getattr(self, option) is not LEFT_OUT:
                 raise ConfigurationError(option, "cannot be read from a ticket in this release: leave this out")
         if self.authorize is not None and not callable(self.authorize):
             raise ConfigurationError(
                 "authorize", f"must be a function of the user and the request, not {self.authorize!r}"
             )
         realms, principals = _texts("realms", self.realms), _texts("principals", self.principals)
-        for realm in realms or ():
+        for realm in realms:
             if "@" in realm or "*" in realm:
                 raise ConfigurationError("realms", f"must be names of realms such as 'EXAMPLE.COM', not {realm!r}")
         try:
-            patterns = tuple(map(PrincipalPattern, principals or ()))
+            patterns = tuple(map(PrincipalPattern, principals))
         except ValueError as error:
             raise ConfigurationError("principals", str(error)) from None
         vars(self).update(realms=realms, principals=principals, _patterns=patterns)
@@ -80,7 +92,7 @@ class Access(NeverSent):
     @property
     def names_realms(self) -> bool:
         """Whether users of other realms than those that are named never get in."""
-        return self.realms is not None or self.principals is not None
+        return bool(self.realms or self.principals)
 
     async def check(self, identity: Identity, request: AuthRequest, waits: Waits) -> None:
         """Refuse a user who may not enter.
@@ -93,11 +105,11 @@ class Access(NeverSent):
         Raises:
             Refusal: NOT_AUTHORISED. APPLICATION_FAULT: ``authorize`` has failed.
         """
-        if self.realms is not None and identity.realm not in self.realms:
-            raise _refused(identity, "realms")
-        if self.principals is not None:
+        if self.names_realms:
             components, realm = components_of(identity.principal)
-            if not any(pattern.matches(components, realm) for pattern in self._patterns):
+            if self.realms and realm not in self.realms:
+                raise _refused(identity, "realms")
+            if self._patterns and not any(pattern.matches(components, realm) for pattern in self._patterns):
                 raise _refused(identity, "principals")
         if self.authorize is not None and not await _ask(self.authorize, identity, request, waits):
             raise _refused(identity, "authorize")
@@ -140,9 +152,11 @@ async def _ask(authorize: Authorize, identity: Identity, request: AuthRequest, w
     raise Refusal(Reason.APPLICATION_FAULT, f"authorize returned {what}, for {identity.principal}")
 
 
-def _texts(option: str, value: object) -> tuple[str, ...] | None:
+def _texts(option: str, value: object) -> Sequence[str]:
+    if value is LEFT_OUT:
+        return LEFT_OUT
     if value is None:
-        return None
+        raise ConfigurationError(option, "is None, which names nobody: leave it out to let all in")
     texts: list[str] = []
     for text in elements(option, value, "texts"):
         if not isinstance(text, str) or not text:

@@ -46,10 +46,11 @@ def found(
     *,
     spnego: bool = True,
     judged: bool = False,
+    asked_for: tuple[str, str] = ("GET", ""),
 ) -> Accepted:
     """What ``kerberos`` has come to for a request with these credentials."""
     by = (kerberos or Kerberos()).rules
-    return Accepted(identity, headers, Checked(by, identity, spnego, authorization, judged))
+    return Accepted(identity, headers, Checked(by, identity, spnego, authorization, judged, asked_for))
 
 
 def accepted(outcome: Outcome) -> Accepted:

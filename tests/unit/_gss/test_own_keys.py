@@ -123,6 +123,16 @@ def test_the_only_one() -> None:
     assert two.of(b"no name", only) is only
 
 
+def test_credentials_that_are_kept() -> None:
+    """However many principals forged tokens name, few have credentials that have to be freed when the file changes."""
+    keys = own(*(entry(f"HTTP/h{number}.test@R", b"%d" % number) for number in range(300)))
+    for _ in range(2):
+        for each in keys.principals.values():
+            keys.keep(each, object())
+    assert sum(bool(each.idle) for each in keys.principals.values()) == 256
+    assert sum(len(each.idle) for each in keys.principals.values()) == 512
+
+
 def test_key_is_not_shown() -> None:
     """No representation has the key."""
     assert "secret" not in repr(entry("HTTP/a.test@R", b"secret"))

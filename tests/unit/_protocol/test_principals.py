@@ -49,6 +49,7 @@ def test_components(principal: str, components: tuple[str, ...], realm: str) -> 
         (r"\*@R", "alice@R", False),
         (r"al\ice@R", "alice@R", True),
         (r"a\/b@R", r"a\/b@R", True),
+        (r"a\@b@R\\", r"a\@b@R\\", True),
         (r"a\/b@R", "a/b@R", False),
         ("*@R", r"a\nb@R", True),
         ("alice@R", r"alice\n@R", False),
@@ -63,6 +64,13 @@ def test_pattern(pattern: str, principal: str, expected: bool) -> None:
 def test_without_realm(text: str) -> None:
     """A pattern names its realm."""
     with pytest.raises(ValueError, match="of which realm"):
+        PrincipalPattern(text)
+
+
+@pytest.mark.parametrize("text", ["a@b@R", "a@R\\", "a@R\\\\\\"])
+def test_what_can_match_nothing(text: str) -> None:
+    """What is written wrong is refused, since it would match nobody."""
+    with pytest.raises(ValueError, match="two unescaped '@', or ends with the backslash"):
         PrincipalPattern(text)
 
 

@@ -109,6 +109,7 @@ def door(request: pytest.FixtureRequest) -> Door:
         (Access(realms=["R"]), FOREIGN, "realms"),
         (Access(realms=["R", "S"]), FOREIGN, ""),
         (Access(principals=["alice@R"]), ALICE, ""),
+        (Access(realms=["C=US/O=X"]), Identity(r"alice@C=US\/O=X"), ""),
         (Access(principals=["alice@R"]), FOREIGN, "principals"),
         (Access(principals=["*@R", "*/admin@R"]), ADMIN, ""),
         (Access(principals=["*/admin@R"]), ALICE, "principals"),
@@ -257,6 +258,10 @@ def test_function_without_rules_is_asked_alone(door: Door) -> None:
     [
         ({"realms": "R"}, "realms", "must be a sequence"),
         ({"realms": []}, "realms", "names nobody"),
+        ({"realms": ()}, "realms", "names nobody"),
+        ({"realms": None}, "realms", "is None, which names nobody"),
+        ({"principals": None}, "principals", "is None, which names nobody"),
+        ({"groups": None}, "groups", "cannot be read"),
         ({"realms": [""]}, "realms", "must be texts"),
         ({"realms": [3]}, "realms", "must be texts"),
         ({"realms": ["alice@R"]}, "realms", "names of realms"),
@@ -322,6 +327,19 @@ def test_a_later_place_of_the_same_service() -> None:
     outcome: Outcome = kerberos.authenticate_blocking(request, Guard(access=Access(principals=["bob@R"])))
     assert isinstance(outcome, Denied)
     assert isinstance(kerberos.authenticate_blocking(request, Guard(access=Access(principals=["*@R"]))), Accepted)
+
+
+def test_a_request_that_is_rewritten() -> None:
+    """What stands between two checks may ask for something else than the client did: the rules are asked again."""
+    kerberos = Kerberos(hostname="www", access=Access(authorize=lambda _, request: request.path == "/open"))
+    outer = auth_request(
+        ("Negotiate x",), earlier=found(ALICE, (), Kerberos(hostname="www"), ("Negotiate x",)), path="/open"
+    )
+    assert isinstance(kerberos.authenticate_blocking(outer), Accepted)
+    earlier = found(ALICE, (), kerberos, ("Negotiate x",), asked_for=("GET", "/open"))
+    for method, path, enters in (("GET", "/open", True), ("POST", "/open", True), ("GET", "/admin", False)):
+        request = auth_request(("Negotiate x",), earlier=earlier, method=method, path=path)
+        assert isinstance(kerberos.authenticate_blocking(request), Accepted) is enters
 
 
 def test_first_foreign_user(caplog: pytest.LogCaptureFixture) -> None:
