@@ -7,18 +7,14 @@ the time.
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import gssapi.raw as gss
 
-from .._protocol.principals import ANY_HOST, split_realm
-from .._threads.fork import renew_after_fork
+from .._protocol.principals import ANY_HOST
 from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
@@ -26,21 +22,20 @@ from .diagnosis import (
     describe_keytab,
     diagnose,
     diagnose_credential,
-    of_configuration,
     principals_in,
     without_replay_cache,
 )
+from .dns import DnsWait, DnsWaits
+from .hostnames import Hostnames
 from .kept_configuration import configuration
 from .keyring import Keyring
-from .libkrb5 import LibraryError, is_proxied, shortname_domain
+from .libkrb5 import LibraryError, is_proxied
 from .memory_keytab import with_memory_keytab
 from .own_keys import KeySet, OwnKeys
+from .principals import KRB5, canonical, default_realm, text_of
 from .refusals import reason_for
 from .steps import AcquireError, Continued, Established, Refused, Step
 
-_logger = logging.getLogger("async_kerberos")
-
-_KRB5 = gss.OID.from_int_seq("1.2.840.113554.1.2.2")
 _SPNEGO = gss.OID.from_int_seq("1.3.6.1.5.5.2")
 
 # Reasons that a key which has just come could do away with.
@@ -56,11 +51,6 @@ _LONGEST_MESSAGE = 500
 
 # python-gssapi has these only if it was compiled with MIT's library, not with Heimdal or the library of macOS.
 _OF_MIT = ("acquire_cred_from", "set_neg_mechs")
-
-# A name server that works answers in a tenth of this, even on a busy machine. If none answers, the resolver gives up
-# after ten seconds.
-_SLOW_DNS_SECONDS = 1.5
-
 
 # python-gssapi annotates the fields of its results by names that pyright cannot follow, hence the Any below.
 
@@ -107,18 +97,14 @@ class Acceptor:
     ) -> None:
         check_library()
         self._service = service
-        self._hostnames = tuple(hostnames)
+        self._waits = DnsWaits()
+        self._hostnames = Hostnames(service, hostnames, self._waits)
         self._keytab = keytab
         self._bindings = bindings
-        self._keyring = Keyring(service, self._spellings, keytab)
+        self._keyring = Keyring(service, self._hostnames.spellings, keytab)
         # Of the library's keytab. Appending and popping are atomic. A credential in use is not in the list, so a forked
         # child never takes it.
         self._idle: list[_Credential] = []
-        # When each call that waits for DNS began. Setting and removing an item is atomic.
-        self._resolving: dict[object, float] = {}
-        # This host's name with its domain, once it is known.
-        self._full_name = ""
-        renew_after_fork(self, Acceptor._forget_calls)
 
     def step(self, token: bytes, context: object = None) -> Step:
         """Take one token of an exchange. Blocks.
@@ -174,9 +160,9 @@ class Acceptor:
                     return Refused(Reason.MALFORMED, "the token is no AP-REQ")
                 return Continued(Held(accepted.context, keys), accepted.token)
             # The credential allows only Kerberos. This check would catch a plug-in that ignores that.
-            if accepted.mech != _KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
+            if accepted.mech != KRB5:  # pragma: no cover - tested with a plug-in, in a process without coverage
                 return Refused(Reason.WRONG_MECHANISM, "the context was made by another mechanism than Kerberos")
-            principal = _text(accepted.initiator_name)
+            principal = text_of(accepted.initiator_name)
             # A later leg may have other keys than those of which one decrypted the ticket.
             is_certain = held is None or held.keys is keys is None
             service_principal = credential.principal if is_certain else None
@@ -193,7 +179,7 @@ class Acceptor:
 
     def _principal_of(self, context: gss.SecurityContext, own: OwnKeys | None) -> str:
         """The service principal of whose keys one has decrypted the ticket."""
-        text = _text(_target_name(context))
+        text = text_of(_target_name(context))
         keys = None if own is None else own.named(text)
         return text if keys is None or keys.principal is None else keys.principal
 
@@ -204,55 +190,22 @@ class Acceptor:
         reason = reason_for(error.maj_code, message, error.token)
         return Refused(*diagnose(reason, message, token, self._keytab, credential.principal, begun, own))
 
-    def _forget_calls(self) -> None:
-        self._resolving = {}
-
     @property
     def waits_for_dns(self) -> bool:
-        """Whether a call that acquires a credential waits for DNS, and has waited for long."""
-        limit = time.monotonic() - _SLOW_DNS_SECONDS
-        return any(begun < limit for begun in self._resolving.copy().values())
+        """Whether a call waits for DNS, and has waited for long."""
+        return self._waits.are_long
 
     def serves(self, service_principal: str) -> bool:
         """Whether a ticket for this principal is for this service. Only looks at the text."""
-        name, _ = split_realm(service_principal)
-        service, slash, host = name.partition("/")
-        # A backslash would escape a separator, and no host name has a separator.
-        if not slash or service != self._service or "/" in host or "\\" in host:
-            return False
-        if ANY_HOST in self._hostnames:
-            return True
-        names = self._hostnames or tuple(filter(None, (_this_host(), self._full_name)))
-        return any(self._is_named(hostname, host) for hostname in names)
-
-    def _is_named(self, hostname: str, host: str) -> bool:
-        """Whether a configured name stands for a host: if it is the same or, without a dot, as krb5.conf completes it.
-
-        DNS is not asked: an attacker could forge its answer. Nor does a common beginning count: ``www`` is
-        ``www.example.org`` only if ``qualify_shortname`` in ``krb5.conf`` is that domain.
-        """
-        # Clients write host names in small letters, people do not.
-        ours, theirs = hostname.lower(), host.lower()
-        if theirs == ours or "." in ours or not theirs.startswith(f"{ours}."):
-            return theirs == ours
-        domain = _shortname_domain(os.environ.get("KRB5_CONFIG"))
-        return bool(domain) and theirs == f"{ours}.{domain}"
+        return self._hostnames.serves(service_principal)
 
     def default_realm(self) -> str:
-        """The default realm of this host, which the library adds to the name of a user without one. Blocks.
+        """The default realm of this host. Blocks.
 
         Raises:
             AcquireError: ``krb5.conf`` sets none, or cannot be used.
         """
-        try:
-            name = gss.canonicalize_name(gss.import_name(b"user", gss.NameType.user), _KRB5)
-            realm = split_realm(_text(name))[1]
-        except gss.GSSError:
-            realm = ""
-        if not realm:
-            fault = of_configuration() or "krb5.conf sets no default_realm under [libdefaults]"
-            raise AcquireError(Reason.KRB5_CONF, fault)
-        return realm
+        return default_realm()
 
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks, and caches the domain of short names.
@@ -260,51 +213,32 @@ class Acceptor:
         Raises:
             AcquireError: there is no keytab, or no key of this service is in it.
         """
-        if any("." not in hostname for hostname in self._hostnames):
-            _shortname_domain(os.environ.get("KRB5_CONFIG"))  # cached now: later it might block an event loop
+        self._hostnames.prepare()
         own = self._keyring.keys()
         if own is not None:
-            return self._description(own)
-        if ANY_HOST not in self._hostnames and len(self._hostnames) <= 1:
-            credential = self._acquire()
-            asked = f"{self._service}/{self._hostnames[0] if self._hostnames else _this_host()}"
-            return _with_default_realm(credential.principal or asked, self._store())
-        self._idle.append(self._acquire())
+            keys = next(iter(own.principals.values()))
+            own.keep(keys, self._take(keys))  # only to see whether one can be had
+            return self._described(list(own.principals))
+        credential = self._acquire()
+        only = self._hostnames.only
+        if only is not None:
+            return _with_default_realm(credential.principal or f"{self._service}/{only}", self._store())
+        self._idle.append(credential)
         principals = principals_in(self._keytab)
-        if ANY_HOST in self._hostnames:
-            self._require_any(principals)
-            return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
-        self._require_any(principals)
-        served: list[str] = []
-        missing: list[str] = []
-        for hostname in self._hostnames:
-            one = Acceptor(self._service, [hostname], self._keytab)
-            found = [principal for principal in principals or () if one.serves(principal)]
-            served += found
-            missing += [] if found else [f"{self._service}/{hostname}"]
         if principals is None:  # the keytab is no file that this process can read
-            return ", ".join(missing)
-        return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
+            return self._described([]) if self._hostnames.are_any else ", ".join(self._hostnames.without_key([]))
+        served = [principal for principal in principals if self.serves(principal)]
+        if not served:
+            names = self._hostnames.names
+            keytab = describe_keytab(self._keytab, None, f"{self._service}/{names[0]}")
+            raise AcquireError(Reason.MISCONFIGURED, f"no key for {self._service}/{', '.join(names)}; {keytab}")
+        return self._described(served)
 
-    def _description(self, own: OwnKeys) -> str:
-        keys = next(iter(own.principals.values()))
-        keys.idle.append(self._take(keys))  # only to see whether one can be had
-        if ANY_HOST in self._hostnames:
+    def _described(self, served: Sequence[str]) -> str:
+        if self._hostnames.are_any:
             return f"{self._service}/{ANY_HOST}, for every host name that the keytab has a key of"
-        served = list(own.principals)
-        hosts = {split_realm(principal)[0].partition("/")[2] for principal in served}
-        missing = [
-            f"{self._service}/{hostname}"
-            for hostname in self._hostnames
-            if not any(self._is_named(hostname, host) for host in hosts)
-        ]
+        missing = self._hostnames.without_key(served)
         return ", ".join(served) + (f"; the keytab has no key for {', '.join(missing)}" if missing else "")
-
-    def _require_any(self, principals: Sequence[str] | None) -> None:
-        if principals is not None and not any(map(self.serves, principals)):
-            keytab = describe_keytab(self._keytab, None, f"{self._service}/{self._hostnames[0]}")
-            message = f"no key for {self._service}/{', '.join(self._hostnames)}; {keytab}"
-            raise AcquireError(Reason.MISCONFIGURED, message)
 
     def warnings(self) -> list[str]:
         """Dangerous settings in the environment: a sentence for each, with the remedy."""
@@ -312,39 +246,6 @@ class Acceptor:
         if not setting:
             return []
         return [f"{setting}: there is no replay cache, so a stolen token can be used again. Unset this."]
-
-    def _spellings(self) -> dict[str, str] | None:
-        """The host names that count, in small letters, and how they are configured; None for any."""
-        if ANY_HOST in self._hostnames:
-            return None
-        spellings: dict[str, str] = {}
-        for name in self._hostnames or self._names_of_this_host():
-            spellings.setdefault(name.lower(), name)
-            domain = "" if "." in name else _shortname_domain(os.environ.get("KRB5_CONFIG"))
-            if domain:
-                spellings.setdefault(f"{name}.{domain}".lower(), f"{name}.{domain}")
-        return spellings
-
-    def _names_of_this_host(self) -> tuple[str, ...]:
-        """This host's name and, if the system tells it without a domain, what the library makes of it. May ask DNS."""
-        name = _this_host()
-        if "." in name:
-            return (name,)
-        if not self._full_name:
-            this = object()
-            begun = self._resolving[this] = time.monotonic()
-            try:
-                text = _text(_canonical(self._service, name))
-            except gss.GSSError:
-                return (name,)
-            finally:
-                del self._resolving[this]
-            _warn_of_slow_dns(name, time.monotonic() - begun)
-            full = split_realm(text)[0].partition("/")[2].removesuffix(".")
-            if full.lower() == name.lower():
-                return (name,)
-            self._full_name = full
-        return (name, self._full_name)
 
     def _acquire_own(self, keys: KeySet) -> _Credential:
         try:
@@ -355,30 +256,26 @@ class Acceptor:
         return _Credential(creds, keys.principal)
 
     def _acquire(self) -> _Credential:
-        if ANY_HOST in self._hostnames or len(self._hostnames) > 1:
+        hostname = self._hostnames.only
+        if hostname is None:
             # One credential for every key of the keytab. After the step we check which principal the ticket was for.
-            return self._acquire_for(None)
-        return self._acquire_for(self._hostnames[0] if self._hostnames else _this_host())
+            return self._acquire_for(None, None)
+        with self._waits.wait(hostname) as wait:
+            return self._acquire_for(hostname, wait)
 
-    def _acquire_for(self, hostname: str | None) -> _Credential:
+    def _acquire_for(self, hostname: str | None, wait: DnsWait | None) -> _Credential:
         asked = wanted = name = None
-        this = object()
         try:
-            if hostname is not None:
+            if hostname is not None and wait is not None:
                 asked = f"{self._service}/{hostname}"
-                begun = self._resolving[this] = time.monotonic()
-                name = _canonical(self._service, hostname)
-                wanted = _text(name)
-                if not _warn_of_slow_dns(hostname, time.monotonic() - begun):
-                    del self._resolving[this]
-                # else still counts as waiting: acquiring the credential asks DNS once more, for SPNEGO
+                name = canonical(self._service, hostname)
+                wanted = text_of(name)
+                wait.resolved()  # acquiring the credential asks DNS once more, for SPNEGO
             creds = _acquire(name, self._store())
             is_for_all = name is None or is_proxied()
             return _Credential(creds, None if is_for_all else _credential_name(creds))
         except gss.GSSError as error:
             raise AcquireError(*diagnose_credential(_message(error), self._keytab, asked, wanted)) from error
-        finally:
-            self._resolving.pop(this, None)
 
     def _store(self) -> _Store | None:
         return None if self._keytab is None else {b"keytab": os.fsencode(self._keytab)}
@@ -401,14 +298,14 @@ def check_library() -> None:
 
 
 def _acquire(name: gss.Name | None, store: _Store | None) -> gss.Creds:
-    mechs = [_KRB5, _SPNEGO]
+    mechs = [KRB5, _SPNEGO]
     if store is None:
         acquired = gss.acquire_cred(name, mechs=mechs, usage="accept")
     else:
         acquired = gss.acquire_cred_from(store, name, mechs=mechs, usage="accept")
     creds: gss.Creds = cast("Any", acquired).creds
     # With `mechs` alone, the acceptor would still negotiate a mechanism that a plug-in adds.
-    gss.set_neg_mechs(creds, [_KRB5])
+    gss.set_neg_mechs(creds, [KRB5])
     return creds
 
 
@@ -418,10 +315,6 @@ def _acquire_nameless(keytab: bytes) -> gss.Creds:
 
 def _channel_bindings(data: bytes | None) -> gss.ChannelBindings | None:
     return None if data is None else gss.ChannelBindings(application_data=data)
-
-
-def _text(name: gss.Name) -> str:
-    return gss.display_name(name, name_type=False).name.decode()
 
 
 def _target_name(context: gss.SecurityContext) -> gss.Name:
@@ -436,7 +329,7 @@ def _target_name(context: gss.SecurityContext) -> gss.Name:
 def _credential_name(creds: gss.Creds) -> str:
     name: gss.Name = cast("Any", gss.inquire_cred(creds, lifetime=False, usage=False, mechs=False)).name
     # A host-based name may have no realm yet; the library writes such a name as "HTTP/host@".
-    return _text(name).removesuffix("@")
+    return text_of(name).removesuffix("@")
 
 
 def _with_default_realm(principal: str, store: _Store | None) -> str:
@@ -446,29 +339,6 @@ def _with_default_realm(principal: str, store: _Store | None) -> str:
         return _credential_name(_acquire(name, store))
     except gss.GSSError:
         return principal
-
-
-@functools.cache
-def _shortname_domain(krb5_config: str | None) -> str:
-    """The domain of names without a dot. Read once in a process, normally while the application is set up."""
-    return shortname_domain().lower().strip(".")
-
-
-def _canonical(service: str, hostname: str) -> gss.Name:
-    """The principal of a service. The library may ask DNS for it (``dns_canonicalize_hostname`` in ``krb5.conf``)."""
-    name = gss.import_name(f"{service}@{hostname}".encode(), gss.NameType.hostbased_service)
-    return gss.canonicalize_name(name, _KRB5)
-
-
-def _warn_of_slow_dns(hostname: str, seconds: float) -> bool:
-    is_slow = seconds >= _SLOW_DNS_SECONDS
-    if is_slow:
-        _logger.warning("Kerberos: DNS took %.1f seconds for %s. %s", seconds, hostname, Reason.DNS.remedy)
-    return is_slow
-
-
-def _this_host() -> str:
-    return socket.gethostname()
 
 
 def _message(error: gss.GSSError) -> str:

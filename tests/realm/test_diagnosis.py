@@ -114,17 +114,18 @@ def test_slow_dns(
 
     After a fork nobody waits for them.
     """
-    monkeypatch.setattr("async_kerberos._gss.acceptor._SLOW_DNS_SECONDS", 0.0)
+    monkeypatch.setattr("async_kerberos._gss.dns._SLOW_SECONDS", 0.0)
     acceptor = Acceptor("HTTP", ["www.example.test"], f"WRFILE:{www.keytab}")
     for _ in range(2):
         assert isinstance(acceptor.step(Initiator().step()), Established)
     (said,) = caplog.messages
     assert said.startswith("Kerberos: DNS took 0.")
     assert not acceptor.waits_for_dns
-    acceptor._resolving[object()] = 0.0  # pyright: ignore[reportPrivateUsage]
-    assert acceptor.waits_for_dns
-    acceptor._forget_calls()  # pyright: ignore[reportPrivateUsage]
-    assert not acceptor.waits_for_dns
+    waits = acceptor._waits  # pyright: ignore[reportPrivateUsage]
+    with waits.wait("www.example.test"):
+        assert acceptor.waits_for_dns
+        waits._forget()  # pyright: ignore[reportPrivateUsage] (as a fork does)
+        assert not acceptor.waits_for_dns
 
 
 def test_library_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
