@@ -14,7 +14,7 @@ from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
 from .diagnosis import diagnose_credential, keytab_name, why_unreadable
 from .keytab import BrokenKeytabError, File, entries_in, file_at, is_read_by_us, keytab_file, read_keytab
-from .libkrb5 import is_proxied, loaded_library
+from .libkrb5 import is_proxied, loaded_library, settings
 from .own_keys import OwnKeys
 from .steps import AcquireError
 
@@ -101,6 +101,10 @@ class Keyring:
             self._lock.release()
 
     def _look(self) -> None:
+        if self._keys is not None and settings() is None:
+            # While krb5.conf is at fault nobody gets in, and the library could not free the credentials of the keys.
+            self._looked = time.monotonic()
+            return
         name = keytab_name(self._keytab)
         path = keytab_file(name)
         # Where we cannot do it, the library reads the keytab: it may be in memory, or a proxy's.

@@ -241,7 +241,7 @@ def test_application_that_goes_on(user: str) -> None:
         return answer if isinstance(answer, str) else f"{answer.status_code} {len(await request.get_data())}"
 
     async def post() -> Any:
-        return await app.test_client().post("/", data=bytes(1000))
+        return await app.test_client().post("/", data=bytes(1000), headers={"Content-Length": "1000"})
 
     response = anyio.run(post)
     assert response.status_code == 200

@@ -14,6 +14,8 @@ from async_kerberos import Accepted, Denied, Kerberos, Reason
 from async_kerberos._gss.keytab import Entry
 from async_kerberos.testing import Service
 
+from ...support.asking import auth_request
+from ...support.initiator import fresh
 from ...support.keytabs import entries_of, written
 from .conftest import HOST, PRINCIPAL, ask, served_as
 
@@ -57,6 +59,32 @@ def test_rotation(
     for entry in entries_of(service.keytab):
         assert entry.key.hex() not in caplog.text
     kerberos.close()
+
+
+def test_while_the_configuration_is_at_fault(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keytab that changes while krb5.conf is at fault counts afterwards; meanwhile no credential is freed.
+
+    The library could not do it, and Python would write that to stderr.
+    """
+    keytab, good = tmp_path / "keytab", service.keytab.read_bytes()
+    keytab.write_bytes(good)
+    kerberos = Kerberos(hostname=HOST, keytab=keytab)
+    assert served_as(ask(kerberos)) == PRINCIPAL
+    tokens = [fresh(f"HTTP@{HOST}") for _ in range(2)]
+    bad = tmp_path / "krb5.conf"
+    bad.write_text("[libdefaults]\nthis is no relation\n")
+    with monkeypatch.context() as patch:
+        patch.setenv("KRB5_CONFIG", str(bad))
+        keytab.write_bytes(written([Entry(("HTTP", "other.test"), "KRBTEST.COM", 1, 18, bytes(32))]))
+        for token in tokens:
+            time.sleep(1.1)
+            outcome = kerberos.authenticate_blocking(auth_request((token,)))
+            assert isinstance(outcome, Denied)
+            assert outcome.reason is Reason.KRB5_CONF
+    time.sleep(1.1)
+    outcome = ask(kerberos)
+    assert isinstance(outcome, Denied)
+    assert outcome.reason is Reason.MISCONFIGURED
 
 
 def test_comes_back(

@@ -363,6 +363,11 @@ def test_foreign_user_of_a_realm_that_a_place_names(caplog: pytest.LogCaptureFix
     assert "first user of another realm" in caplog.text
 
 
+def test_shown() -> None:
+    """A rule that is left out is shown as that."""
+    assert repr(Access(realms=["R"])).startswith("Access(realms=('R',), principals=LEFT_OUT, ")
+
+
 def test_names_realms() -> None:
     """Where a rule names realms, nothing has to be logged."""
     assert Access(realms=["R"]).names_realms
