@@ -74,6 +74,9 @@ def diagnose(
         if message == os.strerror(errno.EINVAL) and is_whole:
             # The keytab is whole, so the library could not read authorization data that the KDC put into the ticket.
             return Reason.BAD_PAC, message
+        problem = "" if own is not None else _exhausted(keytab)
+        if problem:
+            return Reason.SERVER_FAULT, f"{message}; keytab {keytab_name(keytab)}: {problem}"
         return reason, f"{message}; {describe_keytab(keytab, wanted, own=own)}"
     if reason is Reason.OTHER:
         ticket = ticket_in(token)
@@ -201,6 +204,17 @@ def _has_key(keytab: str | None, ticket: Ticket) -> bool:
     keys = _keys(keytab)
     known = () if keys is None else keys.get(ticket.principal, ())
     return any(key.encryption_type == ticket.encryption_type for key in known)
+
+
+def _exhausted(keytab: str | None) -> str:
+    """What the process lacks so that nobody in it can open the keytab; empty if that is not the reason."""
+    path = keytab_file(keytab_name(keytab))
+    try:
+        if path is not None:
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno in EXHAUSTED else ""
+    return ""
 
 
 def _has_changed(keytab: str | None, since: float) -> bool:

@@ -104,12 +104,16 @@ def test_what_the_acceptor_sees(anonymous: Path) -> None:
 @pytest.mark.parametrize("hostname", [HOST, "*"])
 @pytest.mark.parametrize("failure_status", [401, 403])
 def test_refused(anonymous: Path, hostname: str, failure_status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """An anonymous user does not get in: 403, for a new ticket would not help; no reply; the log says why."""
+    """An anonymous user does not get in: 403, for a new ticket would not help; the log says why.
+
+    The reply proves to them, as to everybody who may not enter, who says so.
+    """
     kerberos = Kerberos(hostname=hostname, failure_status=failure_status)
     for mech in (SPNEGO, KRB5):
-        token = Initiator(mech=mech, ccache=anonymous).step()
-        outcome = denied(kerberos.authenticate_blocking(auth_request((negotiate(token),), PEER)))
-        assert (outcome.status, outcome.reason, outcome.headers) == (403, Reason.NOT_AUTHORISED, PLAIN)
+        initiator = Initiator(mech=mech, ccache=anonymous)
+        outcome = denied(kerberos.authenticate_blocking(auth_request((negotiate(initiator.step()),), PEER)))
+        assert (outcome.status, outcome.reason, outcome.headers[1:]) == (403, Reason.NOT_AUTHORISED, PLAIN)
+        initiator.verify(reply_of(outcome))
     assert caplog.text.count("not authorised (an anonymous ticket") == 2
 
 
