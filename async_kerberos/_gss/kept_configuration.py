@@ -22,9 +22,14 @@ _FRESH_SECONDS = 1.0
 
 
 class KeptConfiguration:
-    """A krb5 context that nobody uses: it lives for a second, and then another one takes its place."""
+    """A krb5 context that nobody uses: it lives for a second, and then another one takes its place.
+
+    Attributes:
+        is_at_fault: whether the last one could not be made: nobody gets in meanwhile.
+    """
 
     def __init__(self) -> None:
+        self.is_at_fault = False
         self._until = -math.inf
         self._context: ctypes.c_void_p | None = None
         self._lock = threading.Lock()
@@ -51,7 +56,7 @@ class KeptConfiguration:
         context, self._context = self._context, None
         library.krb5_free_context(context)  # accepts a null pointer
         context = c_void_p()
-        library.krb5_init_context(byref(context))  # makes none where krb5.conf is at fault
+        self.is_at_fault = bool(library.krb5_init_context(byref(context)))
         self._context = context
 
     def _renew(self) -> None:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from .._protocol.ticket import encryption_type_name
 from .._threads.fork import renew_after_fork
 from .diagnosis import diagnose_credential, keytab_name, why_unreadable
+from .kept_configuration import configuration
 from .keytab import BrokenKeytabError, File, entries_in, file_at, is_read_by_us, keytab_file, read_keytab
-from .libkrb5 import is_proxied, loaded_library, settings
+from .libkrb5 import is_proxied, loaded_library
 from .own_keys import OwnKeys
 from .steps import AcquireError
 
@@ -101,7 +102,7 @@ class Keyring:
             self._lock.release()
 
     def _look(self) -> None:
-        if self._keys is not None and settings() is None:
+        if self._keys is not None and configuration.is_at_fault:
             # While krb5.conf is at fault nobody gets in, and the library could not free the credentials of the keys.
             self._looked = time.monotonic()
             return
