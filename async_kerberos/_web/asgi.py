@@ -132,7 +132,9 @@ class CarrierMiddleware:
             await self.app(scope, receive, send)
             return
         state = state_of(scope)
-        receive = watch_body(scope, state, receive)
+        # Of an HTTP/1 request with one of these methods, which hardly ever has a body, a view drops it by hand.
+        if scope.get("method") not in ("GET", "HEAD") or has_streams(scope):
+            receive = watch_body(scope, state, receive)
         if state.by_default:
             denied = refuse_second_service(self.kerberos, default_kerberos())
             await send_denial(scope, send, refused(scope, state, denied, self.kerberos))
@@ -197,10 +199,12 @@ def refused(scope: Scope, state: RequestState, denied: Denied, decider: Kerberos
         connection, finds it closed, and gives up. HTTP/2 has no such field (RFC 9113, section 8.2.2).
     """
     closes = scope["type"] == "websocket"
+    if not (closes or state.announced or has_streams(scope)):
+        return denied  # as nearly always
     copes = state.watched and state.body is None
     if state.body is None and state.announced and state.expects_continue:
         closes = True
-    elif decider.drain.bytes and not (closes or copes) and (state.announced or has_streams(scope)):
+    elif decider.drain.bytes and not (closes or copes):
         state.drain = decider.drain
     if not closes or scope.get("http_version", "1.1") != "1.1":
         return denied
@@ -226,6 +230,9 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         fields.setdefault("authorization", list(state.hidden))
     client: tuple[str, int] | None = scope.get("client")
     websocket = scope["type"] == "websocket"
+    path: str = scope.get("path", "")
+    # Of some servers and frameworks, the path begins with the part under which the application is mounted.
+    root: str = scope.get("root_path", "")
     return AuthRequest(
         fields,
         peer=None if client is None or not client[0] else (client[0], client[1] or 0),
@@ -234,17 +241,10 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
         secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
-        path=_path(scope),
+        path=path if path.startswith(root) else root + path,
         websocket=websocket,
         earlier=state.checked,
     )
-
-
-def _path(scope: Scope) -> str:
-    path: str = scope.get("path", "")
-    root: str = scope.get("root_path", "")
-    # Of some servers and frameworks, the path begins with the part under which the application is mounted.
-    return path if path.startswith(root) else root + path
 
 
 def _note_body(state: RequestState, name: bytes, value: bytes) -> None:
@@ -253,6 +253,11 @@ def _note_body(state: RequestState, name: bytes, value: bytes) -> None:
         state.expects_continue = value.lower() == b"100-continue"
     elif name == b"transfer-encoding" or value != b"0":
         state.announced = True
+
+
+def headers_of(denied: Denied) -> list[tuple[bytes, bytes]]:
+    """The headers of a denial as ASGI has them; the caller must not change the list."""
+    return _encoded(denied.headers) if denied.reason is Reason.NO_CREDENTIALS else encode_headers(denied.headers)
 
 
 def can_answer(scope: Scope) -> bool:
@@ -269,8 +274,7 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return
     prefix = "websocket." if scope["type"] == "websocket" else ""
-    encode = _encoded if denied.reason is Reason.NO_CREDENTIALS else encode_headers
-    headers = [*encode(denied.headers), (b"content-length", str(len(denied.body)).encode())]
+    headers = [*headers_of(denied), (b"content-length", str(len(denied.body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": denied.status, "headers": headers})
     last: Message = {"type": f"{prefix}http.response.body", "body": denied.body, "more_body": False}
     if state.body is not None and state.body.is_open:

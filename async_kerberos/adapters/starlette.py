@@ -15,7 +15,7 @@ from .._web.asgi import (
     adding_owed,
     authenticate_scope,
     can_answer,
-    encode_headers,
+    headers_of,
     send_denial,
     state_of,
     with_owed,
@@ -269,7 +269,7 @@ def _publish(scope: Scope) -> None:
 
 def _denial(denied: Denied) -> Response:
     response = Response(denied.body, denied.status)
-    response.raw_headers.extend(encode_headers(denied.headers))
+    response.raw_headers.extend(headers_of(denied))
     return response
 
 
