@@ -107,6 +107,27 @@ def test_name_by_dns(www: Service) -> None:
     assert "made" not in describe_keytab(str(www.keytab), "HTTP/alias.test@", "HTTP/Alias.test.")
 
 
+def test_process_without_descriptors(www: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody in the process can open the keytab, nothing is wrong with the file: it is the server's fault."""
+    message = "Service key not available"
+
+    def diagnosed(keytab: str) -> tuple[Reason, str]:
+        return diagnose(Reason.MISCONFIGURED, message, b"", keytab)
+
+    assert diagnosed(f"WRFILE:{www.keytab}")[0] is Reason.MISCONFIGURED
+    assert diagnosed("MEMORY:none") == (Reason.MISCONFIGURED, f"{message}; keytab MEMORY:none")
+    for code, reason in ((errno.EMFILE, Reason.SERVER_FAULT), (errno.EACCES, Reason.MISCONFIGURED)):
+
+        def refuse(*_: object, code: int = code) -> int:
+            raise OSError(code, os.strerror(code))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("os.open", refuse)
+            found, said = diagnosed(f"WRFILE:{www.keytab}")
+        assert found is reason
+        assert said.startswith(message)
+
+
 def test_slow_dns(
     www: Service, signed_in: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
