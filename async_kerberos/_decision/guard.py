@@ -47,7 +47,7 @@ def guard_of(options: GuardOptions) -> Guard:
         ConfigurationError: an option is wrong.
     """
     rules = {name: value for name, value in options.items() if name != "cross_site" and value is not LEFT_OUT}
-    if rules.get("authorize", rules) is None:
+    if "authorize" in rules and rules["authorize"] is None:
         raise ConfigurationError("authorize", "is None, which lets nobody in: leave it out to let all in")
     access = Access(**cast("AccessOptions", rules)) if rules else None
     return Guard(cross_site=options.get("cross_site"), access=access)

@@ -79,7 +79,8 @@ class Sequence:
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
             if self._transport.requires_bindings and not ticket.identity.channel_bound:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
-            signed_in = ticket  # only now: whoever passes on a ticket must not get the reply, and pass for this server
+            # Only now: with the reply, somebody who passes on another's ticket could pretend to be this server.
+            signed_in = ticket
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
             for access in (self._access, guard.access):

@@ -27,7 +27,7 @@ _FRESH_SECONDS = 1.0
 # A file's times are too coarse to show two changes within so many nanoseconds of each other.
 _SETTLED_NANOSECONDS = 2_000_000_000
 
-# How long the keys before stay in force where the file is gone, or broken: whoever replaces it may be at it.
+# How long the keys before stay in force where the file is gone, or broken: somebody may just be replacing it.
 _GRACE_SECONDS = 30.0
 
 _MOST_LOGGED = 3

@@ -241,7 +241,7 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         # The bridge a2wsgi, below which an ASGI application runs on a server of WSGI, passes environ on.
         secure=scope.get("scheme") in ("https", "wss") and not scheme_is_hearsay(scope.get("wsgi_environ") or {}),
         method=scope.get("method", "GET"),
-        path=path if path.startswith(root) else root + path,
+        path=path if not root or path == root or path.startswith(f"{root.rstrip('/')}/") else root + path,
         websocket=websocket,
         earlier=state.checked,
     )

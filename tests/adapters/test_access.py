@@ -193,7 +193,7 @@ ALL: Any = [pytest.param(make, id=make.__name__) for make in MAKERS]
 
 
 def enter(app: Any, path: str) -> Answer:
-    """Ask with a ticket; whoever answers, and whatever, the reply proves the server."""
+    """Ask with a ticket. Whatever the answer is, its reply proves the server."""
     initiator = Initiator(f"HTTP@{HOST}")
     answer = ask(app, path, initiator.header)
     initiator.verify(reply_token(answer.challenges))

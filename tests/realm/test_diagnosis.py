@@ -142,7 +142,7 @@ def test_slow_dns(
     (said,) = caplog.messages
     assert said.startswith("Kerberos: DNS took 0.")
     assert not acceptor.waits_for_dns
-    waits = acceptor._waits  # pyright: ignore[reportPrivateUsage]
+    waits = acceptor._waits  # pyright: ignore[reportPrivateUsage] (nothing public waits without a slow DNS)
     with waits.wait("www.example.test"):
         assert acceptor.waits_for_dns
         waits._forget()  # pyright: ignore[reportPrivateUsage] (as a fork does)

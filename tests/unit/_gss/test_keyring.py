@@ -190,15 +190,15 @@ def test_one_reads(keytab: Path, reads: list[str]) -> None:
     class Busy:
         def acquire(self, blocking: bool) -> bool:
             assert blocking
-            ring._lock = lock  # pyright: ignore[reportPrivateUsage]
+            ring._lock = lock  # pyright: ignore[reportPrivateUsage] (as above)
             ring.keys()
-            ring._lock = cast("Any", self)  # pyright: ignore[reportPrivateUsage]
+            ring._lock = cast("Any", self)  # pyright: ignore[reportPrivateUsage] (as above)
             return True
 
         def release(self) -> None:
             pass
 
-    ring._lock = cast("Any", Busy())  # pyright: ignore[reportPrivateUsage]
+    ring._lock = cast("Any", Busy())  # pyright: ignore[reportPrivateUsage] (a thread that reads meanwhile)
     assert ring.keys() is not None
     assert len(reads) == 1
 

@@ -324,6 +324,22 @@ def test_pieces_that_do_not_come(backend: str) -> None:
     run(backend, lambda: drop_pieces(pieces(), DrainLimits(seconds=0.01)))
 
 
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        ("", "/x", "/x"),
+        ("/ap", "/app", "/ap/app"),
+        ("/app", "/app", "/app"),
+        ("/app/", "/app/x", "/app/x"),
+        ("/app", "/x", "/app/x"),
+    ],
+)
+def test_path(root: str, path: str, expected: str) -> None:
+    """The path has the part under which the application is mounted once, whether or not the server's has it."""
+    scope: Any = {"type": "http", "headers": [], "root_path": root, "path": path}
+    assert request_of(scope, state_of(scope)).path == expected
+
+
 @pytest.mark.parametrize("version", ["1.1", "2"])
 def test_websocket(version: str) -> None:
     """The handshake of a WebSocket has no body, also where others of its connection may have one."""
