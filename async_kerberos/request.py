@@ -11,7 +11,7 @@ from .outcomes import Checked
 Peer = tuple[str, int]
 """Address and port of a client: they identify its connection, unless a proxy shares that among clients."""
 
-FIELDS = frozenset(
+EARLY_FIELDS = frozenset(
     {
         "authorization",
         "forwarded",
@@ -24,7 +24,10 @@ FIELDS = frozenset(
         "x-forwarded-proto",
     }
 )
-"""The names of all header fields that the decision reads, in small letters. The bridges copy only these."""
+"""The names of the header fields that are looked at in each request, in small letters."""
+
+FIELDS = EARLY_FIELDS | {"accept", "accept-language", "user-agent"}
+"""The names of all header fields that the decision reads. The others are looked up once somebody asks for them."""
 
 _CREDENTIALS = ("authorization",)
 
@@ -42,7 +45,8 @@ class AuthRequest(NeverSent):
     Attributes:
         fields: header fields by their names in small letters, each with a sequence of its values. Those that count, if
             they came: ``authorization``, ``forwarded``, ``host``, ``origin``, ``sec-fetch-site``, ``upgrade``,
-            ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``.
+            ``x-forwarded-for``, ``x-forwarded-host`` and ``x-forwarded-proto``; and ``accept``, ``accept-language`` and
+            ``user-agent``, where they are not looked up later.
         method: the request's method.
         path: the path that was asked for, decoded, with the part under which the application is mounted; empty if it is
             not known.
@@ -53,6 +57,7 @@ class AuthRequest(NeverSent):
         secure: whether the server says that the request came over TLS.
         websocket: whether it is the handshake of a WebSocket.
         earlier: the result of an earlier check of this same request.
+        later: looks up the values of a field that is not in ``fields``; None where there are no others.
     """
 
     fields: Fields = field(default_factory=dict[str, Sequence[str]], repr=False, hash=False)
@@ -63,6 +68,7 @@ class AuthRequest(NeverSent):
     secure: bool = False
     websocket: bool = False
     earlier: Checked | None = None
+    later: Callable[[str], Sequence[str]] | None = field(default=None, repr=False, compare=False)
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class AuthRequest(NeverSent):
         secure: bool = False,
         websocket: bool = False,
         earlier: Checked | None = None,
+        later: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         fields = {} if fields is None else fields
         # A rule would not see a field of another name, or in another shape.
@@ -91,6 +98,7 @@ class AuthRequest(NeverSent):
             secure=secure,
             websocket=websocket,
             earlier=earlier,
+            later=later,
         )
 
     @classmethod
@@ -122,7 +130,8 @@ class AuthRequest(NeverSent):
 
     def without_credentials(self) -> AuthRequest:
         """A copy for the application's own functions: it has neither credentials nor the result of an earlier check."""
-        fields = {name: tuple(values) for name, values in self.fields.items() if name not in _CREDENTIALS}
+        found = {name: self.values(name) for name in FIELDS if name not in _CREDENTIALS}
+        fields = {name: values for name, values in found.items() if values}
         return AuthRequest(
             fields,
             method=self.method,
@@ -132,6 +141,13 @@ class AuthRequest(NeverSent):
             secure=self.secure,
             websocket=self.websocket,
         )
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of a header field, by one of the names in :data:`FIELDS`; none where it did not come."""
+        values = self.fields.get(name, ())
+        if not values and self.later is not None and name not in EARLY_FIELDS:
+            values = self.later(name)[:MOST_VALUES]
+        return tuple(values)
 
     @property
     def host(self) -> str:

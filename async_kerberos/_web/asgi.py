@@ -15,7 +15,7 @@ from ..kerberos import Kerberos, default_kerberos, is_default
 from ..options import DrainLimits
 from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..reasons import Reason
-from ..request import FIELDS, MOST_VALUES, AuthRequest
+from ..request import EARLY_FIELDS, MOST_VALUES, AuthRequest
 from .drain import Body, has_streams, watched
 from .drain import Message as Message
 from .drain import Receive as Receive
@@ -31,7 +31,7 @@ _RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept", "websoc
 # Of HTTP/2, where a server leaves it as it came, ``:authority`` is what ``Host`` was before (RFC 9113, section 8.3.1).
 _FIELDS = {
     b":authority": "host",
-    **{name.encode(): name for name in FIELDS},
+    **{name.encode(): name for name in EARLY_FIELDS},
     # Those that say whether a body comes are noted in the same look at the headers, which costs the most.
     **dict.fromkeys((b"content-length", b"expect", b"transfer-encoding"), ""),
 }
@@ -244,6 +244,7 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         path=path if not root or path == root or path.startswith(f"{root.rstrip('/')}/") else root + path,
         websocket=websocket,
         earlier=state.checked,
+        later=functools.partial(_values_of, headers),
     )
 
 

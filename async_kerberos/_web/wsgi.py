@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from .._protocol.header import SCHEME
 from ..kerberos import Kerberos, default_kerberos, is_default
 from ..outcomes import Denied, Headers, Outcome
-from ..request import FIELDS, AuthRequest
+from ..request import EARLY_FIELDS, AuthRequest
 from .drain import drop_from_socket
 from .nearest import IDENTITY, NEAREST, Protection, Scope, refuse_second_service
 from .state import STATE, RequestState, outer_state
@@ -20,7 +21,13 @@ StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _PROXY_FIX = "werkzeug.proxy_fix.orig"
-_FIELDS = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for name in sorted(FIELDS))
+
+
+def _key_of(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"  # RFC 3875, section 4.1.18
+
+
+_FIELDS = tuple((_key_of(name), name) for name in sorted(EARLY_FIELDS))
 
 
 def state_of(environ: Environ) -> RequestState:
@@ -188,7 +195,13 @@ def _request(environ: Environ, state: RequestState) -> AuthRequest:
         # WSGI has no other sign of it: within the view, extensions take the socket from the server.
         websocket=any("websocket" in value.lower() for value in fields.get("upgrade", ())),
         earlier=state.checked,
+        later=functools.partial(_field, environ),
     )
+
+
+def _field(environ: Environ, name: str) -> tuple[str, ...]:
+    value = environ.get(_key_of(name))
+    return () if value is None else (value,)
 
 
 def _path(environ: Environ) -> str:

@@ -46,3 +46,16 @@ def test_many_values() -> None:
     """Of a field that came very often, as many values are kept as the bridges keep."""
     request = AuthRequest.from_headers(lambda name: ["x"] * 1000)
     assert {len(values) for values in request.fields.values()} == {MOST_VALUES}
+
+
+def test_looked_up_later() -> None:
+    """Fields that most requests need not be asked for are looked up when they are; others never are."""
+    came = {"user-agent": ["probe/1"], "accept": ["x"] * 1000, "cookie": ["a=b"], "host": ["evil.test"]}
+    request = AuthRequest({"authorization": ["a"]}, later=lambda name: came.get(name, []))
+    assert request.values("user-agent") == ("probe/1",)
+    assert request.values("accept") == ("x",) * MOST_VALUES
+    assert (request.values("accept-language"), request.values("host")) == ((), ())
+    assert request.values("authorization") == ("a",)
+    assert AuthRequest().values("user-agent") == ()
+    # A function of the application's gets all of them, and no credentials.
+    assert request.without_credentials().fields == {"user-agent": ("probe/1",), "accept": ("x",) * MOST_VALUES}
