@@ -45,9 +45,12 @@ test-pythons: install ## unit, realm and contract tests on every other CPython t
 	for version in $$pythons; do \
 		echo "Testing on CPython $$version"; \
 		$(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp && \
-			.venv-pythons/$$version/bin/python -m pytest $(PYTHONS_ARGS) || failed="$$failed $$version"; \
+			.venv-pythons/$$version/bin/python -m pytest $(PYTHONS_ARGS) > .venv-pythons/$$version/tests.log 2>&1 || \
+			failed="$$failed $$version"; \
+		tail -n 1 .venv-pythons/$$version/tests.log; \
 	done; \
-	if [ -n "$$failed" ]; then echo "Failed on CPython$$failed" >&2; exit 1; fi; \
+	for version in $$failed; do echo "Failed on CPython $$version" >&2; tail -n 200 .venv-pythons/$$version/tests.log; done; \
+	if [ -n "$$failed" ]; then exit 1; fi; \
 	echo "Passed on every other CPython here:" $${pythons:-there is none}
 
 test-clients: install ## all clients of other projects against each adapter, also the one that make test leaves out

@@ -63,4 +63,6 @@ def one_line(text: str) -> str:
     """Shorten and escape a text: a client may have put line breaks or control characters into it."""
     if len(text) > _LONGEST_DETAIL:
         text = f"{text[:_LONGEST_DETAIL]}…"
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -20,7 +20,7 @@ from ..support.keytabs import written
 
 AES256 = 18
 OURS, NOT_OURS = "s0.forged.test", "elsewhere.forged.test"
-ROUNDS, EACH = 15, 10
+ROUNDS = 150
 
 
 def entries(count: int, key: bytes = b"") -> list[Entry]:
@@ -34,9 +34,8 @@ def seconds(kerberos: Kerberos, token: bytes) -> float:
     """The CPU of this thread that a request takes."""
     request = token_request(token)
     begun = time.thread_time()
-    for _ in range(EACH):
-        kerberos.authenticate_blocking(request)
-    return (time.thread_time() - begun) / EACH
+    kerberos.authenticate_blocking(request)
+    return time.thread_time() - begun
 
 
 @pytest.mark.parametrize("size", [64, 47_000], ids=["small", "large"])
@@ -57,9 +56,8 @@ def test_cost(hostname: str, named: str, most: float, shared: bool, size: int, t
         keytab.write_bytes(written(entries(count, key)))
         services.append(Kerberos(hostname=hostname, keytab=keytab))
         assert denied(services[-1].authenticate_blocking(token_request(token))).status == 403
-    ratios: list[float] = []
-    for _ in range(ROUNDS):
-        few, many = (seconds(kerberos, token) for kerberos in services)
-        ratios.append(many / few)
+    rounds = [tuple(seconds(kerberos, token) for kerberos in services) for _ in range(ROUNDS)]
+    # Other work on the machine only adds to a time: the better half tells what the request itself takes.
+    few, many = (statistics.quantiles(times, n=4)[0] for times in zip(*rounds, strict=True))
     # Of a small one, a part of what it takes is to find a few names for the log.
-    assert statistics.median(ratios) < (most if size > 64 else max(most, 1.25)), ratios
+    assert many / few < (most if size > 64 else max(most, 1.25)), (few, many)
