@@ -14,6 +14,7 @@ from .outcomes import Accepted, Checked, Denied, Headers, Outcome
 from .reasons import Reason
 from .request import AuthRequest
 from .rights.access import Access
+from .rights.details import TicketDetails
 
 __version__ = "0.1.0.dev0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "Outcome",
     "Overloaded",
     "Reason",
+    "TicketDetails",
     "TimedOut",
     "UnsupportedScopeError",
     "WorkerLimits",

@@ -28,10 +28,16 @@ def check_cross_site(option: str, value: object) -> None:
         raise ConfigurationError(option, f"must be 'refuse' or 'allow', not {value!r}")
 
 
-def check_seconds(option: str, value: object) -> None:
-    """Refuse a value that is not a positive, finite number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= threading.TIMEOUT_MAX:
-        raise ConfigurationError(option, f"must be a positive number of seconds, not {value!r}")
+def check_seconds(option: str, value: object, *, or_zero: bool = False) -> None:
+    """Refuse a value that is not a positive, finite number; 0 passes if ``or_zero``."""
+    if (
+        not isinstance(value, (int, float))
+        or isinstance(value, bool)
+        or not 0 <= value <= threading.TIMEOUT_MAX
+        or (value == 0 and not or_zero)
+    ):
+        wanted = "number of seconds, 0 or more" if or_zero else "positive number of seconds"
+        raise ConfigurationError(option, f"must be a {wanted}, not {value!r}")
 
 
 def check_type(option: str, value: object, wanted: type) -> None:

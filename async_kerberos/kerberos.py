@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ._checks import check_path, check_type
+from ._checks import check_path, check_seconds, check_type
 from ._decision.answers import Answers
 from ._decision.guard import NO_GUARD, Guard
 from ._decision.origin import CrossSiteRule
@@ -24,6 +24,7 @@ from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_ho
 from .outcomes import Outcome, Rules
 from .request import AuthRequest
 from .rights.access import Access
+from .rights.details import MissingDetails, TicketDetails
 from .rights.usernames import UsernameChoice, Usernames
 from .telemetry.log import log_setup
 
@@ -73,10 +74,15 @@ class Kerberos(NeverSent):
         access: who may enter, of those who sign in; None for all. A guard's own ``access`` has to hold as well.
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
-            (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; or what a
-            function makes of the :class:`Identity`: a text that is not empty, or None for a user who has no name and is
-            answered 403. It is called on the event loop, where it may not wait, or on the thread of the request. For
-            whom it raises an error, the answer is 500.
+            (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; the
+            ``"local_name"``, which needs ``details=TicketDetails(local_name=True)``, and then only users who have one
+            are let in; or what a function makes of the :class:`Identity`: a text that is not empty, or None for a user
+            who has no name and is answered 403. It is called on the event loop, where it may not wait, or on the thread
+            of the request. For whom it raises an error, the answer is 500.
+        details: what else to read from a ticket; each costs time at each sign-in. None for nothing.
+        clock_skew: the ``clockskew`` under ``[libdefaults]`` in krb5.conf, in seconds: by so much clocks may differ.
+            It has to agree with that file, because GSSAPI's lifetime of a ticket has that time in it, and
+            ``Identity.until`` is the lifetime less this.
         rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:
@@ -101,6 +107,8 @@ class Kerberos(NeverSent):
     drain: DrainLimits = field(default_factory=DrainLimits)
     access: Access | None = None
     username: UsernameChoice = "principal"
+    details: TicketDetails | None = None
+    clock_skew: float = 300
     rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
@@ -116,6 +124,9 @@ class Kerberos(NeverSent):
         check_type("drain", self.drain, DrainLimits)
         if self.access is not None:
             check_type("access", self.access, Access)
+        if self.details is not None:
+            check_type("details", self.details, TicketDetails)
+        check_seconds("clock_skew", self.clock_skew, or_zero=True)
         vars(self).update(_made_of(self))  # allowed here: no other code has the object yet
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
@@ -179,8 +190,9 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
     answers = Answers(kerberos.failure_status, kerberos.other_challenges)
     tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
-    usernames = Usernames(kerberos.username, acceptor)
+    usernames = _usernames_of(kerberos, acceptor)
     workers = Workers(kerberos.workers)
+    reuse = Reuse(rules, acceptor.serves, MissingDetails(kerberos.details, acceptor))
     return {
         "hostname": rules.hostname,
         "trusted_proxies": tuple(map(str, transport.proxies)),
@@ -191,9 +203,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_workers": workers,
         "_tickets": tickets,
         "_usernames": usernames,
-        "_decision": Decision(
-            transport, origin, Reuse(rules, acceptor.serves), tickets, kerberos.access, usernames, answers
-        ),
+        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers),
         "_on_loop": OnLoop(workers),
     }
 
@@ -202,9 +212,19 @@ def _acceptor_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Acceptor:
     check_service("service", kerberos.service)
     keytab = check_keytab("keytab", kerberos.keytab)
     bindings = _bindings_of(kerberos)
+    wanted = () if kerberos.details is None else kerberos.details.wanted
     from ._gss.acceptor import Acceptor  # imports gssapi, which only this needs
+    from ._gss.names import READERS
 
-    return Acceptor(kerberos.service, hostnames, keytab, bindings)
+    readers = {name: READERS[name] for name in wanted}
+    return Acceptor(kerberos.service, hostnames, keytab, bindings, kerberos.clock_skew, readers)
+
+
+def _usernames_of(kerberos: Kerberos, acceptor: Acceptor) -> Usernames:
+    usernames = Usernames(kerberos.username, acceptor)
+    if kerberos.username == "local_name" and not (kerberos.details is not None and kerberos.details.local_name):
+        raise ConfigurationError("username", "'local_name' needs details=TicketDetails(local_name=True)")
+    return usernames
 
 
 def _bindings_of(kerberos: Kerberos) -> Callable[[], bytes | None] | None:

@@ -17,6 +17,7 @@ from .methods.half_open import HalfOpenLimits
 from .rights.access import LEFT_OUT as LEFT_OUT
 from .rights.access import Access
 from .rights.access import Authorize as Authorize
+from .rights.details import TicketDetails
 from .rights.usernames import UsernameChoice
 
 # Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
@@ -72,6 +73,8 @@ class KerberosOptions(TypedDict, total=False):
     drain: DrainLimits
     access: Access | None
     username: UsernameChoice
+    details: TicketDetails | None
+    clock_skew: float
 
 
 class AllOptions(KerberosOptions, total=False):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._threads.waits import Waits
 from ..outcomes import Checked, Rules, SignedIn
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
+from ..rights.details import MissingDetails
 
 
 class Reuse:
@@ -15,14 +17,16 @@ class Reuse:
     Args:
         rules: the options that decide which tickets this service accepts.
         serves: tells whether a ticket for a service principal is for this service.
+        missing: reads what the other check has not read from the ticket.
 
     Attributes:
         rules: the argument of this name.
     """
 
-    def __init__(self, rules: Rules, serves: Callable[[str], bool]) -> None:
+    def __init__(self, rules: Rules, serves: Callable[[str], bool], missing: MissingDetails) -> None:
         self.rules = rules
         self._serves = serves
+        self._missing = missing
 
     def of_this(self, request: AuthRequest) -> Checked | None:
         """The result of an earlier check of this request; None if the request had other credentials then."""
@@ -33,17 +37,22 @@ class Reuse:
         """Whether this same ``Kerberos`` made the earlier check."""
         return earlier.by is self.rules
 
-    def take(self, earlier: Checked) -> SignedIn:
+    async def take(self, earlier: Checked, waits: Waits) -> SignedIn:
         """Take over the result of another service's check.
 
+        Args:
+            earlier: the result.
+            waits: how the library is waited for.
+
         Raises:
-            Refusal: WRONG_SERVICE. The other service has other rules, and the token cannot be checked again.
+            Refusal: WRONG_SERVICE: the other service has other rules, and the token cannot be checked again. Others:
+                what this service wants to know of the user cannot be read.
         """
         if not self._trusts(earlier):
             principal = earlier.identity.service_principal
             detail = f"an outer check with other options has already used the ticket for {principal}"
             raise Refusal(Reason.WRONG_SERVICE, detail)
-        return SignedIn(earlier.identity)
+        return SignedIn(await self._missing.added(earlier.identity, waits))
 
     def _trusts(self, earlier: Checked) -> bool:
         ours, theirs = self.rules, earlier.by

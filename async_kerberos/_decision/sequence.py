@@ -74,7 +74,7 @@ class Sequence:
                 username = None if usernames is None else await usernames.of(earlier.identity, waits)
                 return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
-            ticket = self._reuse.take(earlier) if earlier else await self._tickets.sign_in(request, waits)
+            ticket = await (self._reuse.take(earlier, waits) if earlier else self._tickets.sign_in(request, waits))
             if ticket is None:
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
             if self._transport.requires_bindings and not ticket.identity.channel_bound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import gssapi.raw as gss
@@ -31,6 +31,7 @@ from .kept_configuration import configuration
 from .keyring import Keyring
 from .libkrb5 import LibraryError, is_proxied
 from .memory_keytab import with_memory_keytab
+from .names import Reader, local_name
 from .own_keys import KeySet, OwnKeys
 from .principals import KRB5, canonical, default_realm, text_of
 from .refusals import reason_for
@@ -83,6 +84,8 @@ class Acceptor:
         keytab: the keytab's name; None for the environment's or the system's default.
         bindings: returns the application data of the server's channel bindings (RFC 5929). Each step calls it, on its
             own thread. If this is None, or returns None, bindings are not checked.
+        clock_skew: the option of this name.
+        readers: read the details of a completed context; each step calls them, on its own thread.
 
     Raises:
         ConfigurationError: python-gssapi was not compiled with MIT's library.
@@ -94,6 +97,8 @@ class Acceptor:
         hostnames: Sequence[str],
         keytab: str | None,
         bindings: Callable[[], bytes | None] | None = None,
+        clock_skew: float = 300,
+        readers: Mapping[str, Reader] | None = None,
     ) -> None:
         check_library()
         self._service = service
@@ -101,6 +106,8 @@ class Acceptor:
         self._hostnames = Hostnames(service, hostnames, self._waits)
         self._keytab = keytab
         self._bindings = bindings
+        self._clock_skew = clock_skew
+        self._readers = dict(readers or {})
         self._keyring = Keyring(service, self._hostnames.spellings, keytab)
         # Of the library's keytab. Appending and popping are atomic. A credential in use is not in the list, so a forked
         # child never takes it.
@@ -170,12 +177,27 @@ class Acceptor:
                 service_principal = self._principal_of(accepted.context, own)
                 if not self.serves(service_principal):
                     return Refused(Reason.WRONG_SERVICE, f"the ticket is for {service_principal}")
+            details = (
+                {name: read(accepted, principal) for name, read in self._readers.items()} if self._readers else None
+            )
         except gss.GSSError as error:
             return self._refused(error, token, credential, begun, own)
         except UnicodeDecodeError:  # pragma: no cover - MIT's KDC issues no such ticket; another KDC might
             return Refused(Reason.OTHER, "the client's principal is not UTF-8 (RFC 4120, section 5.2.1)")
+        except AcquireError as error:
+            return Refused(error.reason, str(error))
         bound = bindings is not None and bool(int(accepted.flags) & _CHANNEL_BOUND)
-        return Established(Identity(principal, service_principal, bound), accepted.token)
+        return Established(
+            Identity(principal, service_principal, bound, until=self._end(begun, accepted.lifetime), details=details),
+            accepted.token,
+        )
+
+    def _end(self, begun: float, lifetime: int | None) -> float | None:
+        """When a ticket ends, in seconds since 1970; None if it never does.
+
+        MIT's library adds the clock skew to a ticket's lifetime, which is in whole seconds of its clock.
+        """
+        return None if lifetime is None else int(begun) + lifetime - self._clock_skew
 
     def _principal_of(self, context: gss.SecurityContext, own: OwnKeys | None) -> str:
         """The service principal of whose keys one has decrypted the ticket."""
@@ -206,6 +228,15 @@ class Acceptor:
             AcquireError: ``krb5.conf`` sets none, or cannot be used.
         """
         return default_realm()
+
+    def local_name(self, principal: str) -> str | None:
+        """The name of a user's account on this host, by ``auth_to_local`` in ``krb5.conf``; None for none. Blocks.
+
+        Raises:
+            AcquireError: the library cannot tell.
+        """
+        configuration.refresh()
+        return local_name(principal)
 
     def describe(self) -> str:
         """The service principals that the keytab has keys for. Blocks, and caches the domain of short names.

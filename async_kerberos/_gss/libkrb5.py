@@ -22,6 +22,15 @@ _FRESH_SECONDS = 1.0
 # For the name of a keytab.
 _LONGEST_NAME = 4096
 
+# As long as the library's own, in gss_localname.
+_LONGEST_ACCOUNT = 8192
+
+# KRB5_LNAME_NOTRANS
+_NO_TRANSLATION = -1765328208
+
+BAD_FORMAT = -1765328248
+"""KRB5_CONFIG_BADFORMAT: the library cannot read ``krb5.conf``, or a rule in it."""
+
 _LARGEST_FILE = 1024 * 1024
 
 
@@ -54,7 +63,15 @@ class Settings(NamedTuple):
 
 
 class LibraryError(Exception):
-    """A call of MIT's library failed; the text is the library's."""
+    """A call of MIT's library failed; the text is the library's.
+
+    Attributes:
+        code: the library's error code; 0 if it could not be called.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _Asked(NamedTuple):
@@ -120,6 +137,7 @@ def with_functions(library: ctypes.CDLL) -> ctypes.CDLL | None:
         "krb5_kt_close": [c_void_p, c_void_p],
         "krb5_parse_name": [c_void_p, c_char_p, pointers],
         "krb5_free_principal": [c_void_p, c_void_p],
+        "krb5_aname_to_localname": [c_void_p, c_void_p, c_int, c_char_p],
     }
     for name, arguments in signatures.items():
         try:
@@ -184,6 +202,43 @@ def shortname_domain() -> str:
         return "" if code else _value(library, context, b"qualify_shortname")
 
 
+def account_of(principal: str) -> bytes | None:
+    """The name of a principal's account on this host, by the rules ``auth_to_local``; None if they give it none.
+
+    This is the call behind ``gss_localname``, which says of broken rules only that there is no name, and takes twice
+    the time.
+
+    Args:
+        principal: the principal, in its text form, without NUL.
+
+    Raises:
+        LibraryError: the library cannot tell.
+    """
+    library = loaded_library()
+    if library is None:
+        raise LibraryError("MIT's library cannot be called")
+    from ctypes import byref, c_void_p, create_string_buffer
+
+    with krb5_context(library) as (code, context):
+        check(library, code)
+        parsed, name = c_void_p(), create_string_buffer(_LONGEST_ACCOUNT)
+        check(library, library.krb5_parse_name(context, principal.encode(), byref(parsed)))
+        try:
+            code = library.krb5_aname_to_localname(context, parsed, _LONGEST_ACCOUNT, name)
+        finally:
+            library.krb5_free_principal(context, parsed)
+        if code == _NO_TRANSLATION:
+            return None
+        check(library, code)
+        return name.value
+
+
+def configuration_files() -> str:
+    """The files that ``KRB5_CONFIG`` names, or the system's, joined by colons."""
+    library = loaded_library()
+    return "" if library is None else ":".join(_files(library))
+
+
 @contextlib.contextmanager
 def krb5_context(library: ctypes.CDLL) -> Generator[tuple[int, ctypes.c_void_p], None, None]:
     """A context of the library, and the code of the error if it has none."""
@@ -204,7 +259,7 @@ def check(library: ctypes.CDLL, code: int) -> None:
         LibraryError: it is one.
     """
     if code:
-        raise LibraryError(_message(library, code))
+        raise LibraryError(_message(library, code), code)
 
 
 def _message(library: ctypes.CDLL, code: int) -> str:

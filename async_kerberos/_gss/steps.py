@@ -42,7 +42,7 @@ Step = Established | Continued | Refused
 
 
 class AcquireError(Exception):
-    """No acceptor credential could be acquired. The text is GSSAPI's message, with the likely cause.
+    """The library could not give what a step needs, such as a credential. The text says why, with the likely cause.
 
     Attributes:
         reason: tells faults of the configuration from faults of the system.
@@ -74,6 +74,14 @@ class Steps(Protocol):
 
         Raises:
             AcquireError: ``krb5.conf`` sets none.
+        """
+        ...
+
+    def local_name(self, principal: str) -> str | None:
+        """The name of a user's account on this host, by ``auth_to_local`` in ``krb5.conf``; None for none. Blocks.
+
+        Raises:
+            AcquireError: the library cannot tell.
         """
         ...
 

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, WorkersError
 from ..identity import Identity
 from ..reasons import Reason, Refusal
 
-UsernameChoice = Literal["principal", "name"] | Callable[[Identity], str | None]
+UsernameChoice = Literal["principal", "name", "local_name"] | Callable[[Identity], str | None]
 """What goes into ``REMOTE_USER`` and ``user_header``."""
 
 # Control characters and, of Unicode, halves of characters.
@@ -32,8 +32,8 @@ class Usernames:
     """
 
     def __init__(self, choice: UsernameChoice, steps: Steps) -> None:
-        if choice not in ("principal", "name") and not callable(choice):
-            problem = f"must be 'principal', 'name' or a function of the identity, not {choice!r}"
+        if choice not in ("principal", "name", "local_name") and not callable(choice):
+            problem = f"must be 'principal', 'name', 'local_name' or a function of the identity, not {choice!r}"
             raise ConfigurationError("username", problem)
         called = getattr(choice, "__call__", None)  # noqa: B004 - an object's own, which may be async
         if inspect.iscoroutinefunction(choice) or inspect.iscoroutinefunction(called):
@@ -57,11 +57,13 @@ class Usernames:
 
         Raises:
             Refusal: NOT_AUTHORISED: without the realm, the name could be that of another user; or the application's
-                function has no name for this one. APPLICATION_FAULT: the function failed. Others: the default realm is
-                not known.
+                function, or ``krb5.conf``, has no name for this one. APPLICATION_FAULT: the function failed. Others:
+                the default realm is not known.
         """
         if callable(self._choice):
             return _called(self._choice, identity)
+        if self._choice == "local_name":
+            return _local_name(identity)
         if identity.realm != await self._default_realm(waits):
             raise Refusal(
                 Reason.NOT_AUTHORISED,
@@ -72,12 +74,12 @@ class Usernames:
 
     def warnings(self) -> list[str]:
         """What is wrong with the configuration: a sentence for each thing, with the remedy. Blocks."""
-        if self._choice != "name":
+        if self._choice not in ("name", "local_name"):
             return []
         try:
             self._steps.default_realm()
         except AcquireError as error:
-            return [f"username='name': {error}. {error.reason.remedy}"]
+            return [f"username={self._choice!r}: {error}. {error.reason.remedy}"]
         return []
 
     async def _default_realm(self, waits: Waits) -> str:
@@ -89,6 +91,19 @@ class Usernames:
             except WorkersError as error:
                 raise Refusal(error.reason, str(error)) from None
         return self._realm
+
+
+def _local_name(identity: Identity) -> str:
+    name = identity.local_name
+    if name is None:
+        raise Refusal(
+            Reason.NOT_AUTHORISED,
+            f"{identity.principal} has no local name: no rule of auth_to_local in krb5.conf gives it one",
+        )
+    if _NO_NAME.search(name):
+        what = f"has characters that no name has, {name!a}"
+        raise Refusal(Reason.NOT_AUTHORISED, f"the local name of {identity.principal} {what}")
+    return name
 
 
 def _called(function: Callable[[Identity], object], identity: Identity) -> str:
