@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from async_kerberos.testing import Realm, Service, User
 
-from .support import HOSTNAME
+from .support import HOSTNAME, LOCAL_NAMES
 from .support.guards import GssSpy, ProcessGuard, ThreadGuard, blocking_guard, fail_for
 from .support.keytabs import SwitchedRealm
 from .support.secrets import SecretsGuard
@@ -144,7 +144,8 @@ def no_tasks_left(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def realm() -> Generator[Realm, None, None]:
     """A realm with a KDC, in this process's environment; the replay cache is in its folder."""
-    with SwitchedRealm() as realm, pytest.MonkeyPatch.context() as patch:
+    settings = {"realms": {"KRBTEST.COM": {"auth_to_local": LOCAL_NAMES}}}
+    with SwitchedRealm(krb5_conf=settings) as realm, pytest.MonkeyPatch.context() as patch:
         replay = realm.folder / "replay"
         replay.mkdir()
         patch.setenv("KRB5RCACHEDIR", str(replay))

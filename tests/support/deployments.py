@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import Access, AuthRequest, DrainLimits, Identity, Kerberos
+from async_kerberos import Access, AuthRequest, DrainLimits, Identity, Kerberos, TicketDetails
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
@@ -65,6 +65,7 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "any-site": {"hostname": HOSTNAME, "cross_site": "allow"},
         "another-origin": {"hostname": HOSTNAME, "trusted_origins": [TRUSTED_ORIGIN]},
         "no-username": {"hostname": HOSTNAME, "username": no_username},
+        "local": {"hostname": HOSTNAME, "details": TicketDetails(local_name=True), "username": "local_name"},
         "members": {"hostname": HOSTNAME, "access": Access(realms=["KRBTEST.COM"], authorize=is_a_member)},
         "strangers": {"hostname": HOSTNAME, "access": Access(principals=["bob@KRBTEST.COM", "*/admin@KRBTEST.COM"])},
         "unwelcome": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome)},
@@ -169,7 +170,7 @@ class Adapter:
         name: for the test's id.
         build: makes the contract's application with options, or unconfigured with None.
         servers: what can run it.
-        places: where its ``/who`` finds the identity.
+        places: where its ``/who`` finds the user.
         websockets: whether it has any.
         two_legs: whether it knows the client's connection, so that an exchange can have two legs.
         early: whether it answers before the body is read.
@@ -189,12 +190,12 @@ ASYNCIO = (*UVICORN, "hypercorn-asyncio")
 ANY_LOOP = (*ASYNCIO, "hypercorn-trio")
 WSGI = ("werkzeug", "gunicorn")
 
-_FLASK = frozenset({"user", "g", "service", "REMOTE_USER", "remote_user"})
-_QUART = frozenset({"user", "scope", "g", "service"})
-_STARLETTE = frozenset({"user", "scope", "service", "request.user", "request.user.identity", "auth"})
-_FASTAPI = frozenset({"user", "scope", "service"})
-_ASGI = frozenset({"scope", "service"})
-_WSGI = frozenset({"environ", "service", "REMOTE_USER"})
+_FLASK = frozenset({"user", "g", "REMOTE_USER", "remote_user"})
+_QUART = frozenset({"user", "scope", "g"})
+_STARLETTE = frozenset({"user", "scope", "request.user", "request.user.identity", "auth"})
+_FASTAPI = frozenset({"user", "scope"})
+_ASGI = frozenset({"scope"})
+_WSGI = frozenset({"environ", "REMOTE_USER"})
 
 
 def _flask_sync(options: Options | None) -> Any:

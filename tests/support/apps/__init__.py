@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from async_kerberos import Identity
+
 Options = Mapping[str, Any]
 """Options of ``init_kerberos`` and of ``Kerberos``."""
 
@@ -35,6 +37,21 @@ OWN_HEADERS = {"WWW-Authenticate": OWN_CHALLENGE, "Cache-Control": "max-age=60",
 def given(options: Options | None) -> dict[str, Any]:
     """The options as keywords; none where the application configures nothing."""
     return dict(options or {})
+
+
+FACTS = frozenset({"service", "mechanism", "method", "until", "local_name"})
+"""What :func:`facts` tells."""
+
+
+def facts(identity: Identity) -> dict[str, str]:
+    """What an identity has beside the principal, for ``/who``."""
+    return {
+        "service": identity.service_principal,
+        "mechanism": identity.mechanism,
+        "method": identity.method,
+        "until": "" if identity.until is None else identity.until.isoformat(),
+        "local_name": str(getattr(identity, "local_name", "not asked for")),
+    }
 
 
 class TeapotError(Exception):

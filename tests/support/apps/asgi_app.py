@@ -8,7 +8,7 @@ from typing import Any
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, given, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -44,7 +44,7 @@ async def _live(receive: Any, send: Any) -> None:
 
 def _places(scope: Any) -> str:
     identity = scope["kerberos"]
-    return json.dumps({"scope": identity.principal, "service": identity.service_principal})
+    return json.dumps({"scope": identity.principal, **facts(identity)})
 
 
 async def _answer(scope: Any, receive: Any, send: Any) -> None:

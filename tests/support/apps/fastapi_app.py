@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from async_kerberos import Identity
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, pieces
 
 User = Annotated[Identity, Depends(KerberosIdentity())]
 
@@ -87,7 +87,7 @@ def build(options: Options | None, *, asynchronous: bool) -> Any:
         # Encoded by FastAPI, not here: the response is made after the dependency has ended.
         return {
             "user": identity.principal,
-            "service": identity.service_principal,
+            **facts(identity),
             "scope": request.scope["kerberos"].principal,
         }
 
@@ -110,7 +110,7 @@ def build(options: Options | None, *, asynchronous: bool) -> Any:
 
     async def ws_who(websocket: WebSocket, identity: User) -> None:
         await websocket.accept()
-        places = {"user": identity.principal, "service": identity.service_principal}
+        places = {"user": identity.principal, **facts(identity)}
         await websocket.send_text(json.dumps({**places, "scope": websocket.scope["kerberos"].principal}))
         await websocket.close()
 

@@ -12,7 +12,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
-from . import Options, TeapotError, pieces
+from . import Options, TeapotError, facts, pieces
 from .flask_and_quart import Action, actions, hello
 
 WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
@@ -26,7 +26,7 @@ def who(user: str) -> dict[str, str]:
     return {
         "user": user,
         "g": g.kerberos_identity.principal,
-        "service": g.kerberos_identity.service_principal,
+        **facts(g.kerberos_identity),
         "REMOTE_USER": request.environ["REMOTE_USER"],
         "remote_user": request.remote_user or "",
     }

@@ -10,12 +10,12 @@ from quart import Quart, Response, abort, g, redirect, request, websocket
 
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
-from . import OWN_CHALLENGE, Options, TeapotError, pieces
+from . import OWN_CHALLENGE, Options, TeapotError, facts, pieces
 from .flask_and_quart import Action, actions, hello
 
 
 def _identity() -> dict[str, str]:
-    return {"g": g.kerberos_identity.principal, "service": g.kerberos_identity.service_principal}
+    return {"g": g.kerberos_identity.principal, **facts(g.kerberos_identity)}
 
 
 def who(user: str) -> dict[str, str]:

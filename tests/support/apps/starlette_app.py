@@ -19,7 +19,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, given, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, given, pieces
 
 Action = Callable[[str, Request], Response]
 
@@ -29,7 +29,7 @@ def _places(user: str, connection: HTTPConnection) -> dict[str, str]:
     return {
         "user": user,
         "scope": identity.principal,
-        "service": identity.service_principal,
+        **facts(identity),
         "request.user": connection.user.display_name if connection.user.is_authenticated else "",
         "request.user.identity": connection.user.identity,
         "auth": user if connection.auth.scopes == ["authenticated"] else str(connection.auth.scopes),

@@ -10,7 +10,7 @@ from typing import Any
 from async_kerberos.adapters.wsgi import KerberosMiddleware
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, given, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces
 
 Fields = list[tuple[str, str]]
 
@@ -50,7 +50,7 @@ def _places(environ: dict[str, Any]) -> str:
     return json.dumps(
         {
             "environ": identity.principal,
-            "service": identity.service_principal,
+            **facts(identity),
             "REMOTE_USER": environ["REMOTE_USER"],
         }
     )
