@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from async_kerberos import Identity
+from async_kerberos import Identity, TicketDetails
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 from async_kerberos.adapters.starlette import KerberosMiddleware as StarletteKerberosMiddleware
@@ -124,6 +124,7 @@ def two_lines(_: Identity) -> str:
     ("username", "status", "expected"),
     [
         ("name", 200, "alice"),
+        ("local_name", 200, "al"),  # by the realm's rules
         (capital, 200, "ALICE"),
         (two_lines, 500, "Internal Server Error"),
     ],
@@ -134,7 +135,8 @@ def test_username(user: str, username: Any, status: int, expected: str) -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse(Headers(scope=scope)["remote-user"])(scope, receive, send)
 
-    answer = ask(KerberosMiddleware(application, **OPTIONS, username=username), "/", fresh())
+    options: Any = {**OPTIONS, "details": TicketDetails(local_name=True), "username": username}
+    answer = ask(KerberosMiddleware(application, **options), "/", fresh())
     assert (answer.status, answer.text) == (status, expected)
 
 
