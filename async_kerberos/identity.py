@@ -104,5 +104,10 @@ def _until(identity: Identity) -> datetime | None:
     return datetime.fromtimestamp(until, timezone.utc) if isinstance(until, (int, float)) else until
 
 
+def _set_until(identity: Identity, until: datetime | float | None) -> None:
+    """For the constructors of subclasses that are dataclasses. Others do not get here: the class is frozen."""
+    vars(identity)["until"] = until
+
+
 # Every sign-in has it, and few applications read it: the number becomes a datetime when it is read.
-Identity.until = property(_until, doc="When the ticket ends.")  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+Identity.until = property(_until, _set_until, doc="When the ticket ends.")  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]

@@ -328,7 +328,7 @@ def test_signatures_are_shown() -> None:
     class Employee(Identity):
         room: str = ""
 
-    assert list(inspect.signature(Employee).parameters) == [*inspect.signature(Identity).parameters, "room"]
+    assert {*inspect.signature(Employee).parameters} == {*inspect.signature(Identity).parameters, "room"}
     with pytest.raises(TypeError, match=f"Employee.*{REMEDY}"):
         FastAPI().get("/")(declared(Any, Depends(Employee)))
     principal, service_principal, *_ = inspect.signature(Identity).parameters.values()

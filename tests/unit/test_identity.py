@@ -82,6 +82,22 @@ def fields(identity: Identity) -> list[str]:
     return [field.name for field in dataclasses.fields(identity)]
 
 
+def test_subclass() -> None:
+    """An application's own dataclass below it has all that an identity has, and is as frozen."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Employee(Identity):
+        room: str = ""
+
+    expected = datetime.fromtimestamp(ENDS, timezone.utc)
+    employee = Employee("alice@X", room="7", until=expected, details={"local_name": "alice"})
+    assert (employee.room, employee.until, employee.local_name) == ("7", expected, "alice")
+    assert Employee("alice@X").until is None
+    assert dataclasses.replace(employee, room="8").until == expected
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        employee.until = None  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_frozen() -> None:
     """An identity cannot be changed, nor by the mapping that it was made from."""
     given: dict[str, Any] = {"local_name": "alice"}
