@@ -15,6 +15,7 @@ from .reasons import Reason
 from .request import AuthRequest
 from .rights.access import Access
 from .rights.details import TicketDetails
+from .telemetry.events import Event
 
 __version__ = "0.1.0.dev0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigurationError",
     "Denied",
     "DrainLimits",
+    "Event",
     "Guard",
     "HalfOpenLimits",
     "Headers",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,7 +28,9 @@ from .request import AuthRequest
 from .rights.access import Access
 from .rights.details import MissingDetails, TicketDetails
 from .rights.usernames import UsernameChoice, Usernames
+from .telemetry.events import OnEvent
 from .telemetry.log import log_setup
+from .telemetry.telling import Telling
 
 if TYPE_CHECKING:
     from ._gss.acceptor import Acceptor
@@ -83,6 +87,10 @@ class Kerberos(NeverSent):
         clock_skew: the ``clockskew`` under ``[libdefaults]`` in krb5.conf, in seconds: by so much clocks may differ.
             It has to agree with that file, because GSSAPI's lifetime of a ticket has that time in it, and
             ``Identity.until`` is the lifetime less this.
+        on_event: a function, or several, told of each attempt to sign in by an :class:`Event`, on the event loop, where
+            it may not wait, or on the thread of the request: put what takes time into a queue. It must not be async. An
+            error that it raises is logged, and changes nothing. A later check of the same request is told of only if it
+            refuses.
         rules: the options that decide which tickets this service accepts; not an option itself.
 
     Raises:
@@ -109,12 +117,14 @@ class Kerberos(NeverSent):
     username: UsernameChoice = "principal"
     details: TicketDetails | None = None
     clock_skew: float = 300
+    on_event: OnEvent = ()
     rules: Rules = field(init=False, repr=False)
     _acceptor: Acceptor = field(init=False, repr=False)
     _workers: Workers = field(init=False, repr=False)
     _tickets: Tickets = field(init=False, repr=False)
     _usernames: Usernames = field(init=False, repr=False)
     _decision: Decision = field(init=False, repr=False)
+    _telling: Telling = field(init=False, repr=False)
     _on_loop: OnLoop = field(init=False, repr=False)
     _setup_is_logged: bool = field(init=False, repr=False, default=False)
 
@@ -158,10 +168,11 @@ class Kerberos(NeverSent):
     def close(self) -> None:
         """Let the worker threads finish the calls in the queue, and then end. The next request starts new threads.
 
-        Exchanges that wait for another leg are lost.
+        Exchanges that wait for another leg are lost. What the log has summed up is logged.
         """
         self._workers.close()
         self._tickets.clear()
+        self._telling.sum_up()
 
     def log_setup(self) -> None:
         """Log the service principal, or a warning if there is no keytab or if it has no key of the principal.
@@ -169,8 +180,11 @@ class Kerberos(NeverSent):
         On a thread with an event loop it returns at once, and the line is logged later.
         """
         vars(self).update(_setup_is_logged=True)
-        named, warnings = self.keytab is not None, self._usernames.warnings
-        without_blocking_a_loop(lambda: log_setup(self._acceptor, names_keytab=named, warnings=warnings))
+        without_blocking_a_loop(self._log_setup)
+
+    def _log_setup(self) -> None:
+        warnings = self._usernames.warnings
+        self._telling.principals = log_setup(self._acceptor, names_keytab=self.keytab is not None, warnings=warnings)
 
     def log_setup_once(self) -> None:
         """Do :meth:`log_setup`, unless it was done before."""
@@ -193,19 +207,28 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     usernames = _usernames_of(kerberos, acceptor)
     workers = Workers(kerberos.workers)
     reuse = Reuse(rules, acceptor.serves, MissingDetails(kerberos.details, acceptor))
+    telling = Telling(kerberos.on_event, functools.partial(_principals_of, rules))
     return {
         "hostname": rules.hostname,
         "trusted_proxies": tuple(map(str, transport.proxies)),
         "trusted_origins": origin.trusted_origins,
         "other_challenges": answers.other_challenges,
+        "on_event": telling.listeners,
         "rules": rules,
         "_acceptor": acceptor,
         "_workers": workers,
         "_tickets": tickets,
         "_usernames": usernames,
-        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers),
+        "_telling": telling,
+        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers, telling),
         "_on_loop": OnLoop(workers),
     }
+
+
+def _principals_of(rules: Rules) -> str:
+    """The service's principals as they are configured, without a look at the keytab, which would take time."""
+    names = (rules.hostname,) if isinstance(rules.hostname, str) else rules.hostname or (socket.gethostname(),)
+    return ", ".join(f"{rules.service}/{name}" for name in names)
 
 
 def _acceptor_of(kerberos: Kerberos, hostnames: tuple[str, ...]) -> Acceptor:

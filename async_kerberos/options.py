@@ -19,6 +19,7 @@ from .rights.access import Access
 from .rights.access import Authorize as Authorize
 from .rights.details import TicketDetails
 from .rights.usernames import UsernameChoice
+from .telemetry.events import OnEvent
 
 # Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
 _HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
@@ -75,6 +76,7 @@ class KerberosOptions(TypedDict, total=False):
     username: UsernameChoice
     details: TicketDetails | None
     clock_skew: float
+    on_event: OnEvent
 
 
 class AllOptions(KerberosOptions, total=False):

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from ._never_sent import NeverSent
 from .identity import Identity
-from .reasons import Reason
+from .reasons import NO_TIMES, Reason, Times
 
 Headers = tuple[tuple[str, str], ...]
 """Headers to add to those of a response, without replacing any: the same name may come twice."""
@@ -21,15 +21,17 @@ class SignedIn(NeverSent):
         identity: the user.
         headers: the headers to add to the response.
         spnego: whether the Kerberos token was wrapped in SPNEGO.
+        times: how long the check took.
     """
 
     identity: Identity
     headers: Headers = field(default=(), repr=False)
     spnego: bool = True
+    times: Times = NO_TIMES
 
     # Every request that passes makes an object of each such class. A dataclass's own __init__ takes twice as long.
-    def __init__(self, identity: Identity, headers: Headers = (), spnego: bool = True) -> None:
-        self.__dict__.update(identity=identity, headers=headers, spnego=spnego)
+    def __init__(self, identity: Identity, headers: Headers = (), spnego: bool = True, times: Times = NO_TIMES) -> None:
+        self.__dict__.update(identity=identity, headers=headers, spnego=spnego, times=times)
 
 
 @dataclass(frozen=True, eq=False)

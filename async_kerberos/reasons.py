@@ -187,6 +187,13 @@ class Reason(enum.Enum):
     OTHER = "other", None, WARNING, "Run the server with KRB5_TRACE=/dev/stderr to see what the Kerberos library does."
 
 
+Times = tuple[float, float]
+"""How long a token waited for a thread, and how long GSSAPI took for it, in seconds."""
+
+NO_TIMES: Times = (0.0, 0.0)
+"""Those of a request that GSSAPI was not asked about."""
+
+
 class Refusal(Exception):  # noqa: N818 (it reports a decision, not a fault of the program)
     """Every stage of the decision raises this to refuse a request; ``Sequence`` catches it.
 
@@ -194,10 +201,12 @@ class Refusal(Exception):  # noqa: N818 (it reports a decision, not a fault of t
         reason: why.
         detail: more for the log; it may name principals and files, never a token or a key.
         token: the acceptor's token for the client, if another leg is needed.
+        times: how long the check of the token took, as far as it came.
     """
 
-    def __init__(self, reason: Reason, detail: str = "", token: bytes | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str = "", token: bytes | None = None, times: Times = NO_TIMES) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
         self.token = token
+        self.times = times

@@ -25,6 +25,7 @@ class Guard(NeverSent):
     Attributes:
         cross_site: overrides the option of this name; None to keep it.
         access: who may enter here; the option of this name has to let them in as well.
+        adapter: the name by which events call the code that asks.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -32,16 +33,22 @@ class Guard(NeverSent):
 
     cross_site: CrossSite | None = None
     access: Access | None = None
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         if self.cross_site is not None:
             check_cross_site("cross_site", self.cross_site)
         if self.access is not None:
             check_type("access", self.access, Access)
+        check_type("adapter", self.adapter, str)
 
 
-def guard_of(options: GuardOptions) -> Guard:
+def guard_of(options: GuardOptions, adapter: str) -> Guard:
     """The guard that a decorator's keywords come to.
+
+    Args:
+        options: the keywords.
+        adapter: whose decorator it is.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -50,7 +57,7 @@ def guard_of(options: GuardOptions) -> Guard:
     if "authorize" in rules and rules["authorize"] is None:
         raise ConfigurationError("authorize", "is None, which lets nobody in: leave it out to let all in")
     access = Access(**cast("AccessOptions", rules)) if rules else None
-    return Guard(cross_site=options.get("cross_site"), access=access)
+    return Guard(cross_site=options.get("cross_site"), access=access, adapter=adapter)
 
 
 NO_GUARD = Guard()

@@ -11,7 +11,7 @@ from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 from ..rights.access import Access, ForeignRealms
 from ..rights.usernames import Usernames
-from ..telemetry.log import log_denied, log_signed_in
+from ..telemetry.telling import Telling
 from .answers import Answers
 from .guard import Guard
 from .origin import CrossSiteRule
@@ -32,6 +32,7 @@ class Sequence:
         access: says who may enter; None for all.
         usernames: gives users their names.
         answers: makes the answers to refused requests.
+        telling: tells what has come of each request.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Sequence:
         access: Access | None,
         usernames: Usernames,
         answers: Answers,
+        telling: Telling,
     ) -> None:
         self._transport = transport
         self._origin = origin
@@ -52,6 +54,7 @@ class Sequence:
         self._foreign = None if access is not None and access.names_realms else ForeignRealms()
         self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
+        self._telling = telling
 
     async def decide(self, request: AuthRequest, guard: Guard, waits: Waits) -> Outcome:
         """Decide on a request.
@@ -61,10 +64,10 @@ class Sequence:
             guard: the options of this view.
             waits: how the decision waits.
         """
-        usernames, signed_in = self._usernames, None
+        usernames, ticket, signed_in = self._usernames, None, None
+        earlier = None if request.earlier is None else self._reuse.of_this(request)
+        ours = earlier is not None and self._reuse.is_ours(earlier)
         try:
-            earlier = None if request.earlier is None else self._reuse.of_this(request)
-            ours = earlier is not None and self._reuse.is_ours(earlier)
             judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
                 if self._access is not None and earlier.asked_for != (request.method, request.path):
@@ -76,7 +79,9 @@ class Sequence:
             self._transport.check(request)
             ticket = await (self._reuse.take(earlier, waits) if earlier else self._tickets.sign_in(request, waits))
             if ticket is None:
-                return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
+                denied = self._answers.denial(_NO_CREDENTIALS)  # not raised: this is half of all requests
+                self._telling.challenged(request, denied, guard.adapter)
+                return denied
             if self._transport.requires_bindings and not ticket.identity.channel_bound:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
             # Only now: with the reply, somebody who passes on another's ticket could pretend to be this server.
@@ -88,21 +93,31 @@ class Sequence:
                     await access.check(signed_in.identity, request, waits)
             username = None if usernames is None else await usernames.of(signed_in.identity, waits)
         except Refusal as refusal:
-            return self._deny(request, refusal, signed_in)
+            # A check by this same service has found earlier who it is.
+            known = ticket or (SignedIn(earlier.identity) if earlier is not None and ours else None)
+            return self._deny(request, guard, refusal, known, signed_in)
         if self._foreign is not None and (guard.access is None or not guard.access.names_realms):
             self._foreign.note(signed_in.identity)
         if earlier is not None:
             return Accepted(signed_in.identity, (), earlier, username)
-        log_signed_in(signed_in.identity, request)
+        self._telling.accepted(request, signed_in, guard.adapter)
         authorization = tuple(request.fields.get("authorization", ()))
         asked_for = request.method, request.path
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged, asked_for)
         return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
-    def _deny(self, request: AuthRequest, refusal: Refusal, signed_in: SignedIn | None = None) -> Denied:
+    def _deny(
+        self,
+        request: AuthRequest,
+        guard: Guard,
+        refusal: Refusal,
+        known: SignedIn | None,
+        signed_in: SignedIn | None,
+    ) -> Denied:
         denied = self._answers.denial(refusal)
         if signed_in is not None and denied.status != 401:
             # Also to somebody who may not enter, the reply proves who says so. With a 401 it would be another leg.
             denied = replace(denied, headers=(*signed_in.headers, *denied.headers))
-        log_denied(denied, request, refusal.detail, refusal.__cause__)
+        identity, times = (None, refusal.times) if known is None else (known.identity, known.times)
+        self._telling.denied(request, denied, refusal, identity, times, guard.adapter)
         return denied

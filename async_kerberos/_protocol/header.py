@@ -67,6 +67,17 @@ def parse_authorization(values: Sequence[str], max_token_size: int) -> bytes | N
     raise TokenTooLargeError(f"a token of more than {max_token_size} bytes")
 
 
+def token_size(values: Sequence[str]) -> int:
+    """How many bytes the token has, by the length of its text; 0 without a single field of this scheme."""
+    if len(values) != 1:
+        return 0
+    scheme, _, rest = values[0].strip(" \t").partition(" ")
+    if scheme.lower() != "negotiate":
+        return 0
+    text = rest.strip(" ")
+    return max(0, len(text) * 3 // 4 - text.count("=", -2))
+
+
 def _check_other_scheme(value: str) -> None:
     # RFC 9110, section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
     scheme, _, rest = value.partition(" ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from .._decision.guard import GuardOptions, guard_of
 from .._never_sent import NeverSent, resolved_signature
@@ -18,11 +18,16 @@ class Guarded(NeverSent, ABC):
 
     Each adapter has a class of this kind, and one object of it. The class says what types of views there are
     (``__call__``), and makes the function that takes a view's place (``protect``).
+
+    Attributes:
+        adapter: the adapter's name in events.
     """
+
+    adapter: ClassVar[str]
 
     def __init__(self, kerberos: Kerberos | None = None, options: GuardOptions | None = None) -> None:
         self._kerberos = kerberos
-        guard = guard_of(options or GuardOptions())
+        guard = guard_of(options or GuardOptions(), self.adapter)
         # For decorators that are made of this one: as they were checked, whatever becomes of the objects given.
         self._options: GuardOptions = {**options} if options else {}
         if guard.access is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .._checks import check_flag
 from .._decision.guard import Guard
 from .._never_sent import NeverSent
@@ -21,10 +23,13 @@ class Middleware(NeverSent):
 
     Attributes:
         kerberos: the middleware's own service; None where the nearest counts.
+        adapter: the adapter's name in events.
 
     Raises:
         ConfigurationError: an option is wrong, or stands beside ``kerberos``.
     """
+
+    adapter: ClassVar[str]
 
     def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
         check_flag("hide_authorization", hide_authorization)
@@ -36,7 +41,8 @@ class Middleware(NeverSent):
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
-        guard = Guard(cross_site=options.get("cross_site"), access=None if own else options.get("access"))
+        access = None if own else options.get("access")
+        guard = Guard(cross_site=options.get("cross_site"), access=access, adapter=self.adapter)
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)

@@ -56,6 +56,8 @@ class KerberosMiddleware(Middleware):
         ConfigurationError: an option is wrong, or ``kerberos`` is given as well.
     """
 
+    adapter = "asgi"
+
     def __init__(
         self,
         app: App,

@@ -70,7 +70,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         )
         if authorize is not None:
             options["authorize"] = authorize
-        self._protection = Protection(kerberos, guard_of(options))
+        self._protection = Protection(kerberos, guard_of(options, "fastapi"))
         self.scheme_name = scheme_name
         self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 

@@ -63,6 +63,8 @@ class RequiresAuthentication(Guarded):
             the service's ``access`` has to let them in as well.
     """
 
+    adapter = "flask"
+
     @overload
     def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
     @overload

@@ -75,6 +75,8 @@ class RequiresAuthentication(Guarded):
             the service's ``access`` has to let them in as well.
     """
 
+    adapter = "quart"
+
     @overload
     def __call__(
         self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /

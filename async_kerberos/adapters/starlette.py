@@ -93,6 +93,8 @@ class KerberosMiddleware(ASGIKerberosMiddleware):
     As :class:`async_kerberos.adapters.asgi.KerberosMiddleware` in all else.
     """
 
+    adapter = "starlette"
+
     def publish(self, scope: Scope) -> None:
         """Set ``scope["user"]`` and ``scope["auth"]``."""
         _publish(scope)
@@ -132,6 +134,8 @@ class RequiresAuthentication(Guarded):
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
+
+    adapter = "starlette"
 
     @overload
     def __call__(self, view: E, /) -> E: ...

@@ -51,6 +51,8 @@ class KerberosMiddleware(Middleware):
         ConfigurationError: an option is wrong, or stands beside ``kerberos``.
     """
 
+    adapter = "wsgi"
+
     def __init__(
         self,
         app: App,

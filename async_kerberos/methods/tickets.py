@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from .._checks import check_count, check_flag
 from .._gss.steps import Continued, Refused, Step, Steps
 from .._protocol.header import MalformedHeaderError, TokenTooLargeError, challenge, parse_authorization
@@ -9,7 +11,7 @@ from .._protocol.tokens import ForbiddenMechanismError, MalformedTokenError, cla
 from .._threads.waits import Waits
 from ..errors import WorkersError
 from ..outcomes import Headers, SignedIn
-from ..reasons import Reason, Refusal
+from ..reasons import Reason, Refusal, Times
 from ..request import AuthRequest
 from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 
@@ -17,17 +19,30 @@ from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 class Leg:
     """A token that passed the checks of its form, and the half-open context that it continues."""
 
-    __slots__ = ("half_open", "spnego", "steps", "token")
+    __slots__ = ("_asked", "_begun", "_ended", "half_open", "spnego", "steps", "token")
 
     def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[object] | None, spnego: bool) -> None:
         self.steps: Steps = steps
         self.token: bytes = token
         self.half_open: HalfOpen[object] | None = half_open
         self.spnego: bool = spnego  # whether the token is wrapped in SPNEGO
+        self._asked: float = perf_counter()
+        self._begun: float = 0.0
+        self._ended: float = 0.0
 
     def step(self) -> Step:
         """The one blocking call of a request."""
-        return self.steps.step(self.token, None if self.half_open is None else self.half_open.context)
+        self._begun = perf_counter()
+        step = self.steps.step(self.token, None if self.half_open is None else self.half_open.context)
+        self._ended = perf_counter()
+        return step
+
+    def times(self) -> Times:
+        """How long the token has waited for a thread, and how long its step has taken: until now, if it goes on."""
+        begun, ended = self._begun, self._ended
+        if not begun:
+            return perf_counter() - self._asked, 0.0
+        return begun - self._asked, (ended or perf_counter()) - begun
 
     def __repr__(self) -> str:
         return "<leg of an exchange>"  # a token must not get into a log
@@ -74,14 +89,16 @@ class Tickets:
             step = await waits.compute(leg.step)
         except WorkersError as error:
             # If one worker waits for DNS all do, since none has a credential yet.
-            raise Refusal(Reason.DNS if self._steps.waits_for_dns else error.reason, str(error)) from None
+            reason = Reason.DNS if self._steps.waits_for_dns else error.reason
+            raise Refusal(reason, str(error), times=leg.times()) from None
+        times = leg.times()
         if isinstance(step, Refused):
-            raise Refusal(step.reason, step.detail)
+            raise Refusal(step.reason, step.detail, times=times)
         if isinstance(step, Continued):
             self._keep(request, leg, step)
-            raise Refusal(Reason.CONTINUE, token=step.token)
+            raise Refusal(Reason.CONTINUE, token=step.token, times=times)
         headers: Headers = (("WWW-Authenticate", challenge(step.token)),) if step.token else ()
-        return SignedIn(step.identity, headers, leg.spnego)
+        return SignedIn(step.identity, headers, leg.spnego, times)
 
     def clear(self) -> None:
         """Drop the exchanges that wait for another leg."""
@@ -116,5 +133,5 @@ class Tickets:
     def _keep(self, request: AuthRequest, leg: Leg, step: Continued) -> None:
         peer = request.connection
         if peer is None:
-            raise Refusal(Reason.HALF_OPEN_LOST, "the exchange has no connection of its own")
+            raise Refusal(Reason.HALF_OPEN_LOST, "the exchange has no connection of its own", times=leg.times())
         self._half_open.put(peer, step.context, None if leg.half_open is None else leg.half_open.deadline)
