@@ -9,9 +9,10 @@ from ..request import Peer
 
 # A subscriber of IPv6 has at least a /64, and an address of it for each connection (RFC 6177, RFC 8981).
 _PREFIX = 64
-# No address is longer, of IPv4 the first. A server that believes a proxy takes any text for one.
 _LONGEST_IPV4 = 15
-_LONGEST = 64
+
+LONGEST = 64
+"""No address is longer. A server that believes a proxy takes any text for one."""
 
 
 def group_of(peer: Peer | None) -> str:
@@ -19,7 +20,7 @@ def group_of(peer: Peer | None) -> str:
     if peer is None:
         return ""
     address = peer[0]
-    return address if len(address) <= _LONGEST_IPV4 and ":" not in address else _network_of(address[:_LONGEST])
+    return address if len(address) <= _LONGEST_IPV4 and ":" not in address else _network_of(address[:LONGEST])
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._threads.fork import renew_after_fork
-from ..request import AuthRequest
-from .peers import group_of
+from ..request import AuthRequest, Peer
+from .peers import LONGEST, group_of
 
 # A client with a ticket brings it with the next request, within seconds. Ten requests without one, over ten seconds and
 # more, are no page with its pictures; over more than ten minutes, they may be a monitor's.
@@ -33,12 +33,19 @@ class SilentClient(NamedTuple):
 
 
 class _Client:
-    __slots__ = ("count", "quiet_until", "since")
+    """How often a client was asked, since when, how often it will have been when the clock is looked at next."""
+
+    __slots__ = ("count", "look_at", "quiet_until", "since")
 
     def __init__(self, since: float) -> None:
-        self.count = 0
-        self.since = since
         self.quiet_until = since
+        self.begin(since)
+
+    def begin(self, since: float) -> None:
+        """Begin to count."""
+        self.count = 0
+        self.look_at = _TIMES
+        self.since = since
 
 
 class SilentClients:
@@ -54,7 +61,8 @@ class SilentClients:
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
-        # Looked up without the lock, since half of all requests are: a count that two threads change may miss one.
+        # By their addresses, and by what stands for several. Looked up without the lock, since half of all requests
+        # are: of two threads that count at the same time, one may be lost.
         self._clients: dict[str, _Client] = {}
         self._warned: list[float] = []
 
@@ -67,35 +75,46 @@ class SilentClients:
         # A preflight never has credentials. Whoever has those of another scheme has another trouble.
         if request.method == "OPTIONS" or "authorization" in request.fields:
             return None
-        key = group_of(request.peer)
-        client = self._clients.get(key)
+        peer = request.peer
+        client = self._clients.get(peer[0] if peer else "")
         if client is None:
-            client = self._add(key)
+            client = self._add(peer)
         client.count += 1
-        return None if client.count % _TIMES else self._look(key, client, request.host)
+        return None if client.count < client.look_at else self._look(client, request)
 
     def forget(self, request: AuthRequest) -> None:
         """Begin anew: the client has brought credentials."""
         if self._clients and "authorization" in request.fields:
-            with self._lock:
-                self._clients.pop(group_of(request.peer), None)
+            peer = request.peer
+            client = self._clients.get(peer[0] if peer else "") or self._clients.get(group_of(peer))
+            if client is not None:
+                client.begin(self._clock())
 
-    def _add(self, key: str) -> _Client:
+    def _add(self, peer: Peer | None) -> _Client:
+        group = group_of(peer)
         with self._lock:
-            if len(self._clients) >= _MOST_CLIENTS:
-                del self._clients[next(iter(self._clients))]
-            return self._clients.setdefault(key, _Client(self._clock()))
+            client = self._clients.get(group) or _Client(self._clock())
+            self._keep(group, client)
+            if peer is not None and len(peer[0]) <= LONGEST:
+                self._keep(peer[0], client)
+            return client
 
-    def _look(self, key: str, client: _Client, host: str) -> SilentClient | None:
+    def _keep(self, key: str, client: _Client) -> None:
+        self._clients.pop(key, None)
+        while len(self._clients) >= _MOST_CLIENTS:
+            del self._clients[next(iter(self._clients))]
+        self._clients[key] = client
+
+    def _look(self, client: _Client, request: AuthRequest) -> SilentClient | None:
+        group = group_of(request.peer)
         with self._lock:
-            if self._clients.get(key) is not client:
-                return None  # it has brought a ticket meanwhile
-            self._clients[key] = self._clients.pop(key)
+            self._keep(group, client)
             now = self._clock()
-            count, seconds = client.count, now - client.since
+            times, seconds = client.count, now - client.since
             if seconds < _AT_LEAST_SECONDS:
+                client.look_at = 2 * times  # seldom, while a client comes often
                 return None
-            client.count, client.since = 0, now
+            client.begin(now)
             if seconds > _AT_MOST_SECONDS or now < client.quiet_until:
                 return None
             self._warned = [warned for warned in self._warned if now < warned + _QUIET_SECONDS]
@@ -103,4 +122,4 @@ class SilentClients:
                 return None
             self._warned.append(now)
             client.quiet_until = now + _QUIET_SECONDS
-            return SilentClient(key, host, count, seconds)
+            return SilentClient(group, request.host, times, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from ..identity import Identity
@@ -23,6 +24,7 @@ class Telling:
     Args:
         on_event: the option of this name.
         names: returns the service's principals, as they are configured.
+        clock: seconds that never go back.
 
     Attributes:
         listeners: the option's value, as functions.
@@ -32,20 +34,20 @@ class Telling:
         ConfigurationError: the option is wrong.
     """
 
-    def __init__(self, on_event: object, names: Callable[[], str]) -> None:
+    def __init__(
+        self, on_event: object, names: Callable[[], str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.listeners = check_listeners("on_event", on_event)
         self.principals = ""
         self._names = names
-        self._listeners = Listeners(self.listeners)
+        self._listeners = Listeners(self.listeners, clock)
         self._listened = bool(self.listeners)
-        self._floods = Floods()
+        self._floods = Floods(clock)
         self._log = RequestLog(self._floods)
-        self._silent = SilentClients()
+        self._silent = SilentClients(clock)
 
     def challenged(self, request: AuthRequest, denied: Denied, adapter: str) -> None:
         """A request without credentials is asked for some."""
-        if self._floods.counts:
-            self._log.sum_up()
         silent = self._silent.note(request)
         if silent is not None:
             self._log.warn_of(silent, self.principals or self._names())

@@ -16,8 +16,10 @@ ADMIN = Kerberos(hostname="admin.example.test")
 OTHER = Kerberos(hostname="other.example.test")
 
 
-@pytest.mark.parametrize("adapter", [flask, quart, starlette, fastapi])
-def test_options_upon_options(adapter: Any) -> None:
+@pytest.mark.parametrize(
+    ("adapter", "name"), [(flask, "flask"), (quart, "quart"), (starlette, "starlette"), (fastapi, "starlette")]
+)
+def test_options_upon_options(adapter: Any, name: str) -> None:
     """What is given to one that has options replaces those, and no others."""
     strict = adapter.requires_authentication(kerberos=ADMIN)
     lax = adapter.requires_authentication(cross_site="allow")
@@ -26,11 +28,11 @@ def test_options_upon_options(adapter: Any) -> None:
         found: Protection = decorator._protection
         return found
 
-    allowing = Guard(cross_site="allow")
+    allowing, usual = Guard(cross_site="allow", adapter=name), Guard(adapter=name)
     assert protection(strict(cross_site="allow")) == protection(lax(kerberos=ADMIN)) == Protection(ADMIN, allowing)
-    assert protection(strict()) == Protection(ADMIN)
-    assert protection(strict(kerberos=OTHER)) == Protection(OTHER)
-    assert protection(adapter.requires_authentication) == Protection()
+    assert protection(strict()) == Protection(ADMIN, usual)
+    assert protection(strict(kerberos=OTHER)) == Protection(OTHER, usual)
+    assert protection(adapter.requires_authentication) == Protection(None, usual)
 
 
 def test_one_default() -> None:
