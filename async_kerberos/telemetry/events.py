@@ -197,9 +197,6 @@ class Listeners:
         # When each fault may be logged again, by the listener's number and the type of the error.
         self._faults: dict[tuple[int, str], float] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._listeners)
-
     def tell(self, event: Event) -> None:
         """Call each listener. An error is logged; what is no ``Exception``, such as KeyboardInterrupt, passes."""
         for number, listener in enumerate(self._listeners):

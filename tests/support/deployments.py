@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import ssl
@@ -17,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import Access, AuthRequest, DrainLimits, Identity, Kerberos, TicketDetails
+from async_kerberos import Access, AuthRequest, DrainLimits, Event, Identity, Kerberos, TicketDetails
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
@@ -35,6 +36,11 @@ INTRANET = 'Basic realm="intranet"'
 TRUSTED_ORIGIN = "https://app.example.test"
 
 DEFAULT_VARIANT = "unconfigured"
+
+EVENT = "event: "
+"""What stands in a line of :func:`write_down` before the event."""
+
+_events = logging.getLogger("tests.events")
 
 
 def variants(folder: Path) -> dict[str, Options | None]:
@@ -69,6 +75,7 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "members": {"hostname": HOSTNAME, "access": Access(realms=["KRBTEST.COM"], authorize=is_a_member)},
         "strangers": {"hostname": HOSTNAME, "access": Access(principals=["bob@KRBTEST.COM", "*/admin@KRBTEST.COM"])},
         "unwelcome": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome)},
+        "told": {"hostname": HOSTNAME, "on_event": [fail_to_listen, write_down]},
         "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
@@ -89,6 +96,17 @@ def is_welcome(identity: Identity, request: AuthRequest) -> bool:
 def no_username(_: object) -> str:
     """An application's function that has a fault."""
     raise LookupError("no such user here")
+
+
+def fail_to_listen(event: Event) -> None:
+    """An application's listener that has a fault."""
+    raise LookupError("no such queue here")
+
+
+def write_down(event: Event) -> None:
+    """An application's listener: writes what it hears into the log, in whatever process that is."""
+    reason = None if event.reason is None else event.reason.name
+    _events.warning("%s%s", EVENT, json.dumps({**vars(event), "reason": reason}))
 
 
 def certificate_file(folder: Path) -> Path:
@@ -401,6 +419,10 @@ class Running:
         if self.log is not None:
             return self.log.read_text()
         return "\n".join(record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+
+    def events(self, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+        """What the listener of the variant ``"told"`` has heard so far."""
+        return [json.loads(line.partition(EVENT)[2]) for line in self.logged(caplog).splitlines() if EVENT in line]
 
 
 def _switch(adapter: Adapter, folder: Path) -> Switch:

@@ -226,7 +226,7 @@ def test_switched_off(written: Written) -> None:
     kerberos = Kerberos(on_event=heard.append)
     for _ in range(50):
         kerberos.authenticate_blocking(AuthRequest({"authorization": [GARBAGE]}, peer=("192.0.2.7", 1)))
-    kerberos.close()
+        Kerberos().authenticate_blocking(AuthRequest({"authorization": [GARBAGE]}, peer=("192.0.2.7", 1)))
     assert (len(written.lines), len(heard)) == (0, 50)
 
 

@@ -16,6 +16,7 @@ from async_kerberos.telemetry.peers import group_of
         ("2001:db8:1:3::", "2001:db8:1:3::/64"),
         ("::ffff:192.0.2.7", "192.0.2.7"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("192.0.2.7%ethernet0", "192.0.2.7%ethernet0"),
         ("a:b", "a:b"),
         ("0:0:0:0:0:0:0:0:0:0", "0:0:0:0:0:0:0:0:0:0"),
         ("a text of a proxy's", "a text of a proxy's"),
