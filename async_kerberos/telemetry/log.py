@@ -38,10 +38,11 @@ class RequestLog:
         level = logging.DEBUG if reason is None else reason.level
         if not _logger.isEnabledFor(level):
             return
-        if reason is not None and level > logging.DEBUG:
-            has_line, summaries = self._floods.note(Kind(group_of(event.peer), reason, event.status, event.principal))
+        if reason is not None and level > logging.DEBUG and not _logger.isEnabledFor(logging.DEBUG):
+            kind = Kind(group_of(event.peer), reason, event.status, event.principal)
+            has_line, summaries = self._floods.note(kind)
             self._log_summaries(summaries)
-            if not has_line and not _logger.isEnabledFor(logging.DEBUG):
+            if not has_line:
                 return
         extra = fields_of(event)
         client = "a client" if event.peer is None else one_line(event.peer[0])
@@ -85,8 +86,6 @@ class RequestLog:
         )
 
     def _log_summaries(self, summaries: Sequence[Summary]) -> None:
-        if _logger.isEnabledFor(logging.DEBUG):
-            return  # each has had its line
         for summary in summaries:
             level = max(reason.level for reason in summary.reasons)
             extra: dict[str, object] = {"kerberos_count": summary.total}

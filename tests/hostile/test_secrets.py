@@ -22,7 +22,7 @@ from starlette.routing import Route
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import async_kerberos
-from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Identity, Kerberos, Reason
+from async_kerberos import Accepted, AuthRequest, ConfigurationError, Denied, Event, Identity, Kerberos, Reason
 from async_kerberos._gss.acceptor import Acceptor, Held
 from async_kerberos._gss.keyring import Keyring
 from async_kerberos._gss.steps import AcquireError, Continued, Established, Refused
@@ -81,6 +81,22 @@ def test_reprs(token: bytes, mallory: User, service: Service, realm: Realm, secr
         assert secrets_guard.secrets.find(repr([getattr(value, name) for name in names])) != [], type(value)
     kerberos.close()
     half_open.close()
+
+
+def test_events(token: bytes, secrets_guard: SecretsGuard) -> None:
+    """Whatever became of it, an event has neither the token nor anything that leads to it."""
+    heard: list[Event] = []
+    kerberos = Kerberos(hostname=HOST, on_event=heard.append)
+    good = fresh(TARGET)
+    for authorization in (good, good, fresh(TARGET, flags=TWO_LEGS), negotiate(token[:-40])):
+        assert secrets_guard.secrets.find(authorization) != []
+        kerberos.authenticate_blocking(auth_request((authorization,), PEER, fields={"host": [HOST]}, path="/x"))
+    kerberos.close()
+    assert [event.outcome for event in heard] == ["accepted", "refused", "challenged", "refused"]
+    for event in heard:
+        plain = (str, int, float, tuple, Reason, type(None))
+        assert all(isinstance(value, plain) for value in vars(event).values())
+        assert secrets_guard.secrets.find(repr([event, vars(event)])) == []
 
 
 def test_environ(token: bytes, secrets_guard: SecretsGuard) -> None:
