@@ -23,7 +23,8 @@ from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
 from .methods.tickets import Tickets
 from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
-from .outcomes import Outcome, Rules
+from .outcomes import Denied, Outcome, Rules
+from .reasons import Refusal
 from .request import AuthRequest
 from .rights.access import Access
 from .rights.details import MissingDetails, TicketDetails
@@ -164,6 +165,16 @@ class Kerberos(NeverSent):
             :class:`Accepted` or :class:`Denied`, as :meth:`authenticate`. There is no queue and no deadline.
         """
         return finish(self._decision.decide(request, guard, _ON_THREAD))
+
+    def refuse(self, request: AuthRequest, refusal: Refusal, guard: Guard = NO_GUARD) -> Denied:
+        """Refuse a request after all that was let in, for adapters: listeners and the log are told.
+
+        Args:
+            request: the request, with the result of its check as ``earlier``.
+            refusal: why.
+            guard: what is different for one view.
+        """
+        return self._decision.refuse(request, guard, refusal)
 
     def close(self) -> None:
         """Let the worker threads finish the calls in the queue, and then end. The next request starts new threads.

@@ -106,6 +106,17 @@ class Sequence:
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged, asked_for)
         return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
+    def refuse(self, request: AuthRequest, guard: Guard, refusal: Refusal) -> Denied:
+        """Refuse a request that this service has let in: the answer.
+
+        Args:
+            request: the request, with the result of the check.
+            guard: the options of the place.
+            refusal: why.
+        """
+        earlier = request.earlier
+        return self._deny(request, guard, refusal, None if earlier is None else SignedIn(earlier.identity), None)
+
     def _deny(
         self,
         request: AuthRequest,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
-from .._decision.answers import plain_denial
+from .._decision.guard import NO_GUARD, Guard
 from ..errors import ConfigurationError
-from ..reasons import Reason
+from ..kerberos import default_kerberos
+from ..reasons import Reason, Refusal
 from ..request import FIELDS
-from .asgi import App, Message, Receive, Send, refused, send_denial, state_of
+from .asgi import App, Message, Receive, Send, refused, request_of, send_denial, state_of
 from .nearest import Scope
-
-_logger = logging.getLogger("async_kerberos")
 
 # RFC 9110, section 5.1: field-name = token
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -41,13 +39,17 @@ class InnerHeadersMiddleware:
         app: the application.
         user_header: the option of this name.
         hide_authorization: the option of this name.
+        guard: that of the middleware.
 
     Raises:
         ConfigurationError: a header cannot have this name, or has another meaning.
     """
 
-    def __init__(self, app: App, user_header: object = None, *, hide_authorization: bool = False) -> None:
+    def __init__(
+        self, app: App, user_header: object = None, *, hide_authorization: bool = False, guard: Guard = NO_GUARD
+    ) -> None:
         self.app = app
+        self._guard = guard
         self._name = b"" if user_header is None else _check_name("user_header", user_header)
         self._hides = hide_authorization
         self._removed = {*([_alike(self._name)] if self._name else []), *([b"authorization"] if self._hides else [])}
@@ -59,9 +61,10 @@ class InnerHeadersMiddleware:
             return
         state = state_of(scope)
         if self._name and _NO_VALUE.search(state.username):
-            _logger.warning("Kerberos: 403 for %a: no header can have this name. Rename the user.", state.username)
-            denied, decider = plain_denial(403, Reason.NOT_AUTHORISED), state.decider
-            await send_denial(scope, send, denied if decider is None else refused(scope, state, denied, decider))
+            decider = state.decider or default_kerberos()
+            refusal = Refusal(Reason.NOT_AUTHORISED, f"no header can have the name {state.username!a}: rename the user")
+            denied = decider.refuse(request_of(scope, state), refusal, self._guard)
+            await send_denial(scope, send, refused(scope, state, denied, decider))
             return
         if self._hides and state.checked is not None:
             state.hidden = state.hidden or state.checked.authorization

@@ -72,7 +72,9 @@ class KerberosMiddleware(Middleware):
         if user_header is not None or hide_authorization:
             from .._web.inner_headers import InnerHeadersMiddleware  # here: few applications need it
 
-            self.app = InnerHeadersMiddleware(app, user_header, hide_authorization=hide_authorization)
+            self.app = InnerHeadersMiddleware(
+                app, user_header, hide_authorization=hide_authorization, guard=self._protection.guard
+            )
         self._around = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -27,7 +27,7 @@ EventOutcome = Literal["accepted", "challenged", "refused", "failed"]
 
 _CHALLENGES = (Reason.NO_CREDENTIALS, Reason.CONTINUE)
 
-_METHOD, _MECHANISM = "ticket", "kerberos"
+_METHOD = "ticket"  # what is tried, by those who are not known
 
 # A listener that fails is logged this often, once for each type of error, of which this many are told apart.
 _FAULT_SECONDS = 60.0
@@ -47,7 +47,7 @@ class Event(NeverSent):
         status: the status of the answer; None if the attempt was accepted, since the application chooses it.
         principal: the client's, if a ticket has proved it.
         method: how the client signed in, or tried to, as in ``Identity.method``; empty without credentials.
-        mechanism: the mechanism of GSSAPI; empty if the client is not known.
+        mechanism: the mechanism of GSSAPI, ``krb5``; empty if the client is not known.
         host: the value of ``Host``: the name and the port that the client asked for; empty if none came.
         peer: the client's address and port, as the server says; None where it says nothing.
         path: the path that was asked for, without the query.
@@ -145,8 +145,8 @@ def event_of(
         reason=None if denied is None else denied.reason,
         status=None if denied is None else denied.status,
         principal=None if identity is None else identity.principal,
-        method=_METHOD if size or identity is not None else "",
-        mechanism="" if identity is None else _MECHANISM,
+        method=identity.method if identity is not None else _METHOD if size else "",
+        mechanism="" if identity is None else identity.mechanism,
         host=request.host,
         peer=request.peer,
         path=request.path,

@@ -34,9 +34,7 @@ class Telling:
         ConfigurationError: the option is wrong.
     """
 
-    def __init__(
-        self, on_event: object, names: Callable[[], str], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, on_event: object, names: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
         self.listeners = check_listeners("on_event", on_event)
         self.principals = ""
         self._names = names

@@ -20,11 +20,11 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from async_kerberos import Identity, TicketDetails
+from async_kerberos import Event, Identity, Reason, TicketDetails
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 from async_kerberos.adapters.starlette import KerberosMiddleware as StarletteKerberosMiddleware
-from async_kerberos.testing import Realm, Service
+from async_kerberos.testing import Realm, Service, User
 
 from ..support.deployments import closing_all
 from ..support.guards import ThreadGuard
@@ -151,6 +151,25 @@ def test_names_that_are_not_plain(server: Server, realm: Realm, www: Service) ->
     # Starlette reads headers as Latin-1.
     name = "\u0142ukasz".encode().decode("latin-1")
     assert list(answers.values()) == [(200, f'["{name}'), (403, "Forbidden"), (403, "Forbidden")]
+
+
+def test_told(signed_in: User, realm: Realm) -> None:
+    """A user who is let in, and then refused for a name that no header can have, is told of twice."""
+    heard: list[Event] = []
+
+    async def nobody(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    app = KerberosMiddleware(nobody, **OPTIONS, on_event=heard.append)
+    with realm.environ(realm.user(" eve")):
+        assert ask(app, "/path", fresh()).status == 403
+    assert [(event.outcome, event.reason, event.status) for event in heard] == [
+        ("accepted", None, None),
+        ("refused", Reason.NOT_AUTHORISED, 403),
+    ]
+    assert {(event.principal, event.path, event.adapter) for event in heard} == {
+        (f" eve@{realm.name}", "/path", "asgi")
+    }
 
 
 def test_flask(user: str, thread_guard: ThreadGuard) -> None:

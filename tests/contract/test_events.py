@@ -48,7 +48,7 @@ def check(
     ]
     none, accepted, replayed, garbage, _ = events
     assert [event["method"] for event in events] == ["", *["ticket"] * 4]
-    assert [event["mechanism"] for event in events] == ["", "kerberos", "", "", "kerberos"]
+    assert [event["mechanism"] for event in events] == ["", "krb5", "", "", "krb5"]
     assert [event["token_size"] > 100 for event in events] == [False, True, True, False, True]
     assert (none["token_size"], garbage["token_size"]) == (0, len(b"garbage"))
     assert accepted["token_size"] == replayed["token_size"]

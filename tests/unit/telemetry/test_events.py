@@ -151,7 +151,7 @@ def test_later_checks() -> None:
     kerberos.authenticate_blocking(request, Guard(access=Access(authorize=refuse)))
     (event,) = heard
     assert (event.outcome, event.reason, event.principal) == ("refused", Reason.NOT_AUTHORISED, "alice@R")
-    assert (event.method, event.mechanism, event.token_size) == ("ticket", "kerberos", 5)
+    assert (event.method, event.mechanism, event.token_size) == ("ticket", "krb5", 5)
     earlier = found(Identity("alice@R", "HTTP/other@R"), (), other, ("Negotiate dG9rZW4=",))
     kerberos.authenticate_blocking(auth_request(("Negotiate dG9rZW4=",), PEER, earlier))
     assert (heard[1].reason, heard[1].principal) == (Reason.WRONG_SERVICE, None)
