@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -65,5 +66,5 @@ def test_workers_hang(
 
 def kerberos_waits(kerberos: Kerberos) -> bool:
     """Whether a worker still makes a call."""
-    pool = vars(vars(kerberos)["_workers"])["_pool"]
-    return bool(vars(pool)["_begun"])
+    workers: Any = vars(kerberos)["_workers"]
+    return bool(workers._pool._begun)
