@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 SCHEME = "Negotiate"
+_PREFIX = "negotiate "
 
 # RFC 9110, section 5.6.2
 _TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
@@ -71,11 +72,11 @@ def token_size(values: Sequence[str]) -> int:
     """How many bytes the token has, by the length of its text; 0 without a single field of this scheme."""
     if len(values) != 1:
         return 0
-    scheme, _, rest = values[0].strip(" \t").partition(" ")
-    if scheme.lower() != "negotiate":
+    text = values[0].strip(" \t")
+    if text[: len(_PREFIX)].lower() != _PREFIX:
         return 0
-    text = rest.strip(" ")
-    return max(0, len(text) * 3 // 4 - text.count("=", -2))
+    length = len(text[len(_PREFIX) :].lstrip(" "))
+    return max(0, length * 3 // 4 - text.count("=", -2))
 
 
 def _check_other_scheme(value: str) -> None:
