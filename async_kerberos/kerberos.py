@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._checks import check_path, check_seconds, check_type
 from ._decision.answers import Answers
+from ._decision.challenges import ChallengeRule
 from ._decision.guard import NO_GUARD, Guard
 from ._decision.origin import CrossSiteRule
 from ._decision.reuse import Reuse
@@ -20,7 +21,16 @@ from ._threads.workers import WorkerLimits, Workers, without_blocking_a_loop
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
 from .methods.tickets import Tickets
-from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
+from .options import (
+    ChallengeWhen,
+    ChannelBindings,
+    CrossSite,
+    DrainLimits,
+    Hostname,
+    check_hostnames,
+    check_keytab,
+    check_service,
+)
 from .outcomes import Outcome, Rules
 from .request import AuthRequest
 from .rights.access import Access
@@ -51,6 +61,10 @@ class Kerberos(NeverSent):
             a new challenge, as RFC 9110, section 15.5.2, has it.
         other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers as well, such
             as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with only these.
+        challenge_when: says whether a client without a ticket is asked for one: a function of the request, which has no
+            credentials, such as :func:`not_for` returns. Whom it answers False gets 403, or 401 with the other
+            challenges; what is neither True nor False, or an error, is answered 500. None asks all. What it returns is
+            awaited if it can be; a function that is not async may not wait on an event loop.
         raw_kerberos: whether to accept Kerberos tokens that are not wrapped in SPNEGO: some clients send such tokens,
             though RFC 4559 allows SPNEGO only.
         require_tls: whether to answer 403 to a request that did not come over TLS, without a look at its token.
@@ -95,6 +109,7 @@ class Kerberos(NeverSent):
     max_token_size: int = 64 * 1024
     failure_status: int = 403
     other_challenges: Sequence[str] = ()
+    challenge_when: ChallengeWhen | None = None
     raw_kerberos: bool = True
     require_tls: bool = False
     trusted_proxies: Sequence[str] = ()
@@ -189,6 +204,8 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
     answers = Answers(kerberos.failure_status, kerberos.other_challenges)
+    asking = kerberos.challenge_when
+    challenges = None if asking is None else ChallengeRule(asking, transport.proxies)
     tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
     usernames = _usernames_of(kerberos, acceptor)
     workers = Workers(kerberos.workers)
@@ -203,7 +220,9 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_workers": workers,
         "_tickets": tickets,
         "_usernames": usernames,
-        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers),
+        "_decision": Decision(
+            transport, origin, reuse, tickets, kerberos.access, usernames, answers, challenges
+        ),
         "_on_loop": OnLoop(workers),
     }
 

@@ -13,6 +13,7 @@ from ..rights.access import Access, ForeignRealms
 from ..rights.usernames import Usernames
 from ..telemetry.log import log_denied, log_signed_in
 from .answers import Answers
+from .challenges import ChallengeRule
 from .guard import Guard
 from .origin import CrossSiteRule
 from .reuse import Reuse
@@ -32,6 +33,7 @@ class Sequence:
         access: says who may enter; None for all.
         usernames: gives users their names.
         answers: makes the answers to refused requests.
+        challenges: says who is asked for a ticket; None for all.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Sequence:
         access: Access | None,
         usernames: Usernames,
         answers: Answers,
+        challenges: ChallengeRule | None = None,
     ) -> None:
         self._transport = transport
         self._origin = origin
@@ -52,6 +55,7 @@ class Sequence:
         self._foreign = None if access is not None and access.names_realms else ForeignRealms()
         self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
+        self._challenges = challenges
 
     async def decide(self, request: AuthRequest, guard: Guard, waits: Waits) -> Outcome:
         """Decide on a request.
@@ -63,9 +67,14 @@ class Sequence:
         """
         usernames, signed_in = self._usernames, None
         try:
+            if guard.exempts_some and await guard.exempts(request, waits):
+                return Accepted(None, exempt=True)
             earlier = None if request.earlier is None else self._reuse.of_this(request)
             ours = earlier is not None and self._reuse.is_ours(earlier)
-            judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
+            judged = False
+            # Without credentials, what another site sends to an optional place is nobody's.
+            if not guard.optional or request.fields.get("authorization"):
+                judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
                 if self._access is not None and earlier.asked_for != (request.method, request.path):
                     await self._access.check(earlier.identity, request, waits)
@@ -75,7 +84,11 @@ class Sequence:
                 return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
             ticket = await (self._reuse.take(earlier, waits) if earlier else self._tickets.sign_in(request, waits))
+            if ticket is None and guard.optional:
+                return Accepted(None)
             if ticket is None:
+                if self._challenges is not None:
+                    await self._challenges.check(request, waits)
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests
             if self._transport.requires_bindings and not ticket.identity.channel_bound:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._checks import check_flag
-from .._decision.guard import Guard
+from .._decision.guard import Exempt, Guard
 from .._never_sent import NeverSent
 from ..errors import ConfigurationError
 from ..kerberos import Kerberos, default_kerberos
@@ -18,6 +18,8 @@ class Middleware(NeverSent):
         kerberos: the service; None for one with the options or, without any, for the nearest.
         options: those of :class:`~async_kerberos.Kerberos`; ``cross_site`` and ``access`` also beside ``kerberos``.
         hide_authorization: whether the application does not see the credentials.
+        optional: as in :class:`~async_kerberos.Guard`.
+        exempt: as in :class:`~async_kerberos.Guard`.
 
     Attributes:
         kerberos: the middleware's own service; None where the nearest counts.
@@ -26,7 +28,14 @@ class Middleware(NeverSent):
         ConfigurationError: an option is wrong, or stands beside ``kerberos``.
     """
 
-    def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
+    def __init__(
+        self,
+        kerberos: Kerberos | None,
+        options: AllOptions,
+        hide_authorization: bool,
+        optional: bool = False,
+        exempt: Exempt = (),
+    ) -> None:
         check_flag("hide_authorization", hide_authorization)
         own = [name for name in options if name not in ("cross_site", "access")]
         for name in own:
@@ -36,7 +45,8 @@ class Middleware(NeverSent):
             raise ConfigurationError("kerberos", f"has its own options: give it, or {', '.join(own)}, not both")
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
-        guard = Guard(cross_site=options.get("cross_site"), access=None if own else options.get("access"))
+        access = None if own else options.get("access")
+        guard = Guard(cross_site=options.get("cross_site"), access=access, optional=optional, exempt=exempt)
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
@@ -25,7 +25,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._decision.guard import GuardOptions
+    from .._decision.guard import AllGuardOptions, GuardOptions
     from ..options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
@@ -33,6 +33,7 @@ __all__ = ["init_kerberos", "requires_authentication"]
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+U = TypeVar("U", str, "str | None")  # what a view gets for the user
 
 
 def init_kerberos(
@@ -47,7 +48,7 @@ def init_kerberos(
     return kerberos
 
 
-class RequiresAuthentication(Guarded):
+class RequiresAuthentication(Guarded, Generic[U]):
     """Demand Kerberos authentication of all who call a view; put it below ``@app.route``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
@@ -59,27 +60,37 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for the application's, or the default.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        optional: whether the view also runs for those who bring no ticket: its user is None then. A ticket that is no
+            good is refused as ever.
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
 
     @overload
-    def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[U, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[U, P], R], /) -> Callable[P, R | Response]: ...
     @overload
     def __call__(
-        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[S, U, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[S, P], R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[S, U, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: bool, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str | None]: ...
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication: ...
+    ) -> RequiresAuthentication[U]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cast("GuardOptions", options))
+        return self.decorate(view, kerberos, cast("AllGuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""
@@ -90,7 +101,7 @@ class RequiresAuthentication(Guarded):
             outcome = _authenticate(protection)
             if isinstance(outcome, Denied):
                 return _denial(outcome)
-            args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+            args, kwargs = inspected.arguments(outcome.principal, args, kwargs)
             call: Any = inspected.call
             if asynchronous:
                 # Of an object that is called as a view, Flask looks for no coroutine.
@@ -100,7 +111,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected)
 
 
-requires_authentication: RequiresAuthentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
 
 
 # In the framework's terms.

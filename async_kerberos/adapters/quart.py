@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
 from .._web.drain import drop_pieces
@@ -36,7 +36,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._decision.guard import GuardOptions
+    from .._decision.guard import AllGuardOptions, GuardOptions
     from .._web.nearest import Scope
     from ..options import KerberosOptions
 
@@ -45,6 +45,7 @@ __all__ = ["init_kerberos", "requires_authentication"]
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+U = TypeVar("U", str, "str | None")  # what a view gets for the user
 
 
 def init_kerberos(
@@ -59,7 +60,7 @@ def init_kerberos(
     return kerberos
 
 
-class RequiresAuthentication(Guarded):
+class RequiresAuthentication(Guarded, Generic[U]):
     """Demand Kerberos authentication of all who call a view; put it below ``@app.route`` or ``@app.websocket``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before.
@@ -71,31 +72,41 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for the application's, or the default.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        optional: whether the view also runs for those who bring no ticket: its user is None then. A ticket that is no
+            good is refused as ever.
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
 
     @overload
     def __call__(
-        self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[U, P], Coroutine[Any, Any, R]], /
     ) -> Callable[P, Coroutine[Any, Any, R | Response]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap] # of a view that takes two strings: the first is no instance
-        self, view: Callable[Concatenate[str, P], R], /
+        self, view: Callable[Concatenate[U, P], R], /
     ) -> Callable[P, R | Response]: ...
     @overload
     def __call__(
-        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[S, U, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[S, U, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: bool, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str | None]: ...
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication: ...
+    ) -> RequiresAuthentication[U]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cast("GuardOptions", options))
+        return self.decorate(view, kerberos, cast("AllGuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""
@@ -120,7 +131,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected_async if is_async(view) else protected_sync)
 
 
-requires_authentication: RequiresAuthentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
 
 
 # In the framework's terms.
@@ -139,7 +150,7 @@ def _admitted(
     state = state_of(_scope())
     if not state.carried:
         _reply_by_hand(state, bool(accepted.headers))
-    return view.arguments(accepted.identity.principal, args, kwargs)
+    return view.arguments(accepted.principal, args, kwargs)
 
 
 def _denied(view: View, denied: Denied) -> Response:
