@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._checks import check_networks, elements
+from .._never_sent import NeverSent
 from .._protocol.forwarded import Network, client_address, is_within
 from .._threads.waits import Waits
 from ..errors import ConfigurationError
@@ -13,7 +14,7 @@ from ..request import AuthRequest
 from ..rights.consult import answer_of
 
 
-class NotFor:
+class NotFor(NeverSent):
     """What :func:`not_for` returns."""
 
     def __init__(self, user_agents: tuple[str, ...], networks: tuple[Network, ...], proxies: Sequence[Network]) -> None:

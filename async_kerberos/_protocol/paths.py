@@ -58,14 +58,17 @@ class PathPattern:
     """
 
     def __init__(self, text: str) -> None:
-        path = text.removesuffix("*") if text.endswith("/*") else text
+        self._subtree = text.endswith("/*")
+        path = text[:-1] if self._subtree else text
         if not _PATTERN.fullmatch(path) or _DOUBTFUL.search(path):
             raise ValueError(f"must be paths such as '/health', or '/static/*' for all that is below, not {text!r}")
         if text == "/*":
             raise ValueError("'/*' is every path: then nothing would be guarded")
         self._path = path
-        self._subtree = path is not text
 
     def matches(self, path: str) -> bool:
-        """Whether it matches what :func:`plain_path` returns. Case counts."""
-        return path.startswith(self._path) if self._subtree else path == self._path
+        """Whether it matches what :func:`plain_path` returns. Case counts.
+
+        ``/static/`` itself is not below ``/static/``: some routers take it for another view's.
+        """
+        return path == self._path if not self._subtree else path.startswith(self._path) and path != self._path

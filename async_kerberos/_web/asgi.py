@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from .._decision.guard import Guard
+from .._decision.guard import NO_GUARD, Guard
 from .._protocol.paths import plain_path
 from ..kerberos import Kerberos, default_kerberos, is_default
 from ..options import DrainLimits
@@ -217,7 +217,7 @@ def refused(scope: Scope, state: RequestState, denied: Denied, decider: Kerberos
     return replace(denied, headers=(*denied.headers, ("Connection", "close")))
 
 
-def request_of(scope: Scope, state: RequestState, guard: Guard) -> AuthRequest:
+def request_of(scope: Scope, state: RequestState, guard: Guard = NO_GUARD) -> AuthRequest:
     """What the decision needs to know of a request; whether a body comes is noted in the request's state."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
