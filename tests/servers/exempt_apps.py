@@ -136,7 +136,8 @@ def quart() -> Any:
     _pallets(app, routes, lambda: Response(""))
     # Quart has no mounts: what is below /sub is exempted here.
     exempt = ["/health", "/static/*", "/sub/health"]
-    app.asgi_app = asgi.KerberosMiddleware(app.asgi_app, hostname=HOSTNAME, exempt=exempt)  # type: ignore[method-assign]
+    guard: Any = asgi.KerberosMiddleware(app.asgi_app, hostname=HOSTNAME, exempt=exempt)
+    app.asgi_app = guard  # type: ignore[method-assign] # Quart's documentation says to
     return app
 
 

@@ -90,7 +90,7 @@ _ODD = (
     "/app/app/ITEM",
     "/application/ITEM",
     "/x/app/ITEM",
-    "/as-long-as-the-root/ITEM".replace("as-long-as-the-root", "z" * (len(ROOT) - 1)),
+    f"/{'z' * (len(ROOT) - 1)}/ITEM",
 )
 _ITEMS = ("health", "static/a.js", "sub/health", "secret")
 _PAIRS = ("static", "sub", "health")
