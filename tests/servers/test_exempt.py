@@ -175,10 +175,12 @@ SITES: dict[str, _Maker] = {
 # Those that are not told where an application is mounted.
 SITES_AT_THE_ROOT: dict[str, _Maker] = {
     "flask-werkzeug": lambda _, threads, root: Werkzeug(apps.flask(), threads=threads),
-    "flask-uwsgi": lambda folder, *_: Uwsgi(f"{apps.__name__}:flask", folder, door="http-socket"),
-    "flask-waitress": lambda folder, *_: Waitress(f"{apps.__name__}:flask", folder),
-    "flask-granian": lambda folder, *_: Granian(f"{apps.__name__}:flask", folder, interface="wsgi"),
-    "starlette-granian": lambda folder, *_: Granian(f"{apps.__name__}:starlette", folder, interface="asgi"),
+    "flask-uwsgi": lambda folder, _threads, _root: Uwsgi(f"{apps.__name__}:flask", folder, door="http-socket"),
+    "flask-waitress": lambda folder, _threads, _root: Waitress(f"{apps.__name__}:flask", folder),
+    "flask-granian": lambda folder, _threads, _root: Granian(f"{apps.__name__}:flask", folder, interface="wsgi"),
+    "starlette-granian": lambda folder, _threads, _root: Granian(
+        f"{apps.__name__}:starlette", folder, interface="asgi"
+    ),
 }
 
 PROXIES = {

@@ -89,7 +89,8 @@ class Falsy:
 @DOORS
 def test_exempt_function(door: Door) -> None:
     """Only True exempts; False does not, and what is neither, or an error, is answered 500."""
-    for function in (lambda request: request.plain_path == "/health", Falsy()):
+    functions: list[Callable[[AuthRequest], Any]] = [lambda request: request.plain_path == "/health", Falsy()]
+    for function in functions:
         guard = Guard(exempt=function)
         assert door(auth_request(("Negotiate YWJj",), plain_path="/health"), guard) == Accepted(None, exempt=True)
         assert reason(door(auth_request(plain_path="/other"), guard)) is Reason.NO_CREDENTIALS
@@ -97,7 +98,7 @@ def test_exempt_function(door: Door) -> None:
     def fails(_: AuthRequest) -> bool:
         raise LookupError("no such path here")
 
-    odd: list[Any] = [fails, lambda _: 1, lambda _: "yes", lambda _: None]
+    odd: list[Callable[[AuthRequest], Any]] = [fails, lambda _: 1, lambda _: "yes", lambda _: None]
     for function in odd:
         assert reason(door(auth_request(plain_path="/health"), Guard(exempt=function))) is Reason.APPLICATION_FAULT
 
