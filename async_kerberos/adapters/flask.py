@@ -33,7 +33,7 @@ __all__ = ["init_kerberos", "requires_authentication"]
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
-U = TypeVar("U", str, "str | None")  # what a view gets for the user
+U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets for the user
 
 
 def init_kerberos(
@@ -48,7 +48,7 @@ def init_kerberos(
     return kerberos
 
 
-class RequiresAuthentication(Guarded, Generic[U]):
+class RequiresAuthentication(Guarded, Generic[U_co]):
     """Demand Kerberos authentication of all who call a view; put it below ``@app.route``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
@@ -67,15 +67,17 @@ class RequiresAuthentication(Guarded, Generic[U]):
     """
 
     @overload
-    def __call__(self, view: Callable[Concatenate[U, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
+    def __call__(
+        self, view: Callable[Concatenate[U_co, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[P, R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[U, P], R], /) -> Callable[P, R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[U_co, P], R], /) -> Callable[P, R | Response]: ...
     @overload
     def __call__(
-        self, view: Callable[Concatenate[S, U, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[S, U_co, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[S, P], R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, U, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[S, U_co, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
     @overload
     def __call__(
         self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
@@ -87,7 +89,7 @@ class RequiresAuthentication(Guarded, Generic[U]):
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication[U]: ...
+    ) -> RequiresAuthentication[U_co]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
         return self.decorate(view, kerberos, cast("AllGuardOptions", options))

@@ -54,7 +54,7 @@ __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_auth
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
-U = TypeVar("U", str, "str | None")  # what a view gets for the user
+U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets for the user
 E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
 
 _HANDLERS = frozenset(
@@ -118,7 +118,7 @@ def init_kerberos(
     return kerberos
 
 
-class RequiresAuthentication(Guarded, Generic[U]):
+class RequiresAuthentication(Guarded, Generic[U_co]):
     """Demand Kerberos authentication of all who call a view.
 
     A function, or a method of an ``HTTPEndpoint`` or ``WebSocketEndpoint``, gets the principal as its first argument
@@ -139,9 +139,9 @@ class RequiresAuthentication(Guarded, Generic[U]):
     @overload
     def __call__(self, view: E, /) -> E: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[U, P], R], /) -> Callable[P, R]: ...
+    def __call__(self, view: Callable[Concatenate[U_co, P], R], /) -> Callable[P, R]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, U, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+    def __call__(self, view: Callable[Concatenate[S, U_co, P], R], /) -> Callable[Concatenate[S, P], R]: ...
     @overload
     def __call__(
         self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
@@ -153,7 +153,7 @@ class RequiresAuthentication(Guarded, Generic[U]):
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication[U]: ...
+    ) -> RequiresAuthentication[U_co]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
         return self.decorate(view, kerberos, cast("AllGuardOptions", options))
