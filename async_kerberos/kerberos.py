@@ -68,9 +68,9 @@ class Kerberos(NeverSent):
         raw_kerberos: whether to accept Kerberos tokens that are not wrapped in SPNEGO: some clients send such tokens,
             though RFC 4559 allows SPNEGO only.
         require_tls: whether to answer 403 to a request that did not come over TLS, without a look at its token.
-        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host``
-            are believed. If the server already takes the request's scheme and peer from a proxy's headers, only the
-            server's values count.
+        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto``, ``X-Forwarded-Host`` and
+            ``X-Forwarded-For`` are believed. If the server already takes the request's scheme and peer from a proxy's
+            headers, only the server's values count.
         channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: a man in the middle
             may have passed it on. ``"allow"`` accepts clients that send no bindings (of browsers, only those on
             Windows send any), and refuses wrong bindings. ``"off"`` checks none. (RFC 5929, section 4.)

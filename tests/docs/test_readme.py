@@ -38,7 +38,8 @@ def run(source: str) -> Any:
     return module
 
 
-APPS = [block for block in blocks("python") if "\napp = " in block]
+OPEN = [block for block in blocks("python") if "optional=True" in block]
+APPS = [block for block in blocks("python") if "\napp = " in block and block not in OPEN]
 
 
 def framework(source: str) -> str:
@@ -82,6 +83,32 @@ def test_app(source: str, user: User) -> None:
     assert f"Hello, {user.principal}" in text or f"Hello, {name} of {realm}" in text
     assert len(replies) == 1
     assert replies[0].startswith("Negotiate ")
+
+
+def test_sign_in_route(user: User) -> None:
+    """Home is open; the route asks for a ticket, and from then on the session knows who it is."""
+    (source,) = [block for block in OPEN if "session" in block]
+    client = run(source).app.test_client()
+    assert "Sign in" in client.get("/").text
+    assert client.get("/sign-in").status_code == 401
+    answer = client.get("/sign-in", headers={"Authorization": fresh(f"HTTP@{HOST}")})
+    assert (answer.status_code, answer.location) == (302, "/")
+    assert client.get("/").text == f"Hello, {user.principal}"
+    assert "SameSite=Lax" in answer.headers["Set-Cookie"]
+    ticket = {"Authorization": fresh(f"HTTP@{HOST}")}
+    assert run(source).app.test_client().get("/", headers=ticket).text == f"Hello, {user.principal}"
+
+
+def test_several_ways_in(user: User) -> None:
+    """A ticket gets in, and so does a token; who has neither is asked for a ticket."""
+    (source,) = [block for block in OPEN if "Bearer" in block]
+    module = run(source)
+    assert request(module.app, "/protected")[::2] == (401, ["Negotiate"])
+    assert request(module.app, "/protected", "Bearer wrong")[::2] == (401, ["Bearer"])
+    assert request(module.app, "/protected", "Bearer a-long-secret")[1] == '"Hello, robot@example.com"'
+    status, text, replies = request(module.app, "/protected", fresh(f"HTTP@{HOST}"))
+    assert (status, text, len(replies)) == (200, f'"Hello, {user.principal}"', 1)
+    assert request(module.app, "/protected", "Negotiate YWJj")[0] == 403
 
 
 def test_without_init(this_host: str, user: User) -> None:
