@@ -84,9 +84,9 @@ class Sequence:
                 return Accepted(earlier.identity, (), earlier, username)
             self._transport.check(request)
             ticket = await (self._reuse.take(earlier, waits) if earlier else self._tickets.sign_in(request, waits))
-            if ticket is None and guard.optional:
-                return Accepted(None)
             if ticket is None:
+                if guard.optional:
+                    return Accepted(None)
                 if self._challenges is not None:
                     await self._challenges.check(request, waits)
                 return self._deny(request, _NO_CREDENTIALS)  # not raised: this is half of all requests

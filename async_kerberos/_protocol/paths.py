@@ -32,19 +32,19 @@ def plain_path(raw: str | bytes | None, path: str, root: str) -> str:
         raw = raw.decode("latin-1")
     if raw is None:
         raw = path
-    elif not raw.isascii() or _ENCODED.search(raw):
+    # Something in between may have changed the path that routers look at.
+    elif path != (_decoded(raw) if "%" in raw else raw) or not raw.isascii():
         return ""
-    else:
-        try:
-            decoded = unquote(raw, errors="strict")
-        except UnicodeDecodeError:
-            return ""
-        # Something in between may have changed the path that routers look at.
-        if decoded != path:
-            return ""
     if not path.startswith("/") or _DOUBTFUL.search(path) or not raw.startswith(f"{root}/"):
         return ""
     return raw[len(root) :]
+
+
+def _decoded(raw: str) -> str | None:
+    try:
+        return None if _ENCODED.search(raw) else unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        return None
 
 
 class PathPattern:

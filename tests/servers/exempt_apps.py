@@ -29,7 +29,7 @@ ROUTES_BELOW = {"/health": "sub-health", "/{path}": "sub-other"}
 
 
 def bare() -> Any:
-    """No framework: the path is compared as it is."""
+    """No framework: the path is compared as it is. WebSockets are accepted, too."""
 
     def inner(prefix: str) -> Any:
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -37,12 +37,17 @@ def bare() -> Any:
                 return
             path: str = scope["path"].removeprefix(scope.get("root_path", ""))
             view = "health" if path == "/health" else "static" if path.startswith("/static/") else "other"
-            await _answer(send, f"{prefix}{view}")
+            await _answer(scope, send, f"{prefix}{view}")
 
         return application
 
-    async def _answer(send: Any, view: str) -> None:
-        fields = [(VIEW.lower().encode(), view.encode()), (b"content-length", b"0")]
+    async def _answer(scope: Any, send: Any, view: str) -> None:
+        fields = [(VIEW.lower().encode(), view.encode())]
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept", "headers": fields})
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        fields.append((b"content-length", b"0"))
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": b""})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import pytest
 from ..support.debs import unpacked
 from ..support.deployments import closing_all
 from ..support.guards import ThreadGuard
-from ..support.http import SECONDS, Address
+from ..support.http import SECONDS, Address, handshake
 from ..support.servers import Gunicorn, Hypercorn, Nginx, Server, Uvicorn, Uwsgi, Werkzeug
 from ..support.servers.programs import Granian, Waitress
 from . import exempt_apps as apps
@@ -110,6 +110,9 @@ PLAIN = ("/health", "/static/a.js", "/static/my%20file.js", "/static/caf%C3%A9",
 """Those of them that everybody reaches."""
 
 
+_CLOSING = {"Connection": "close"}
+
+
 class Answer(NamedTuple):
     """An answer.
 
@@ -122,30 +125,30 @@ class Answer(NamedTuple):
     view: str
 
 
-def ask(address: Address, target: str) -> Answer:
-    """Ask without a ticket, for exactly this target."""
+def ask(address: Address, target: str, fields: Mapping[str, str] = _CLOSING) -> Answer:
+    """Ask without a ticket, for exactly this target. Of what opens a WebSocket, only the handshake is made."""
     assert not isinstance(address, str)
     data = b""
     with socket.create_connection(address, timeout=SECONDS) as connection:
-        head = f"GET {target} HTTP/1.1\r\nHost: www.example.test\r\nConnection: close\r\n\r\n"
+        lines = [f"GET {target} HTTP/1.1", "Host: www.example.test", *map(": ".join, fields.items()), "", ""]
         try:
-            connection.sendall(head.encode("latin-1"))
-            while more := connection.recv(65536):
+            connection.sendall("\r\n".join(lines).encode("latin-1"))
+            while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
                 data += more
         except ConnectionError:
             pass
     line, _, rest = data.partition(b"\r\n")
     words = line.split()
-    fields = rest.partition(b"\r\n\r\n")[0].decode("latin-1").lower().split("\r\n")
-    view = [field.partition(": ")[2] for field in fields if field.startswith(f"{apps.VIEW.lower()}: ")]
+    answered = rest.partition(b"\r\n\r\n")[0].decode("latin-1").lower().split("\r\n")
+    view = [field.partition(": ")[2] for field in answered if field.startswith(f"{apps.VIEW.lower()}: ")]
     return Answer(int(words[1]) if len(words) > 1 else 0, "".join(view))
 
 
 _Maker = Callable[[Path, ThreadGuard, str], Server]
 
 
-def _uvicorn(make: Callable[[], object], http: str) -> _Maker:
-    return lambda _, threads, root: Uvicorn(make(), http=http, threads=threads, lifespan="off", root_path=root)
+def _uvicorn(make: Callable[[], object], http: str, ws: str = "wsproto") -> _Maker:
+    return lambda _, threads, root: Uvicorn(make(), http=http, ws=ws, threads=threads, lifespan="off", root_path=root)
 
 
 def _hypercorn(make: Callable[[], object], loop: str) -> _Maker:
@@ -181,6 +184,12 @@ SITES_AT_THE_ROOT: dict[str, _Maker] = {
     "starlette-granian": lambda folder, _threads, _root: Granian(
         f"{apps.__name__}:starlette", folder, interface="asgi"
     ),
+}
+
+WEBSOCKETS: dict[str, _Maker] = {
+    "uvicorn-wsproto": _uvicorn(apps.bare, "h11", "wsproto"),
+    "uvicorn-websockets": _uvicorn(apps.bare, "httptools", "websockets-sansio"),
+    "hypercorn": _hypercorn(apps.bare, "asyncio"),
 }
 
 PROXIES = {
@@ -225,9 +234,9 @@ def nginx() -> Path:
     return unpacked("nginx") / "usr" / "sbin" / "nginx"
 
 
-def reached(address: Address) -> dict[str, str]:
+def reached(address: Address, fields: Mapping[str, str] = _CLOSING) -> dict[str, str]:
     """The views that were reached without a ticket, by the targets."""
-    answers = {target: ask(address, target) for target in dict.fromkeys(TARGETS)}
+    answers = {target: ask(address, target, fields) for target in dict.fromkeys(TARGETS)}
     assert answers["/secret"].view == ""
     return {target: answer.view for target, answer in answers.items() if answer.view}
 
@@ -242,6 +251,16 @@ def test_direct(server: Server) -> None:
 def test_mounted(mounted: Server) -> None:
     """Nor does it below ``/app``, whether the server takes that off the path or not."""
     views = reached(mounted.address)
+    assert {target: view for target, view in views.items() if view not in apps.OPEN} == {}
+    assert {"health", "static", "sub-health"} <= set(views.values())
+
+
+@pytest.mark.parametrize("root", ["", ROOT])
+@pytest.mark.parametrize("name", WEBSOCKETS)
+def test_websockets(name: str, root: str, www: object, thread_guard: ThreadGuard, tmp_path: Path) -> None:
+    """Handshakes are no other requests than these."""
+    with closing_all(), WEBSOCKETS[name](tmp_path, thread_guard, root) as server:
+        views = reached(server.address, handshake())
     assert {target: view for target, view in views.items() if view not in apps.OPEN} == {}
     assert {"health", "static", "sub-health"} <= set(views.values())
 
