@@ -220,9 +220,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_workers": workers,
         "_tickets": tickets,
         "_usernames": usernames,
-        "_decision": Decision(
-            transport, origin, reuse, tickets, kerberos.access, usernames, answers, challenges
-        ),
+        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers, challenges),
         "_on_loop": OnLoop(workers),
     }
 

@@ -45,9 +45,10 @@ class Guard(NeverSent):
         optional: whether a request without a ticket passes, as nobody's. What another site made a browser send passes
             if it has no credentials at all.
         exempt: the paths for which nobody has to sign in, nor to come over TLS: ``/health``, or ``/static/*`` for all
-            that is below. A path is one within the application, as the client wrote it. One that could be read in two ways is never exempt.
-            Or a function of the request, which has no credentials (``AuthRequest.plain_path`` is the path that is
-            compared): only True exempts; False does not; anything else, and what it raises, is answered 500.
+            that is below. A path is one within the application, as the client wrote it. One that could be read in two
+            ways is never exempt. Or a function of the request, which has no credentials (``AuthRequest.plain_path`` is
+            the path that is compared): only True exempts; False does not; anything else, and what it raises, is
+            answered 500.
         exempts_some: whether ``exempt`` is given; not an option itself.
 
     Raises:
