@@ -49,6 +49,7 @@ class Guard(NeverSent):
             ways is never exempt. Or a function of the request, which has no credentials (``AuthRequest.plain_path`` is
             the path that is compared): only True exempts; False does not; anything else, and what it raises, is
             answered 500.
+        whole: whether it guards a whole application, as a middleware does, and ``protect="all"``.
         exempts_some: whether ``exempt`` is given; not an option itself.
 
     Raises:
@@ -59,6 +60,7 @@ class Guard(NeverSent):
     access: Access | None = None
     optional: bool = False
     exempt: Exempt = ()
+    whole: bool = False
     exempts_some: bool = field(init=False, repr=False, compare=False, default=False)
     _patterns: tuple[PathPattern, ...] = field(init=False, repr=False, compare=False, default=())
 

@@ -46,7 +46,9 @@ class Middleware(NeverSent):
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
         access = None if own else options.get("access")
-        guard = Guard(cross_site=options.get("cross_site"), access=access, optional=optional, exempt=exempt)
+        guard = Guard(
+            cross_site=options.get("cross_site"), access=access, optional=optional, exempt=exempt, whole=True
+        )
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)
