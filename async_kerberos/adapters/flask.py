@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
+from .._web.whole import Front, Protect, ViewReachedError, preflight_answer, protected_whole, whole_of
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, drop_body, state_of
 from ..kerberos import Kerberos
 from ..options import Hostname
@@ -37,14 +39,38 @@ U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets f
 
 
 def init_kerberos(
-    app: Flask, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+    app: Flask,
+    service: str = "HTTP",
+    hostname: Hostname = None,
+    *,
+    protect: Protect = None,
+    exempt: Sequence[str] = (),
+    **options: Unpack[KerberosOptions],
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
+    The last call counts.
+
+    Args:
+        app: the application.
+        service: as for :class:`~async_kerberos.Kerberos`.
+        hostname: as for :class:`~async_kerberos.Kerberos`.
+        protect: ``"all"`` demands a ticket for whatever is asked of the application, static files and what no rule
+            matches among it, before any hook is called. A preflight that Flask or Flask-CORS answers by itself passes.
+            None leaves it to the decorators.
+        exempt: with ``protect="all"``, the rules that need no ticket, by their texts as registered: ``/health``, or
+            ``/static/*`` for all rules that begin with ``/static/``. Their hosts and subdomains do not count.
+        options: as for :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The service.
+
+    Raises:
+        ConfigurationError: an option is wrong.
     """
+    whole = whole_of(protect, exempt)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    configure(app, kerberos, "wsgi_app", CarrierMiddleware)
+    configure(app, kerberos, "wsgi_app", CarrierMiddleware, whole, {"full_dispatch_request": _Front})
     return kerberos
 
 
@@ -114,6 +140,21 @@ class RequiresAuthentication(Guarded, Generic[U_co]):
 
 
 requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
+
+
+class _Front(Front):
+    def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is None or whole.exempts(request.url_rule):
+            return self.dispatch(context)
+        answer = preflight_answer(app, request)
+        if answer is not None:
+            with contextlib.suppress(ViewReachedError):
+                return app.finalize_request(*context, answer())
+        outcome = _authenticate(whole.protection)
+        if isinstance(outcome, Denied):
+            return app.finalize_request(*context, _denial(outcome))
+        return self.dispatch(context)
 
 
 # In the framework's terms.

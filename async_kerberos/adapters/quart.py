@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
@@ -12,6 +13,7 @@ from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.state import RequestState
 from .._web.views import View, inspect_view, is_async
+from .._web.whole import Front, Protect, ViewReachedError, preflight_answer, protected_whole, whole_of
 from ..kerberos import Kerberos
 from ..options import Hostname
 from ..outcomes import Accepted, Denied
@@ -49,14 +51,39 @@ U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets f
 
 
 def init_kerberos(
-    app: Quart, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+    app: Quart,
+    service: str = "HTTP",
+    hostname: Hostname = None,
+    *,
+    protect: Protect = None,
+    exempt: Sequence[str] = (),
+    **options: Unpack[KerberosOptions],
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
+    The last call counts.
+
+    Args:
+        app: the application.
+        service: as for :class:`~async_kerberos.Kerberos`.
+        hostname: as for :class:`~async_kerberos.Kerberos`.
+        protect: ``"all"`` demands a ticket for whatever is asked of the application, static files and what no rule
+            matches among it and WebSockets, before any hook is called. A preflight that Quart or Quart-CORS answers by itself passes.
+            None leaves it to the decorators.
+        exempt: with ``protect="all"``, the rules that need no ticket, by their texts as registered: ``/health``, or
+            ``/static/*`` for all rules that begin with ``/static/``. Their hosts and subdomains do not count.
+        options: as for :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The service.
+
+    Raises:
+        ConfigurationError: an option is wrong.
     """
+    whole = whole_of(protect, exempt)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    configure(app, kerberos, "asgi_app", CarrierMiddleware)
+    fronts = {"full_dispatch_request": _Front, "full_dispatch_websocket": _WebSocketFront}
+    configure(app, kerberos, "asgi_app", CarrierMiddleware, whole, fronts)
     return kerberos
 
 
@@ -134,6 +161,33 @@ class RequiresAuthentication(Guarded, Generic[U_co]):
 requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
 
 
+class _Front(Front):
+    async def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is None or whole.exempts(request.url_rule):
+            return await self.dispatch(context)
+        answer = preflight_answer(app, request)
+        if answer is not None:
+            with contextlib.suppress(ViewReachedError):
+                return await app.finalize_request(await answer(), *context)
+        outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
+        if isinstance(outcome, Denied):
+            return await app.finalize_request(_denial(outcome), *context)
+        _publish(outcome)
+        return await self.dispatch(context)
+
+
+class _WebSocketFront(Front):
+    async def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is not None and not whole.exempts(websocket.url_rule):
+            outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
+            if isinstance(outcome, Denied):
+                return await app.finalize_websocket(_denial(outcome), *context)
+            _publish(outcome)
+        return await self.dispatch(context)
+
+
 # In the framework's terms.
 
 
@@ -142,19 +196,27 @@ def _scope() -> Scope:
     return cast("Scope", scope)
 
 
-def _admitted(
-    view: View, accepted: Accepted, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Tell the application who has been let in, and return what the view is called with."""
+def _publish(accepted: Accepted) -> None:
     g.kerberos_identity = accepted.identity
     state = state_of(_scope())
     if not state.carried:
         _reply_by_hand(state, bool(accepted.headers))
+
+
+def _admitted(
+    view: View, accepted: Accepted, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tell the application who has been let in, and return what the view is called with."""
+    _publish(accepted)
     return view.arguments(accepted.principal, args, kwargs)
 
 
+def _denial(denied: Denied) -> Response:
+    return Response(denied.body, denied.status, Headers(denied.headers))
+
+
 def _denied(view: View, denied: Denied) -> Response:
-    response = Response(denied.body, denied.status, Headers(denied.headers))
+    response = _denial(denied)
     if has_websocket_context() and current_app.view_functions.get(websocket.endpoint or "") is not view.wrapper:
         abort(response)  # what called it would go on, and talk to a stranger
     if state_of(_scope()).drain_by_hand is not None:
