@@ -9,6 +9,7 @@ from typing import Any, cast
 from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent, resolved_signature
 from ..kerberos import Kerberos
+from .marks import leave_mark
 from .nearest import Protection
 
 
@@ -47,7 +48,7 @@ class Guarded(NeverSent, ABC):
         given = {name: value for name, value in options.items() if name != "cross_site" or value is not None}
         together = cast("AllGuardOptions", {**self._options, **given})
         guarded = type(self)(self._kerberos if kerberos is None else kerberos, together)
-        return guarded if view is None else guarded.protect(view, guarded._protection)
+        return guarded if view is None else leave_mark(guarded.protect(view, guarded._protection), guarded._protection)
 
     @abstractmethod
     def protect(self, view: Any, protection: Protection) -> Any:

@@ -40,11 +40,14 @@ class Whole:
 
     def exempts(self, rule: Any) -> bool:
         """Whether a rule of Werkzeug's needs no ticket; a request that no rule matches needs one."""
-        return rule is not None and self.names(rule.rule)
+        return rule is not None and bool(self.exempting(rule.rule))
 
-    def names(self, text: str) -> bool:
-        """Whether ``exempt`` names a rule by its text."""
-        return any(text.startswith(name[:-1]) if name.endswith("/*") else text == name for name in self.exempt)
+    def exempting(self, text: str) -> str:
+        """What exempts a rule with this text; empty if nothing does."""
+        for name in self.exempt:
+            if text.startswith(name[:-1]) if name.endswith("/*") else text == name:
+                return name
+        return ""
 
 
 def whole_of(protect: object, exempt: Sequence[str]) -> Whole | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent
 from .._web.asgi import authenticate_scope, state_of
+from .._web.marks import leave_mark
 from .._web.nearest import Protection
 from ..identity import Identity
 from ..kerberos import Kerberos
@@ -75,6 +76,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         if authorize is not None:
             options["authorize"] = authorize
         self._protection = Protection(kerberos, guard_of(options))
+        leave_mark(self, self._protection)
         self.scheme_name = scheme_name
         self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 
