@@ -13,17 +13,28 @@ import flask
 import pytest
 import quart
 from a2wsgi import WSGIMiddleware
+from fastapi import APIRouter, FastAPI
 from flask.views import MethodView
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from async_kerberos import ConfigurationError
 from async_kerberos.adapters import flask as flask_adapter
 from async_kerberos.adapters import quart as quart_adapter
+from async_kerberos.adapters import starlette as starlette_adapter
 
 from ..support.initiator import Initiator, fresh, reply_token
 from .support import HOST, Answer, ask, converse
 
+TICKETS = f"HTTP@{HOST}"
 EXEMPT = ["/health", "/static/*", "/item/<int:number>"]
 PREFLIGHT = {"Origin": "https://app.example.test", "Access-Control-Request-Method": "GET"}
 
@@ -105,7 +116,7 @@ class Site:
         assert self.ran == [], path
 
     def admits(self, path: str, status: int = 200, text: str | None = None, **options: Any) -> None:
-        initiator = Initiator(f"HTTP@{HOST}")
+        initiator = Initiator(TICKETS)
         answer = self.get(path, initiator.header, **options)
         assert answer.status == status, path
         if text is not None:
@@ -288,7 +299,7 @@ def test_class_that_dispatches(user: str) -> None:
     flask_adapter.init_kerberos(app, hostname=HOST, protect="all")
     app.add_url_rule("/", "view", lambda: "view")
     assert ask(app, "/").status == 401
-    response = app.test_client().get("/", headers={"Authorization": fresh(f"HTTP@{HOST}")})
+    response = app.test_client().get("/", headers={"Authorization": fresh(TICKETS)})
     assert (response.text, response.headers["X-Class"]) == ("view", "yes")
 
 
@@ -314,8 +325,8 @@ def test_websockets(tmp_path: Path, user: str) -> None:
         assert connect(path)[0]["status"] == 401
         assert site.ran == []
     assert [message.get("text") for message in connect("/static/ws")][:2] == [None, "stranger"]
-    assert [message.get("text") for message in connect("/ws", fresh(f"HTTP@{HOST}"))] [:2] == [None, user]
-    assert connect("/none", fresh(f"HTTP@{HOST}"))[0]["status"] == 404
+    assert [message.get("text") for message in connect("/ws", fresh(TICKETS))] [:2] == [None, user]
+    assert connect("/none", fresh(TICKETS))[0]["status"] == 404
 
 
 @pytest.mark.parametrize("bridge", ["asgiref", "a2wsgi"])
@@ -338,7 +349,7 @@ def test_async_views_below_a_bridge(user: str, bridge: str) -> None:
     bridged: Any = WsgiToAsgi(app) if bridge == "asgiref" else WSGIMiddleware(app)
     for path in ("/", "/class"):
         assert ask(bridged, path).status == 401
-        assert ask(bridged, path, fresh(f"HTTP@{HOST}")).text == user
+        assert ask(bridged, path, fresh(TICKETS)).text == user
     assert ask(bridged, "/open").text == "stranger"
 
 
@@ -356,6 +367,69 @@ def test_mounted(user: str) -> None:
         401,
         401,
     ]
+
+
+def make_asgi(name: str, folder: Path) -> tuple[Any, list[str]]:
+    """An application of Starlette or FastAPI in the middleware, as the README places it, and a note of what ran."""
+    ran: list[str] = []
+
+    async def view(request: Request) -> PlainTextResponse:
+        ran.append("view")
+        identity = request.scope.get("kerberos")
+        return PlainTextResponse("stranger" if identity is None else identity.principal)
+
+    async def ws(websocket: WebSocket) -> None:
+        ran.append("view")
+        await websocket.accept()
+        await websocket.close()
+
+    async def before(request: Request, call_next: Any) -> Any:
+        ran.append("middleware")
+        return await call_next(request)
+
+    (folder / "style.css").write_text("static")
+    routes = [Route("/view", view), Route("/health", view)]
+    mounted = Starlette(routes=[*routes, WebSocketRoute("/ws", ws)])
+    app: Any = FastAPI() if name == "fastapi" else Starlette()
+    app.add_middleware(BaseHTTPMiddleware, dispatch=before)
+    for path in ("/view", "/health"):
+        app.add_route(path, view)
+    app.router.routes.append(WebSocketRoute("/ws", ws))
+    app.mount("/mounted", mounted)
+    app.mount("/files", StaticFiles(directory=folder))
+    if name == "fastapi":
+        app.include_router(router := APIRouter(prefix="/router"))
+        router.add_api_route("/view", view)
+        app.include_router(router, prefix="/again")
+    starlette_adapter.init_kerberos(app, hostname=HOST)
+    app.add_middleware(starlette_adapter.KerberosMiddleware, exempt=["/health"])
+    app.add_middleware(CORSMiddleware, allow_origins=["https://app.example.test"])
+    return app, ran
+
+
+@pytest.mark.parametrize("name", ["starlette", "fastapi"])
+def test_middleware_last(name: str, tmp_path: Path, user: str) -> None:
+    """The middleware, added last, guards mounts, files, documents, WebSockets and what no route matches."""
+    app, ran = make_asgi(name, tmp_path)
+    paths = ["/view", "/mounted/view", "/mounted/health", "/files/style.css", "/none", "/mounted/none", "/files/none"]
+    paths += ["/view/", "//health", "/health/", "/mounted"]
+    if name == "fastapi":
+        paths += ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/again/router/view"]
+    for path in paths:
+        answer = ask(app, path)
+        assert (answer.status, answer.challenges) == (401, ["Negotiate"]), path
+    assert ask(app, "/view", method="POST").status == 401
+    for path in ("/ws", "/mounted/ws", "/none"):
+        assert anyio.run(converse, app, None, path)[0]["status"] == 401
+    assert ran == []
+    assert ask(app, "/health").text == "stranger"
+    assert ran == ["middleware", "view"]
+    # CORS stands outside, and answers preflights without a ticket.
+    assert ask(app, "/view", method="OPTIONS", fields=PREFLIGHT).status == 200
+    for path in ("/view", "/mounted/view"):
+        assert ask(app, path, fresh(TICKETS)).text == user
+    if name == "fastapi":
+        assert ask(app, "/openapi.json", fresh(TICKETS)).status == 200
 
 
 @pytest.mark.parametrize(

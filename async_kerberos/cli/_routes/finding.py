@@ -111,6 +111,11 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=lambda verdict: order.index(verdict.state), default=OPEN)
 
 
+def doubted(verdict: Verdict, why: str) -> Verdict:
+    """The verdict on a place that requests may pass by another way."""
+    return verdict if verdict == OPEN else Verdict(State.UNKNOWN, why)
+
+
 def verdict_of(guard: Guard, what: str, path: str | None = None) -> Verdict:
     """What a guard demands.
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..._decision.guard import Guard
 from ..._web.middleware import Middleware
 from ...errors import ConfigurationError
-from .finding import OPEN, Place, Route, State, Verdict, is_a, is_of, is_ours, name_of, strictest, verdict_on
+from .finding import OPEN, Place, Route, State, Verdict, doubted, is_a, is_of, is_ours, name_of, strictest, verdict_on
 
 _PACKAGES = ("starlette", "fastapi")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
@@ -82,46 +82,52 @@ def _routes_of_one(route: Any, place: Place, follow: Follow) -> Iterator[Route]:
     elif is_a(original, "starlette.routing", "Mount"):
         yield from follow(route.app, place.below(route.path))
     elif is_a(original, "starlette.routing", "WebSocketRoute"):
-        place, own = _within_route(route, original, place), _demanded(route)
         view: Any = route.endpoint
-        if is_a(view, "starlette.endpoints", "WebSocketEndpoint"):
-            own = strictest([own, verdict_on(view.on_connect)])
-        yield place.route(route.path, (), view, own, websocket=True)
+        connects = view.on_connect if is_a(view, "starlette.endpoints", "WebSocketEndpoint") else None
+        verdict = _demanded(route, original, place, verdict_on(connects))
+        yield place.route(route.path, (), view, verdict, websocket=True)
     elif is_a(original, "starlette.routing", "Route"):
-        yield from _http(route, original, place, follow)
+        yield from _http(route, original, place)
     else:
         path: str = getattr(route, "path", None) or "/*"
         yield place.route(path, (), original, Verdict(State.UNKNOWN, "a route of a kind that is not known"))
 
 
-def _http(route: Any, original: Any, place: Place, follow: Follow) -> Iterator[Route]:
+def _http(route: Any, original: Any, place: Place) -> Iterator[Route]:
     view: Any = route.endpoint
-    within, own = _within_route(route, original, place), _demanded(route)
     methods = set(route.methods or ()) - {"HEAD"}
-    if is_a(view, "starlette.endpoints", "HTTPEndpoint"):
-        handlers = {method: getattr(view, method.lower(), None) for method in methods or _METHODS}
-        found = {method: verdict_on(handler) for method, handler in handlers.items() if handler is not None}
-        if not is_of(view.dispatch, *_PACKAGES) and own == OPEN and set(found.values()) - {OPEN}:
-            own = Verdict(State.UNKNOWN, f"{view.__name__} dispatches by itself")
-        for verdict in dict.fromkeys(found.values()):
-            alike = [method for method in found if found[method] == verdict]
-            yield within.route(route.path, alike, view, own, verdict)
-    elif not isinstance(view, type) and hasattr(view, "app") and own == OPEN:
-        yield from follow(view, within.below(route.path))  # an application of its own
-    else:
-        yield within.route(route.path, methods, view, own)
+    if not is_a(view, "starlette.endpoints", "HTTPEndpoint"):
+        yield place.route(route.path, methods, view, _demanded(route, original, place))
+        return
+    handlers = {method: getattr(view, method.lower(), None) for method in sorted(methods) or _METHODS}
+    found = {method: verdict_on(handler) for method, handler in handlers.items() if handler is not None}
+    if not is_of(view.dispatch, *_PACKAGES):
+        found = {method: doubted(verdict, f"{view.__name__} dispatches by itself") for method, verdict in found.items()}
+    for verdict in dict.fromkeys(found.values()):
+        alike = [method for method in found if found[method] == verdict]
+        yield place.route(route.path, alike, view, _demanded(route, original, place, verdict))
 
 
-def _within_route(route: Any, original: Any, place: Place) -> Place:
-    """The place within the middlewares of a route alone."""
-    app = getattr(route, "app", None)
-    while app is not None and not isinstance(app, (type, FunctionType)) and app is not route.endpoint:
-        place = within_object(app, place)
+def _demanded(route: Any, original: Any, place: Place, *more: Verdict) -> Verdict:
+    """What a route demands: its own middlewares, its view, and its dependencies.
+
+    Args:
+        route: the route, where it is included.
+        original: the route as it was made.
+        place: where it stands.
+        more: what else of it demands something.
+    """
+    within, app = Place(place.prefix), getattr(route, "app", None)
+    while app is not None and not isinstance(app, (type, FunctionType)):
+        within = within_object(app, within)
         app = getattr(app, "app", None)
+    around = [passed(place.prefix + route.path) for passed in within.around]
+    dependencies = _in_dependencies(getattr(route, "dependant", None), _overrides(route))
+    verdict = strictest([*around, verdict_on(route.endpoint), *dependencies, *more])
     methods = [getattr(type(original), name, None) for name in ("handle", "matches", "get_route_handler", "__call__")]
-    if not all(method is None or is_of(method, *_PACKAGES) for method in methods):
-        return place.within(Verdict(State.UNKNOWN, f"{type(original).__name__} handles requests by itself"))
-    return place
+    if all(method is None or is_of(method, *_PACKAGES) for method in methods):
+        return verdict
+    return doubted(verdict, f"{type(original).__name__} handles requests by itself")
 
 
 def within_object(app: Any, place: Place) -> Place:
@@ -131,11 +137,6 @@ def within_object(app: Any, place: Place) -> Place:
     if not is_ours(getattr(type(app), "__call__", None)):  # noqa: B004 - what is called is looked at
         return place.within(Verdict(State.UNKNOWN, f"{type(app).__name__} is not async_kerberos's own"))
     return place.inside(app._protection.guard, type(app).__name__)
-
-
-def _demanded(route: Any) -> Verdict:
-    """What a route's view demands, and its dependencies."""
-    return strictest([verdict_on(route.endpoint), *_in_dependencies(getattr(route, "dependant", None), _overrides(route))])
 
 
 def _overrides(route: Any) -> dict[Any, Any]:

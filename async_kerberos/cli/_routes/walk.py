@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -71,8 +72,8 @@ def _opaque(app: Any, place: Place, follow: starlette.Follow) -> Iterator[Route]
     if inner is not None:
         yield from follow(inner, within)
     elif not isinstance(mounts, dict):
+        route = within.route("/*", (), app)
         # Starlette's files are known to ask nobody.
-        known = type(app).__module__.startswith("starlette.")
-        yield within.route(
-            "/*", (), app, OPEN if known else Verdict(State.UNKNOWN, "an application of a kind that is not known")
-        )
+        if route.verdict == OPEN and not type(app).__module__.startswith("starlette."):
+            route = replace(route, verdict=Verdict(State.UNKNOWN, "an application of a kind that is not known"))
+        yield route
