@@ -46,13 +46,16 @@ class Middleware(NeverSent):
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
         access = None if own else options.get("access")
-        guard = Guard(
-            cross_site=options.get("cross_site"), access=access, optional=optional, exempt=exempt, whole=True
-        )
+        guard = Guard(cross_site=options.get("cross_site"), access=access, optional=optional, exempt=exempt, whole=True)
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)
         self._is_new = True
+
+    @property
+    def guard(self) -> Guard:
+        """What is different here from what the service demands."""
+        return self._protection.guard
 
     def _log_setup(self, decider: Kerberos | None, application: Kerberos | None) -> None:
         """Log, once, the service that decides, and warn of an application that was configured otherwise."""

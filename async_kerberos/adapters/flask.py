@@ -55,9 +55,9 @@ def init_kerberos(
         app: the application.
         service: as for :class:`~async_kerberos.Kerberos`.
         hostname: as for :class:`~async_kerberos.Kerberos`.
-        protect: ``"all"`` demands a ticket for whatever is asked of the application, static files and what no rule
-            matches among it, before any hook is called. A preflight that Flask or Flask-CORS answers by itself passes.
-            None leaves it to the decorators.
+        protect: ``"all"`` demands a ticket for whatever is asked of the application, before any hook is called: static
+            files, and what no rule matches. A preflight that Flask or Flask-CORS answers by itself passes. None leaves
+            it to the decorators.
         exempt: with ``protect="all"``, the rules that need no ticket, by their texts as registered: ``/health``, or
             ``/static/*`` for all rules that begin with ``/static/``. Their hosts and subdomains do not count.
         options: as for :class:`~async_kerberos.Kerberos`.

@@ -201,19 +201,15 @@ def test_preflight(site: Site) -> None:
 
 def cross_origin(view: Any, cell: str) -> Any:
     """As Flask-CORS decorates, but for its module."""
-    if cell == "none":
 
-        def wrapped(**_: object) -> str:
-            return "extension"
+    def without_view(**_: object) -> Any:
+        return "extension"
 
-    else:
+    def with_view(**kwargs: object) -> Any:
+        return view(**kwargs)
 
-        def wrapped(**kwargs: object) -> Any:
-            return view(**kwargs)
-
-    if cell != "unknown":
-        functools.update_wrapper(wrapped, view)
-    return wrapped
+    wrapped = without_view if cell == "none" else with_view
+    return wrapped if cell == "unknown" else functools.update_wrapper(wrapped, view)
 
 
 @pytest.mark.parametrize("cell", ["none", "unknown", "other"])
@@ -254,17 +250,13 @@ def test_nothing_gets_in_front(site: Site, user: str) -> None:
     inner = site.app.full_dispatch_request
 
     def assign(answers: bool) -> None:
-        if asynchronous:
+        def dispatch(*context: Any) -> Any:
+            return answer if answers else inner(*context)
 
-            async def dispatch(*context: Any) -> Any:
-                return await (answer if answers else inner(*context))
+        async def dispatch_async(*context: Any) -> Any:
+            return await dispatch(*context)
 
-        else:
-
-            def dispatch(*context: Any) -> Any:
-                return answer if answers else inner(*context)
-
-        site.app.full_dispatch_request = dispatch
+        site.app.full_dispatch_request = dispatch_async if asynchronous else dispatch
 
     assign(answers=False)
     site.refuses("/hello")
@@ -325,7 +317,7 @@ def test_websockets(tmp_path: Path, user: str) -> None:
         assert connect(path)[0]["status"] == 401
         assert site.ran == []
     assert [message.get("text") for message in connect("/static/ws")][:2] == [None, "stranger"]
-    assert [message.get("text") for message in connect("/ws", fresh(TICKETS))] [:2] == [None, user]
+    assert [message.get("text") for message in connect("/ws", fresh(TICKETS))][:2] == [None, user]
     assert connect("/none", fresh(TICKETS))[0]["status"] == 404
 
 
@@ -346,11 +338,16 @@ def test_async_views_below_a_bridge(user: str, bridge: str) -> None:
     for path in ("/", "/open"):
         app.add_url_rule(path, path, view)
     app.add_url_rule("/class", "class", Views.as_view("class"))
-    bridged: Any = WsgiToAsgi(app) if bridge == "asgiref" else WSGIMiddleware(app)
+    to_asgi: Any = WsgiToAsgi if bridge == "asgiref" else WSGIMiddleware
+    bridged = to_asgi(app)
     for path in ("/", "/class"):
         assert ask(bridged, path).status == 401
         assert ask(bridged, path, fresh(TICKETS)).text == user
     assert ask(bridged, "/open").text == "stranger"
+
+
+def echo(rest: str) -> str:
+    return rest
 
 
 def test_mounted(user: str) -> None:
@@ -358,7 +355,7 @@ def test_mounted(user: str) -> None:
     outer, inner = flask.Flask("outer"), flask.Flask("inner")
     for app, exempt in ((outer, "/inner/open"), (inner, "/open")):
         flask_adapter.init_kerberos(app, hostname=HOST, protect="all", exempt=[exempt])
-        app.add_url_rule("/<path:rest>", "rest", lambda rest: rest)
+        app.add_url_rule("/<path:rest>", "rest", echo)
         app.add_url_rule("/open", "open", lambda: "open")
     dispatched = Client(DispatcherMiddleware(outer, {"/inner": inner}))
     assert [dispatched.get(path).status_code for path in ("/open", "/inner/open", "/inner/x", "/x")] == [

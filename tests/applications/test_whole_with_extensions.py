@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -20,15 +21,14 @@ from ..support.initiator import fresh
 
 ORIGIN = "https://app.example.test"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+QUART_CORS: Any = quart_cors  # its types are incomplete
 TICKETS = f"HTTP@{HOSTNAME}"
 
 
-def flask_app(init: Any = None) -> Any:
+def flask_app() -> Any:
     """An application that notes which of its views ran."""
     app: Any = Flask("extensions")
     flask_adapter.init_kerberos(app, hostname=HOSTNAME, protect="all")
-    if init is not None:
-        init(app)
     app.ran = []
 
     def view(**_: object) -> str:
@@ -57,7 +57,8 @@ def ask(app: Any, path: str, method: str = "OPTIONS", **fields: str) -> tuple[in
 
 def test_flask_cors(www: object, user: str) -> None:
     """The answer of Flask's with what Flask-CORS adds; refusals can be read by the other origin as well."""
-    app = flask_app(lambda app: flask_cors.CORS(app, origins=[ORIGIN]))
+    app = flask_app()
+    flask_cors.CORS(app, origins=[ORIGIN])
     assert ask(app, "/plain") == (200, ORIGIN)
     assert ask(app, "/own") == (401, ORIGIN)
     assert ask(app, "/plain", "GET") == (401, ORIGIN)
@@ -117,7 +118,7 @@ def quart_app() -> Any:
 
 def test_quart_cors(www: object, user: str) -> None:
     """As with Flask-CORS."""
-    app = quart_cors.cors(quart_app(), allow_origin=[ORIGIN])
+    app = QUART_CORS.cors(quart_app(), allow_origin=[ORIGIN])
     assert ask(app, "/plain") == (200, ORIGIN)
     assert ask(app, "/own") == (401, ORIGIN)
     assert ask(app, "/plain", "GET", Authorization=fresh(TICKETS)) == (200, ORIGIN)
@@ -134,8 +135,8 @@ def test_quart_cors_decorators(www: object, user: str) -> None:
     async def own(**kwargs: object) -> Any:
         return await app.view(**kwargs)
 
-    app.add_url_rule("/cors/<int:number>", "cors", quart_cors.route_cors(allow_origin=[ORIGIN])(another))
-    by_hand = quart_cors.route_cors(allow_origin=[ORIGIN], provide_automatic_options=False)(own)
+    app.add_url_rule("/cors/<int:number>", "cors", QUART_CORS.route_cors(allow_origin=[ORIGIN])(another))
+    by_hand = QUART_CORS.route_cors(allow_origin=[ORIGIN], provide_automatic_options=False)(own)
     app.add_url_rule("/hands-on", "hands-on", by_hand, methods=["GET", "OPTIONS"])
     assert ask(app, "/cors/7") == (200, ORIGIN)
     assert ask(app, "/hands-on") == (401, None)
@@ -143,17 +144,27 @@ def test_quart_cors_decorators(www: object, user: str) -> None:
     assert ask(app, "/cors/7", "GET", Authorization=fresh(TICKETS)) == (200, ORIGIN)
 
 
+def noting(ran: list[str], hook: Any) -> Any:
+    """A hook that is noted when it runs."""
+
+    def noted() -> Any:
+        ran.append("hook")
+        return hook()
+
+    return noted
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_flask_appbuilder(www: object, user: str, first: bool) -> None:
     """Its hooks, its login page and its files: none for strangers, whichever was initialised first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from flask_appbuilder import AppBuilder
-        from flask_appbuilder.utils.legacy import get_sqla_class
-
+        # They warn while they are imported, and have no types.
+        builder: Any = import_module("flask_appbuilder")
+        legacy: Any = import_module("flask_appbuilder.utils.legacy")
         app: Any = Flask("appbuilder")
         app.config.update(SECRET_KEY="not a secret", SQLALCHEMY_DATABASE_URI="sqlite://", WTF_CSRF_ENABLED=False)
-        database: Any = get_sqla_class()()
+        database: Any = legacy.get_sqla_class()()
         ran: list[str] = []
 
         def init_kerberos() -> None:
@@ -162,13 +173,13 @@ def test_flask_appbuilder(www: object, user: str, first: bool) -> None:
         def init_builder() -> None:
             with app.app_context():
                 database.init_app(app)
-                AppBuilder(app, database.session)
+                builder.AppBuilder(app, database.session)
 
         for init in (init_kerberos, init_builder) if first else (init_builder, init_kerberos):
             init()
         hooks: list[Any] = app.before_request_funcs[None]
         assert hooks
-        app.before_request_funcs[None] = [lambda hook=hook: (ran.append("hook"), hook())[1] for hook in hooks]
+        app.before_request_funcs[None] = [noting(ran, hook) for hook in hooks]
         app.add_url_rule("/health", "health", lambda: "well")
         for path in ("/", "/login/", "/static/appbuilder/css/ab.css", "/users/list/", "/api/v1/_openapi", "/none"):
             with app.test_client().get(path) as response:

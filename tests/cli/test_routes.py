@@ -47,16 +47,14 @@ def methods_of(route: Route) -> Iterable[str]:
 
 
 def found_of(app: Any) -> Found:
-    return {
-        (route.path, method): route.verdict.state.value for route in routes_of(app) for method in methods_of(route)
-    }
+    return {(route.path, method): route.verdict.state.value for route in routes_of(app) for method in methods_of(route)}
 
 
 def is_refused(app: Any, path: str, method: str) -> bool:
     """Whether a stranger is refused."""
     if method == "ws":
         sent: list[Any] = anyio.run(functools.partial(converse, app, None, path))
-        return sent[0].get("status") == 401
+        return bool(sent[0].get("status") == 401)
     return ask(app, path, method="GET" if method == "any" else method).status == 401
 
 
@@ -65,7 +63,9 @@ def test_found(name: str) -> None:
     """What is found of each kind of route."""
     found = found_of(site(name).app)
     expected: Found = site(name).FOUND
-    assert {key: found.get(key) for key in {*found, *expected}} == {key: expected.get(key) for key in {*found, *expected}}
+    assert {key: found.get(key) for key in {*found, *expected}} == {
+        key: expected.get(key) for key in {*found, *expected}
+    }
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -90,11 +90,15 @@ def test_names_of_views(name: str) -> None:
         assert names["/trap"] == f"{module}.trap"
 
 
+def answer(**_: object) -> str:
+    return "view"
+
+
 def flask_app(**options: Any) -> Any:
     app = Flask("routes", static_folder=None)
     flask.init_kerberos(app, hostname=HOSTNAME, **options)
     for path in ("/health", "/view", "/item/<int:number>"):
-        app.add_url_rule(path, path, lambda **_: "view")
+        app.add_url_rule(path, path, answer)
     return app
 
 
@@ -107,7 +111,7 @@ def quart_app(**options: Any) -> Any:
 
     for path in ("/health", "/view"):
         app.add_url_rule(path, path, view)
-    app.add_websocket("/ws", "ws", view)  # type: ignore[type-var]
+    app.add_websocket("/ws", "ws", view)
     return app
 
 
@@ -127,7 +131,7 @@ def test_protect_all(make: Any) -> None:
 def test_middleware_around_wsgi_app(optional: bool) -> None:
     """A middleware around the application's own method, within and behind others'."""
     app = flask_app()
-    guard = {"exempt": ["/health", "/item/7"], "optional": optional}
+    guard: Any = {"exempt": ["/health", "/item/7"], "optional": optional}
     app.wsgi_app = ProxyFix(wsgi.KerberosMiddleware(ProxyFix(app.wsgi_app), **guard))
     state = "optional" if optional else "protected"
     assert found_of(app) == {
@@ -151,7 +155,11 @@ def test_closure_around_wsgi_app() -> None:
     """What cannot be looked into may be a guard, or answer by itself."""
     app = flask_app()
     inner = app.wsgi_app
-    app.wsgi_app = lambda environ, start_response: inner(environ, start_response)
+
+    def closing(environ: Any, start_response: Any) -> Any:
+        return inner(environ, start_response)
+
+    app.wsgi_app = closing
     assert found_of(app) == {("/*", "any"): "unknown"}
 
 
@@ -169,7 +177,8 @@ def test_dispatcher() -> None:
 
 def test_bridges() -> None:
     """A Flask application within Starlette, and an ASGI application on WSGI."""
-    app = Starlette(routes=[Mount("/flask", WSGIMiddleware(flask_app(protect="all", exempt=["/health"])))])
+    mounted: Any = WSGIMiddleware(flask_app(protect="all", exempt=["/health"]))
+    app: Any = Starlette(routes=[Mount("/flask", mounted)])
     assert found_of(app)["/flask/view", "GET"] == "protected"
     assert found_of(app)["/flask/health", "GET"] == "exempt"
     loop = asyncio.new_event_loop()
@@ -247,7 +256,7 @@ def test_command(start: Start, write: Any, options: str, status: int) -> None:
     """The list for people; the exit status is 1 if anything is open that is not exempt."""
     output = run(start, write(options), status=status)
     assert "protected  /view    GET       site_to_look_at.view (requires_authentication)" in output
-    found = "exempt     /health  GET,POST  site_to_look_at.health (protect=\"all\", exempt /health)"
+    found = 'exempt     /health  GET,POST  site_to_look_at.health (protect="all", exempt /health)'
     assert (found if options else "open       /health  GET,POST  site_to_look_at.health") in output
     assert f"1 protected, 1 {'exempt' if options else 'open'}" in output
 
@@ -308,7 +317,8 @@ def test_command_factory_fails(start: Start, write: Any) -> None:
 
 def test_ask(start: Start, write: Any, www: object) -> None:
     """A running copy that answers as it was found to; each route without parameters is asked for, by GET alone."""
-    app, asked = flask_app(protect="all", exempt=["/health"]), []
+    app = flask_app(protect="all", exempt=["/health"])
+    asked: list[tuple[str, str, str | None]] = []
     inner = app.wsgi_app
 
     def noting(environ: Any, start_response: Any) -> Any:
@@ -362,9 +372,10 @@ def test_ask_wrong(start: Start, write: Any, url: str, problem: str) -> None:
 def test_ask_each_site(start: Start, name: str, www: object, realm: Any) -> None:
     """The sites of these tests answer as they were found, on a real server."""
     with Uvicorn(site(name).app) as server:
-        host, port = server.address
         target = f"tests.cli.sites.{name}_site:app"
-        command = start("routes", target, "--ask", f"http://{host}:{port}", env={"PYTHONPATH": str(ROOT)})
+        command = start(
+            "routes", target, "--ask", f"http://127.0.0.1:{server.address[1]}", env={"PYTHONPATH": str(ROOT)}
+        )
         assert command.finish() == 1
     assert "DIFFERS" not in command.output, command.output
     assert " asked for, 0 differ" in command.output

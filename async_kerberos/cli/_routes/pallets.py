@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from ..._web.whole import protected_whole
 from .finding import OPEN, Place, Route, State, Verdict, is_of, strictest, verdict_on
@@ -45,7 +45,9 @@ def routes_of(app: Any, place: Place) -> Iterator[Route]:
 
 def _hooks(app: Any, rule: Any) -> Verdict:
     """What the hooks demand that are called before a view: the application's, and those of its blueprints."""
-    hooks: Any = app.before_websocket_funcs if rule.websocket else app.before_request_funcs
+    # Of Flask, a rule for WebSockets is a rule as any other.
+    talks = rule.websocket and hasattr(app, "before_websocket_funcs")
+    hooks: Any = app.before_websocket_funcs if talks else app.before_request_funcs
     blueprint: str = rule.endpoint.rpartition(".")[0]
     parts = blueprint.split(".") if blueprint else []
     names: list[str | None] = [None, *(".".join(parts[: number + 1]) for number in range(len(parts)))]
@@ -54,7 +56,7 @@ def _hooks(app: Any, rule: Any) -> Verdict:
 
 
 def _by_method(view: Any, methods: list[str]) -> Iterator[tuple[str, Verdict]]:
-    verdict, view_class = verdict_on(view), getattr(view, "view_class", None)
+    verdict, view_class = verdict_on(view), cast("Any", getattr(view, "view_class", None))
     if verdict == OPEN and view_class is not None:
         if is_of(view_class.dispatch_request, *_PACKAGES):
             # A MethodView: each of its methods may be decorated.
@@ -62,7 +64,7 @@ def _by_method(view: Any, methods: list[str]) -> Iterator[tuple[str, Verdict]]:
             found = {method: verdict_on(handler) for method, handler in handlers.items()}
         else:
             found = dict.fromkeys(methods, verdict_on(view_class.dispatch_request))
-            members = [member for base in view_class.__mro__ for member in vars(base).values()]
+            members: list[object] = [member for base in view_class.__mro__ for member in vars(base).values()]
             if OPEN in found.values() and any(verdict_on(member) != OPEN for member in members):
                 found = dict.fromkeys(methods, Verdict(State.UNKNOWN, f"{view_class.__name__} dispatches by itself"))
         if not is_of(view, *_PACKAGES) and any(found[method] != OPEN for method in methods):

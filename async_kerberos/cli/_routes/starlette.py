@@ -23,8 +23,9 @@ def within_middlewares(app: Any, place: Place) -> Place:
     inner = place
     for middleware in app.user_middleware:
         inner = _within(middleware, inner)
-    builds = vars(app).get("build_middleware_stack", type(app).build_middleware_stack)
-    if inner is not place and not (is_of(builds, *_PACKAGES) and is_of(type(app).__call__, *_PACKAGES)):
+    kind: Any = type(app)
+    builds: Any = vars(app).get("build_middleware_stack", kind.build_middleware_stack)
+    if inner is not place and not (is_of(builds, *_PACKAGES) and is_of(kind.__call__, *_PACKAGES)):
         return place.within(Verdict(State.UNKNOWN, f"{type(app).__name__} builds its middlewares by itself"))
     return inner
 
@@ -35,7 +36,7 @@ def _within(middleware: Any, place: Place) -> Place:
         return place.within(Verdict(State.UNKNOWN, f"{name_of(made)} may be a guard: it is no class"))
     if not issubclass(made, Middleware):
         return place
-    if not (is_ours(made.__call__) and is_ours(made.__init__)):  # type: ignore[attr-defined] # each of ours has one
+    if not (is_ours(made.__call__) and is_ours(made.__init__)):
         return place.within(Verdict(State.UNKNOWN, f"{made.__name__} is not async_kerberos's own"))
     try:
         guard = Guard(**{name: value for name, value in middleware.kwargs.items() if name in ("optional", "exempt")})
@@ -55,7 +56,8 @@ def routes_of(router: Any, place: Place, follow: Follow) -> Iterator[Route]:
     for route in _with_context(router.routes):
         yield from _routes_of_one(route, place, follow)
     low_priority = getattr(router, "_iter_low_priority_routes", None)
-    for route in [] if low_priority is None else low_priority():
+    files: Any = () if low_priority is None else low_priority()
+    for route in files:
         yield from _frontend(route, place)
     if not is_of(router.default, *_PACKAGES):
         yield from follow(router.default, place)
@@ -124,10 +126,11 @@ def _demanded(route: Any, original: Any, place: Place, *more: Verdict) -> Verdic
     around = [passed(place.prefix + route.path) for passed in within.around]
     dependencies = _in_dependencies(getattr(route, "dependant", None), _overrides(route))
     verdict = strictest([*around, verdict_on(route.endpoint), *dependencies, *more])
-    methods = [getattr(type(original), name, None) for name in ("handle", "matches", "get_route_handler", "__call__")]
+    kind: Any = type(original)
+    methods = [getattr(kind, name, None) for name in ("handle", "matches", "get_route_handler", "__call__")]
     if all(method is None or is_of(method, *_PACKAGES) for method in methods):
         return verdict
-    return doubted(verdict, f"{type(original).__name__} handles requests by itself")
+    return doubted(verdict, f"{kind.__name__} handles requests by itself")
 
 
 def within_object(app: Any, place: Place) -> Place:
@@ -136,7 +139,7 @@ def within_object(app: Any, place: Place) -> Place:
         return place
     if not is_ours(getattr(type(app), "__call__", None)):  # noqa: B004 - what is called is looked at
         return place.within(Verdict(State.UNKNOWN, f"{type(app).__name__} is not async_kerberos's own"))
-    return place.inside(app._protection.guard, type(app).__name__)
+    return place.inside(app.guard, type(app).__name__)
 
 
 def _overrides(route: Any) -> dict[Any, Any]:

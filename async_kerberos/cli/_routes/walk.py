@@ -34,8 +34,9 @@ def routes_of(app: Any, place: Place | None = None, depth: int = 0) -> Iterator[
     def follow(inner: Any, at: Place) -> Iterator[Route]:
         return routes_of(inner, at, depth + 1)
 
-    if isinstance(app, MethodType) and app.__func__.__name__ in _INNER and _framework(app.__self__) is not None:
-        yield from pallets.routes_of(app.__self__, place)  # of Flask or Quart, within all that is around it
+    bound: Any = app.__self__ if _is_method(app) else None
+    if _framework(bound) is not None:
+        yield from pallets.routes_of(bound, place)  # of Flask or Quart, within all that is around it
     elif _framework(app) is not None:
         name = _SERVED[str(_framework(app))]
         yield from follow(vars(app).get(name) or getattr(app, name), place)
@@ -45,6 +46,10 @@ def routes_of(app: Any, place: Place | None = None, depth: int = 0) -> Iterator[
         yield from _router(app, place, follow)
     else:
         yield from _opaque(app, place, follow)
+
+
+def _is_method(app: Any) -> bool:
+    return isinstance(app, MethodType) and app.__func__.__name__ in _SERVED.values()
 
 
 def _framework(app: Any) -> str | None:
@@ -65,13 +70,13 @@ def _router(router: Any, place: Place, follow: starlette.Follow) -> Iterator[Rou
 def _opaque(app: Any, place: Place, follow: starlette.Follow) -> Iterator[Route]:
     within = starlette.within_object(app, place)
     mounts: Any = getattr(app, "mounts", None)
-    if isinstance(mounts, dict):  # of a dispatcher, of Werkzeug's or Hypercorn's
-        for path, mounted in mounts.items():
-            yield from follow(mounted, within.below(str(path).rstrip("/")))
+    dispatches = isinstance(mounts, dict)  # as Werkzeug's and Hypercorn's dispatchers do
+    for path in mounts if dispatches else ():
+        yield from follow(mounts[path], within.below(path.rstrip("/")))
     inner = next((getattr(app, name) for name in _INNER if callable(getattr(app, name, None))), None)
     if inner is not None:
         yield from follow(inner, within)
-    elif not isinstance(mounts, dict):
+    elif not dispatches:
         route = within.route("/*", (), app)
         # Starlette's files are known to ask nobody.
         if route.verdict == OPEN and not type(app).__module__.startswith("starlette."):

@@ -32,7 +32,7 @@ def plain(**_: object) -> str:
 
 
 @requires_authentication
-def right(user: str, **_: object) -> str:
+def right(user: str, /, **_: object) -> str:
     return user
 
 
@@ -62,7 +62,8 @@ def _make() -> tuple[Callable[..., str], dict[str, str]]:
     return closing, kept
 
 
-_behind, _kept = right, {}  # type: ignore[var-annotated]
+_behind: Any = right
+_kept: dict[str, str] = {}
 closing, _ = _make()
 
 

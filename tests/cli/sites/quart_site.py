@@ -15,24 +15,20 @@ app: Any = Quart(__name__, static_folder=None)
 init_kerberos(app, hostname=HOSTNAME)
 
 
-@app.route("/right")
 @requires_authentication
 async def right(user: str) -> str:
     return user
 
 
-@app.route("/forgotten")
 async def forgotten() -> str:
     return "open"
 
 
-@app.websocket("/right-ws")
 @requires_authentication
 async def right_ws(user: str) -> None:
     await websocket.send(user)
 
 
-@app.websocket("/forgotten-ws")
 async def forgotten_ws() -> None:
     await websocket.send("open")
 
@@ -46,6 +42,10 @@ class Mixed(MethodView):
         return "open"
 
 
+app.add_url_rule("/right", "right", right)
+app.add_url_rule("/forgotten", "forgotten", forgotten)
+app.add_websocket("/right-ws", "right-ws", right_ws)
+app.add_websocket("/forgotten-ws", "forgotten-ws", forgotten_ws)
 app.add_url_rule("/mixed", view_func=Mixed.as_view("mixed"))
 
 hooked = Blueprint("hooked", __name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,15 @@ def site(middleware: list[Any], *routes: BaseRoute) -> Starlette:
 
 
 files = StaticFiles(directory=Path(__file__).parent)
-factory: Callable[..., Any] = lambda app: KerberosMiddleware(app, kerberos)  # noqa: E731 - as an application may
+
+
+def factory(app: Any) -> Any:
+    return KerberosMiddleware(app, kerberos)
+
+
+def asked(request: Any) -> bool:
+    return True
+
 
 built = site(around())
 built.build_middleware_stack = lambda: built.router  # type: ignore[method-assign] # as instrumentations do
@@ -153,7 +160,7 @@ app = Starlette(
         Mount("/guarded-files", KerberosMiddleware(files, kerberos)),
         Mount("/guarded", site([Middleware(CORSMiddleware), *around()], Mount("/deep", files))),
         Mount("/exempt", site(around(exempt=["/plain", "/deep/*"]), Route("/more", plain), Mount("/deep", files))),
-        Mount("/asked", site(around(exempt=lambda request: True))),
+        Mount("/asked", site(around(exempt=asked))),
         Mount("/optional", site(around(optional=True), Route("/right", right))),
         Mount("/wrong", site(around(exempt=["plain"]))),
         Mount("/own", site([Middleware(Own, kerberos=kerberos)], Route("/right", right))),
