@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CellType, FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .._checks import elements
 from .._decision.guard import Guard
@@ -109,7 +109,7 @@ class _Foremost:
         return self.app(*args)
 
     def _check(self) -> None:
-        methods = vars(self._application)
+        methods = cast("dict[str, Any]", vars(self._application))
         for name, front in self._fronts.items():
             if type(methods.get(name)) is not front:
                 setattr(self._application, name, front(self._application, name, methods.get(name)))
@@ -137,7 +137,8 @@ class Front(ABC):
         """Let the framework go on."""
         if self._inner is not None:
             return self._inner(*context)
-        return getattr(type(self._app), self._name)(self._app, *context)
+        kind: Any = cast("type[object]", type(self._app))
+        return getattr(kind, self._name)(self._app, *context)
 
 
 class ViewReachedError(Exception):

@@ -69,7 +69,7 @@ def user(site: Service, signed_in: User) -> User:
 def test_there_is_one_for_each_framework() -> None:
     """The README shows each framework."""
     assert {framework(source) for source in APPS} == {"flask", "quart", "starlette", "fastapi", "asgi", "wsgi"}
-    assert len(APPS) == 8
+    assert len(APPS) == 9
 
 
 @pytest.mark.parametrize("source", APPS, ids=framework)
@@ -119,18 +119,29 @@ def test_without_init(this_host: str, user: User) -> None:
     assert (status, text) == (200, f"Hello, {user.principal}")
 
 
-def test_preflight_on_flask(user: User) -> None:
-    """The recipe lets through what Flask answers by itself, and nothing else."""
-    (source,) = [source for source in APPS if "def guard" in source]
+def test_whole_application(user: User) -> None:
+    """What is exempt needs no ticket, all else does, but for a preflight that Flask answers by itself."""
+    (source,) = [source for source in APPS if 'protect="all"' in source]
     app = run(source).app
-    assert request(app, "/protected", method="OPTIONS")[0] == 200
-    assert request(app, "/protected")[0] == 401
-    assert request(app, "/nowhere", method="OPTIONS")[0] == 401
+    assert request(app, "/health")[:2] == (200, "well")
+    assert [request(app, path)[0] for path in ("/protected", "/static/none", "/none")] == [401, 404, 401]
+    assert request(app, "/protected", method="OPTIONS")[0] == 401
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+    assert Client(app).options("/protected", headers=headers).status_code == 200
+    assert request(app, "/protected", fresh(f"HTTP@{HOST}"))[:2] == (200, f"Hello, {user.principal}")
+
+
+def test_middleware_added_last(user: User) -> None:
+    """On FastAPI, the middleware that is added last but CORS guards the documents as well."""
+    (source,) = [source for source in APPS if "app.add_middleware(CORSMiddleware" in source]
+    app = run(source).app
+    assert [request(app, path)[0] for path in ("/health", "/docs", "/openapi.json", "/none")] == [200, 401, 401, 401]
+    assert request(app, "/docs", fresh(f"HTTP@{HOST}"))[0] == 200
 
 
 def test_preflight_outside_the_middleware(user: User) -> None:
     """CORS outside the middleware answers the preflight; an OPTIONS request that is none needs a ticket."""
-    (source,) = [source for source in APPS if "CORSMiddleware" in source]
+    (source,) = [source for source in APPS if "Middleware(\n            CORSMiddleware" in source]
     app = run(source).app
     headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
     assert anyio.run(get, app, "/protected", headers, "OPTIONS").status_code == 200

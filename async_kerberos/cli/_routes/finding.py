@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, cast
 
 from ..._decision.guard import Guard
 from ..._web.marks import mark_of
@@ -82,7 +82,11 @@ class Place:
 
     def within(self, around: Callable[[str], Verdict] | Verdict) -> Place:
         """The place within a middleware, or something else that each request has to pass."""
-        passed = (lambda _path: around) if isinstance(around, Verdict) else around
+
+        def whatever_path(_: str) -> Verdict:
+            return cast("Verdict", around)
+
+        passed = whatever_path if isinstance(around, Verdict) else around
         return Place(self.prefix, (*self.around, passed), self.host)
 
     def inside(self, guard: Guard, what: str) -> Place:

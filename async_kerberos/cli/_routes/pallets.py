@@ -64,7 +64,7 @@ def _by_method(view: Any, methods: list[str]) -> Iterator[tuple[str, Verdict]]:
             found = {method: verdict_on(handler) for method, handler in handlers.items()}
         else:
             found = dict.fromkeys(methods, verdict_on(view_class.dispatch_request))
-            members: list[object] = [member for base in view_class.__mro__ for member in vars(base).values()]
+            members = [getattr(view_class, name, None) for name in dir(view_class)]
             if OPEN in found.values() and any(verdict_on(member) != OPEN for member in members):
                 found = dict.fromkeys(methods, Verdict(State.UNKNOWN, f"{view_class.__name__} dispatches by itself"))
         if not is_of(view, *_PACKAGES) and any(found[method] != OPEN for method in methods):

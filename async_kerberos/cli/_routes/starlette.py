@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from ..._decision.guard import Guard
 from ..._web.middleware import Middleware
@@ -23,8 +23,8 @@ def within_middlewares(app: Any, place: Place) -> Place:
     inner = place
     for middleware in app.user_middleware:
         inner = _within(middleware, inner)
-    kind: Any = type(app)
-    builds: Any = vars(app).get("build_middleware_stack", kind.build_middleware_stack)
+    kind, own = cast("Any", type(app)), cast("dict[str, Any]", vars(app))
+    builds = own.get("build_middleware_stack", kind.build_middleware_stack)
     if inner is not place and not (is_of(builds, *_PACKAGES) and is_of(kind.__call__, *_PACKAGES)):
         return place.within(Verdict(State.UNKNOWN, f"{type(app).__name__} builds its middlewares by itself"))
     return inner
@@ -126,7 +126,7 @@ def _demanded(route: Any, original: Any, place: Place, *more: Verdict) -> Verdic
     around = [passed(place.prefix + route.path) for passed in within.around]
     dependencies = _in_dependencies(getattr(route, "dependant", None), _overrides(route))
     verdict = strictest([*around, verdict_on(route.endpoint), *dependencies, *more])
-    kind: Any = type(original)
+    kind = cast("type[object]", type(original))
     methods = [getattr(kind, name, None) for name in ("handle", "matches", "get_route_handler", "__call__")]
     if all(method is None or is_of(method, *_PACKAGES) for method in methods):
         return verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, cast
 
 from . import pallets, starlette
 from .finding import OPEN, Place, Route, State, Verdict, is_a
@@ -39,7 +39,7 @@ def routes_of(app: Any, place: Place | None = None, depth: int = 0) -> Iterator[
         yield from pallets.routes_of(bound, place)  # of Flask or Quart, within all that is around it
     elif _framework(app) is not None:
         name = _SERVED[str(_framework(app))]
-        yield from follow(vars(app).get(name) or getattr(app, name), place)
+        yield from follow(getattr(app, name), place)
     elif is_a(app, "starlette.applications", "Starlette"):
         yield from starlette.routes_of(app.router, starlette.within_middlewares(app, place), follow)
     elif is_a(app, "starlette.routing", "Router"):
@@ -71,8 +71,8 @@ def _opaque(app: Any, place: Place, follow: starlette.Follow) -> Iterator[Route]
     within = starlette.within_object(app, place)
     mounts: Any = getattr(app, "mounts", None)
     dispatches = isinstance(mounts, dict)  # as Werkzeug's and Hypercorn's dispatchers do
-    for path in mounts if dispatches else ():
-        yield from follow(mounts[path], within.below(path.rstrip("/")))
+    for path, mounted in cast("dict[str, Any]", mounts).items() if dispatches else ():
+        yield from follow(mounted, within.below(path.rstrip("/")))
     inner = next((getattr(app, name) for name in _INNER if callable(getattr(app, name, None))), None)
     if inner is not None:
         yield from follow(inner, within)
