@@ -26,7 +26,8 @@ def test_tied_to_the_object() -> None:
 
     assert leave_mark(guarded, protection) is guarded
     assert mark_of(guarded) is protection
-    assert [mark_of(place) for place in (around, view, None, 7, [])] == [None] * 5
+    others: list[object] = [around, view, None, 7, []]
+    assert [mark_of(place) for place in others] == [None] * 5
 
 
 def test_keeps_nothing() -> None:
