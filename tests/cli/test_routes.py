@@ -14,6 +14,7 @@ import anyio
 import asgiref.wsgi
 import pytest
 from a2wsgi import ASGIMiddleware, WSGIMiddleware
+from fastapi import APIRouter, Depends, FastAPI
 from flask import Flask
 from quart import Quart
 from starlette.applications import Starlette
@@ -21,7 +22,7 @@ from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from async_kerberos.adapters import asgi, flask, quart, starlette, wsgi
+from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette, wsgi
 from async_kerberos.cli._routes.finding import Route
 from async_kerberos.cli._routes.walk import routes_of
 
@@ -220,6 +221,7 @@ def run(start: Start, *arguments: str, status: int) -> str:
 
 
 SITE = """
+from fastapi import APIRouter, Depends, FastAPI
 from flask import Flask
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 print("a line of the module's")
@@ -379,3 +381,32 @@ def test_ask_each_site(start: Start, name: str, www: object, realm: Any) -> None
         assert command.finish() == 1
     assert "DIFFERS" not in command.output, command.output
     assert " asked for, 0 differ" in command.output
+
+
+def test_websocket_rule_of_flask() -> None:
+    """Extensions add rules for WebSockets to Flask: hooks count for these as for others."""
+    app = Flask("routes", static_folder=None)
+    flask.init_kerberos(app, hostname=HOSTNAME)
+
+    @flask.requires_authentication
+    def hook(user: str) -> None: ...
+
+    app.add_url_rule("/ws", "ws", answer, websocket=True)
+    assert found_of(app) == {("/ws", "ws"): "open"}
+    app.before_request(hook)
+    assert found_of(app) == {("/ws", "ws"): "protected"}
+
+
+def test_frontend_of_fastapi(www: object) -> None:
+    """Files that newer releases of FastAPI serve after all routes, with the dependencies of their router."""
+    folder, signed_in = str(Path(__file__).parent), Depends(fastapi.KerberosIdentity())
+    app: Any = FastAPI(openapi_url=None)
+    fastapi.init_kerberos(app, hostname=HOSTNAME)
+    app.frontend("/open", directory=folder)
+    guarded: Any = APIRouter()
+    guarded.frontend("/files", directory=folder)
+    app.include_router(guarded, prefix="/guarded", dependencies=[signed_in])
+    found = found_of(app)
+    assert found == {("/open/*", "GET"): "open", ("/guarded/files/*", "GET"): "protected"}
+    for (path, method), state in found.items():
+        assert is_refused(app, path.replace("*", "conftest.py"), method) == (state == "protected"), path
