@@ -3,6 +3,7 @@
 The core: it imports no web framework. What a framework needs is in ``async_kerberos.adapters``.
 """
 
+from ._decision.challenges import NotFor, not_for
 from ._decision.guard import Guard
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
@@ -35,6 +36,7 @@ __all__ = [
     "Kerberos",
     "KerberosError",
     "KerberosOptions",
+    "NotFor",
     "Outcome",
     "Overloaded",
     "Reason",
@@ -43,4 +45,5 @@ __all__ = [
     "UnsupportedScopeError",
     "WorkerLimits",
     "WorkersError",
+    "not_for",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import threading
 from collections.abc import Iterable
 from typing import cast
 
+from ._protocol.forwarded import Network
 from .errors import ConfigurationError
 
 
@@ -59,3 +61,19 @@ def elements(option: str, value: object, what: str) -> tuple[object, ...]:
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
         raise ConfigurationError(option, f"must be a sequence of {what}, not {value!r}")
     return tuple(cast("Iterable[object]", value))
+
+
+def check_networks(option: str, value: object) -> tuple[Network, ...]:
+    """Refuse a value that is no collection of addresses and networks; return these."""
+    networks: list[Network] = []
+    for text in elements(option, value, "addresses or networks"):
+        try:
+            if not isinstance(text, str):
+                raise ValueError
+            networks.append(ipaddress.ip_network(text))
+        except ValueError:
+            problem = f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {text!r}"
+            raise ConfigurationError(option, problem) from None
+        if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
+            raise ConfigurationError(option, f"write {text!r} as an IPv4 address")
+    return tuple(networks)

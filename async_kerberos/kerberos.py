@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._checks import check_path, check_seconds, check_type
 from ._decision.answers import Answers
+from ._decision.challenges import ChallengeRule
 from ._decision.guard import NO_GUARD, Guard
 from ._decision.origin import CrossSiteRule
 from ._decision.reuse import Reuse
@@ -22,7 +23,16 @@ from ._threads.workers import WorkerLimits, Workers, without_blocking_a_loop
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
 from .methods.tickets import Tickets
-from .options import ChannelBindings, CrossSite, DrainLimits, Hostname, check_hostnames, check_keytab, check_service
+from .options import (
+    ChallengeWhen,
+    ChannelBindings,
+    CrossSite,
+    DrainLimits,
+    Hostname,
+    check_hostnames,
+    check_keytab,
+    check_service,
+)
 from .outcomes import Denied, Outcome, Rules
 from .reasons import Refusal
 from .request import AuthRequest
@@ -56,12 +66,16 @@ class Kerberos(NeverSent):
             a new challenge, as RFC 9110, section 15.5.2, has it.
         other_challenges: the values of ``WWW-Authenticate`` for other schemes that the application offers as well, such
             as ``'Basic realm="intranet"'``. A client whose token is refused gets a 401 with only these.
+        challenge_when: says whether a client without a ticket is asked for one: a function of the request, which has no
+            credentials, such as :func:`not_for` returns. Whom it answers False gets 403, or 401 with the other
+            challenges; what is neither True nor False, or an error, is answered 500. None asks all. What it returns is
+            awaited if it can be; a function that is not async may not wait on an event loop.
         raw_kerberos: whether to accept Kerberos tokens that are not wrapped in SPNEGO: some clients send such tokens,
             though RFC 4559 allows SPNEGO only.
         require_tls: whether to answer 403 to a request that did not come over TLS, without a look at its token.
-        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host``
-            are believed. If the server already takes the request's scheme and peer from a proxy's headers, only the
-            server's values count.
+        trusted_proxies: addresses, or networks, of the proxies whose ``X-Forwarded-Proto``, ``X-Forwarded-Host`` and
+            ``X-Forwarded-For`` are believed. If the server already takes the request's scheme and peer from a proxy's
+            headers, only the server's values count.
         channel_bindings: ``"require"`` refuses a ticket that was not made for this TLS connection: a man in the middle
             may have passed it on. ``"allow"`` accepts clients that send no bindings (of browsers, only those on
             Windows send any), and refuses wrong bindings. ``"off"`` checks none. (RFC 5929, section 4.)
@@ -104,6 +118,7 @@ class Kerberos(NeverSent):
     max_token_size: int = 64 * 1024
     failure_status: int = 403
     other_challenges: Sequence[str] = ()
+    challenge_when: ChallengeWhen | None = None
     raw_kerberos: bool = True
     require_tls: bool = False
     trusted_proxies: Sequence[str] = ()
@@ -214,6 +229,8 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
     answers = Answers(kerberos.failure_status, kerberos.other_challenges)
+    asking = kerberos.challenge_when
+    challenges = None if asking is None else ChallengeRule(asking, transport.proxies)
     tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
     usernames = _usernames_of(kerberos, acceptor)
     workers = Workers(kerberos.workers)
@@ -231,7 +248,9 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_tickets": tickets,
         "_usernames": usernames,
         "_telling": telling,
-        "_decision": Decision(transport, origin, reuse, tickets, kerberos.access, usernames, answers, telling),
+        "_decision": Decision(
+            transport, origin, reuse, tickets, kerberos.access, usernames, answers, telling, challenges
+        ),
         "_on_loop": OnLoop(workers),
     }
 

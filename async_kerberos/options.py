@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict, cast
 
@@ -14,6 +14,7 @@ from ._protocol.principals import ANY_HOST
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError
 from .methods.half_open import HalfOpenLimits
+from .request import AuthRequest
 from .rights.access import LEFT_OUT as LEFT_OUT
 from .rights.access import Access
 from .rights.access import Authorize as Authorize
@@ -55,6 +56,10 @@ class DrainLimits(NeverSent):
         check_seconds("drain.seconds", self.seconds)
 
 
+ChallengeWhen = Callable[[AuthRequest], bool | Awaitable[bool]]
+"""Says whether the client that makes a request is asked for a ticket."""
+
+
 class KerberosOptions(TypedDict, total=False):
     """The options of :class:`Kerberos` without ``service`` and ``hostname``, for annotations of ``**options``."""
 
@@ -62,6 +67,7 @@ class KerberosOptions(TypedDict, total=False):
     max_token_size: int
     failure_status: int
     other_challenges: Sequence[str]
+    challenge_when: ChallengeWhen | None
     raw_kerberos: bool
     require_tls: bool
     trusted_proxies: Sequence[str]

@@ -89,26 +89,45 @@ class Checked(NeverSent):
 
 @dataclass(frozen=True, init=False)
 class Accepted(NeverSent):
-    """The client has proved who it is.
+    """The request may reach the application: the client has proved who it is, or need not.
 
     Attributes:
-        identity: the client.
+        identity: the client; None where nobody has signed in, and nobody has to (``Guard.optional``, ``Guard.exempt``).
         headers: the headers to add to the response: the acceptor's reply, which proves to the client who the server is
             (mutual authentication). Empty if GSSAPI made no reply, or if an earlier result has it already.
         checked: pass this to a later check of the same request, as ``AuthRequest.earlier``.
-        username: what the option ``username`` makes of the client: the principal, unless it says otherwise.
+        username: what the option ``username`` makes of the client: the principal, unless it says otherwise. Empty for
+            nobody.
+        exempt: whether nobody has looked for credentials, so that the response does not depend on them.
     """
 
-    identity: Identity
+    identity: Identity | None
     headers: Headers = field(default=(), repr=False)
     checked: Checked | None = field(default=None, repr=False, compare=False)
     username: str = ""
+    exempt: bool = False
 
     def __init__(
-        self, identity: Identity, headers: Headers = (), checked: Checked | None = None, username: str | None = None
+        self,
+        identity: Identity | None,
+        headers: Headers = (),
+        checked: Checked | None = None,
+        username: str | None = None,
+        exempt: bool = False,
     ) -> None:
-        name = identity.principal if username is None else username
-        self.__dict__.update(identity=identity, headers=headers, checked=checked, username=name)
+        if username is None:
+            username = "" if identity is None else identity.principal
+        self.__dict__.update(identity=identity, headers=headers, checked=checked, username=username, exempt=exempt)
+
+    @property
+    def authorization(self) -> tuple[str, ...]:
+        """The values of ``Authorization`` by which the client has proved who it is; none for nobody."""
+        return () if self.checked is None else self.checked.authorization
+
+    @property
+    def principal(self) -> str | None:
+        """The client's principal; None for nobody."""
+        return None if self.identity is None else self.identity.principal
 
 
 @dataclass(frozen=True)

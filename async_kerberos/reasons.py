@@ -30,6 +30,12 @@ class Reason(enum.Enum):
         return reason
 
     NO_CREDENTIALS = "no credentials", 401, DEBUG, "Nothing to do: the client is asked for a ticket."
+    NOT_ASKED = (
+        "not asked for a ticket",
+        403,
+        DEBUG,
+        "Nothing to do, unless this client should be asked: challenge_when says that it is not.",
+    )
     CONTINUE = "another leg is needed", 401, DEBUG, "Nothing to do: the exchange goes on."
     MALFORMED_HEADER = (
         "malformed header",

@@ -50,6 +50,8 @@ class AuthRequest(NeverSent):
         method: the request's method.
         path: the path that was asked for, decoded, with the part under which the application is mounted; empty if it is
             not known.
+        plain_path: the path within the application as the client wrote it, not decoded. Empty where no guard exempts
+            paths, and if the path could be read in more than one way: with ``//``, a dot segment or ``%2f``, say.
         peer: address and port of the client, as the server says; None where it says nothing, as on a Unix socket.
             Port 0 means that the address may not be the connection's: a proxy told it, or the server names no port.
         exclusive: whether the exchange's next leg comes on the same connection, with no other client's request in
@@ -69,6 +71,7 @@ class AuthRequest(NeverSent):
     websocket: bool = False
     earlier: Checked | None = None
     later: Callable[[str], Sequence[str]] | None = field(default=None, repr=False, compare=False)
+    plain_path: str = ""
 
     def __init__(
         self,
@@ -82,12 +85,15 @@ class AuthRequest(NeverSent):
         websocket: bool = False,
         earlier: Checked | None = None,
         later: Callable[[str], Sequence[str]] | None = None,
+        plain_path: str = "",
     ) -> None:
         fields = {} if fields is None else fields
         # A rule would not see a field of another name, or in another shape.
         for name, values in fields.items():
             if name not in FIELDS or type(values) is str:
                 raise TypeError(f"fields must be sequences of texts, by names of {sorted(FIELDS)}: see from_headers()")
+        if plain_path:
+            self.__dict__["plain_path"] = plain_path
         # Every request makes one object; the dataclass's own __init__, field by field, takes four times as long.
         self.__dict__.update(
             fields=fields,
@@ -140,6 +146,7 @@ class AuthRequest(NeverSent):
             exclusive=self.exclusive,
             secure=self.secure,
             websocket=self.websocket,
+            plain_path=self.plain_path,
         )
 
     def values(self, name: str) -> tuple[str, ...]:

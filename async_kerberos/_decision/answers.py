@@ -48,6 +48,8 @@ class Answers:
     def _denial(self, refusal: Refusal) -> Denied:
         reason = refusal.reason
         status = reason.status or (401 if self.other_challenges else self._failure_status)
+        if reason is Reason.NOT_ASKED and self.other_challenges:
+            status = 401  # the client may come in by another scheme
         headers = [("WWW-Authenticate", value) for value in self._challenges(refusal, status)]
         if status == 503:
             headers.append(("Retry-After", _RETRY_AFTER_SECONDS))
@@ -56,6 +58,8 @@ class Answers:
     def _challenges(self, refusal: Refusal, status: int) -> list[str]:
         if refusal.reason is Reason.NO_CREDENTIALS:
             return [challenge(), *self.other_challenges]
+        if refusal.reason is Reason.NOT_ASKED:
+            return [*self.other_challenges]
         if refusal.reason is Reason.CONTINUE:
             # The token continues the exchange. A challenge of another scheme beside it would end the exchange.
             return [challenge(refusal.token)] + ([*self.other_challenges] if refusal.token is None else [])

@@ -13,6 +13,7 @@ from ..rights.access import Access, ForeignRealms
 from ..rights.usernames import Usernames
 from ..telemetry.telling import Telling
 from .answers import Answers
+from .challenges import ChallengeRule
 from .guard import Guard
 from .origin import CrossSiteRule
 from .reuse import Reuse
@@ -33,6 +34,7 @@ class Sequence:
         usernames: gives users their names.
         answers: makes the answers to refused requests.
         telling: tells what has come of each request.
+        challenges: says who is asked for a ticket; None for all.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Sequence:
         usernames: Usernames,
         answers: Answers,
         telling: Telling,
+        challenges: ChallengeRule | None = None,
     ) -> None:
         self._transport = transport
         self._origin = origin
@@ -55,6 +58,7 @@ class Sequence:
         self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
         self._telling = telling
+        self._challenges = challenges
 
     async def decide(self, request: AuthRequest, guard: Guard, waits: Waits) -> Outcome:
         """Decide on a request.
@@ -68,7 +72,12 @@ class Sequence:
         earlier = None if request.earlier is None else self._reuse.of_this(request)
         ours = earlier is not None and self._reuse.is_ours(earlier)
         try:
-            judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
+            if guard.exempts_some and await guard.exempts(request, waits):
+                return Accepted(None, exempt=True)
+            judged = False
+            # Without credentials, what another site sends to an optional place is nobody's.
+            if not guard.optional or request.fields.get("authorization"):
+                judged = self._origin.check(request, guard, judged=ours and earlier is not None and earlier.judged)
             if earlier is not None and ours:
                 if self._access is not None and earlier.asked_for != (request.method, request.path):
                     await self._access.check(earlier.identity, request, waits)
@@ -79,6 +88,10 @@ class Sequence:
             self._transport.check(request)
             ticket = await (self._reuse.take(earlier, waits) if earlier else self._tickets.sign_in(request, waits))
             if ticket is None:
+                if guard.optional:
+                    return Accepted(None)
+                if self._challenges is not None:
+                    await self._challenges.check(request, waits)
                 denied = self._answers.denial(_NO_CREDENTIALS)  # not raised: this is half of all requests
                 self._telling.challenged(request, denied, guard.adapter)
                 return denied

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
-from .._checks import check_flag, elements
-from .._protocol.forwarded import Network, disbelief, says_https
-from ..errors import ConfigurationError
+from .._checks import check_flag, check_networks
+from .._protocol.forwarded import disbelief, says_https
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
 
@@ -32,7 +29,7 @@ class Transport:
     def __init__(self, require_tls: object, trusted: object, channel_bindings: object) -> None:
         check_flag("require_tls", require_tls)
         self._require_tls = require_tls
-        self.proxies = _check_proxies("trusted_proxies", trusted)
+        self.proxies = check_networks("trusted_proxies", trusted)
         self.requires_bindings = channel_bindings == "require"
 
     def check(self, request: AuthRequest) -> None:
@@ -55,18 +52,3 @@ class Transport:
         if problem:
             return f"X-Forwarded-Proto {problem}"
         return "" if says_https(forwarded_proto) else "the scheme before the proxy was http"
-
-
-def _check_proxies(option: str, value: object) -> tuple[Network, ...]:
-    networks: list[Network] = []
-    for proxy in elements(option, value, "addresses or networks"):
-        try:
-            if not isinstance(proxy, str):
-                raise ValueError
-            networks.append(ipaddress.ip_network(proxy))
-        except ValueError:
-            problem = f"must be addresses or networks such as '10.0.0.7' or '10.0.0.0/8', not {proxy!r}"
-            raise ConfigurationError(option, problem) from None
-        if getattr(networks[-1].network_address, "ipv4_mapped", None) is not None:
-            raise ConfigurationError(option, f"write {proxy!r} as an IPv4 address")
-    return tuple(networks)

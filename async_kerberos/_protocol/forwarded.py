@@ -1,7 +1,7 @@
 """What proxies say about a request, and whether to believe it.
 
-Any client can send ``X-Forwarded-Proto`` and ``X-Forwarded-Host``. They count only if the peer of the connection is one
-of the proxies that the operator has named.
+Any client can send ``X-Forwarded-Proto``, ``X-Forwarded-Host`` and ``X-Forwarded-For``. They count only if the peer of
+the connection is one of the proxies that the operator has named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def disbelief(peer: tuple[str, int] | None, forwarded_for: Sequence[str], proxie
     Returns:
         The reason, as the end of a sentence that begins with a field's name; empty if they are believed.
     """
-    if peer is None or not is_trusted(peer[0], proxies):
+    if peer is None or not is_within(peer[0], proxies):
         return "is not from one of trusted_proxies"
     # The server may take the peer from X-Forwarded-For, where any client can write the address of a proxy.
     if mentions(forwarded_for, peer[0]):
@@ -48,15 +48,43 @@ def says_https(forwarded_proto: Sequence[str]) -> bool:
     return all(word.strip(" \t").lower() in ("https", "wss") for value in forwarded_proto for word in value.split(","))
 
 
-def is_trusted(address: str, proxies: Sequence[Network]) -> bool:
-    """Whether an address is that of a trusted proxy."""
+def client_address(
+    peer: tuple[str, int] | None, values: Sequence[str], forwarded_for: Sequence[str], proxies: Sequence[Network]
+) -> str | None:
+    """The address of the client that a request is from.
+
+    Args:
+        peer: address and port of the client, as the server says.
+        values: the values of ``X-Forwarded-For``. Each proxy adds the address of whoever asked it at the end.
+        forwarded_for: the values of ``X-Forwarded-For`` and ``Forwarded``.
+        proxies: the trusted proxies.
+
+    Returns:
+        The peer's address. If the peer is a trusted proxy, the last one that it and other trusted proxies name; None if
+        they name none.
+    """
+    if peer is None or not is_within(peer[0], proxies):
+        return None if peer is None else peer[0]
+    if disbelief(peer, forwarded_for, proxies):
+        return None
+    for text in reversed([text.strip(" \t") for value in values for text in value.split(",")]):
+        address = _without_port(text)
+        if _packed(address) is None:
+            return None
+        if not is_within(address, proxies):
+            return address
+    return None
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address is in one of some networks."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])  # without the interface of a link-local address
     except ValueError:
         return False
     # On a socket for both families, an IPv4 peer is ::ffff:192.0.2.1.
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in network for network in proxies)
+    return any(parsed in network for network in networks)
 
 
 def mentions(forwarded_for: Sequence[str], address: str) -> bool:
@@ -72,6 +100,12 @@ def mentions(forwarded_for: Sequence[str], address: str) -> bool:
     if packed is None or len(texts) > _MOST_ADDRESSES:
         return packed is not None
     return any(packed in _readings(text) for text in texts)
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def _is_long(values: Sequence[str]) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from .._decision.guard import NO_GUARD, Guard
+from .._protocol.paths import plain_path
 from ..kerberos import Kerberos, default_kerberos, is_default
 from ..options import DrainLimits
 from ..outcomes import Accepted, Denied, Headers, Outcome
@@ -84,9 +86,9 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            if state.checked is not None or state.challenge or state.owed:
+            if state.checked is not None or state.challenge or state.owed or state.for_nobody:
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-                owed = state.take(message.get("status"), functools.partial(_values_of, headers))
+                owed = state.take(message.get("status"), functools.partial(values_of, headers))
                 message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             state.over = True  # before it is sent: a server may begin the connection's next request meanwhile
@@ -98,7 +100,8 @@ def adding_owed(state: RequestState, send: Send) -> Send:
     return send_with_owed
 
 
-def _values_of(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
+def values_of(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
+    """The values of a header field, by its name in small letters."""
     raw, length = name.encode(), len(name)
     # Most names have another length, and need no look at their letters.
     return [value.decode("latin-1") for key, value in headers if len(key) == length and key.lower() == raw]
@@ -159,14 +162,15 @@ async def authenticate_scope(
         request: what :func:`request_of` has made of the scope, if it was called.
     """
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = await decider.authenticate(request or request_of(scope, state), protection.guard)
+    request = request or request_of(scope, state, protection.guard)
+    outcome = await decider.authenticate(request, protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
 def authenticate_scope_blocking(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
-    outcome = decider.authenticate_blocking(request_of(scope, state), protection.guard)
+    outcome = decider.authenticate_blocking(request_of(scope, state, protection.guard), protection.guard)
     return _noted(scope, state, decider, outcome)
 
 
@@ -175,14 +179,16 @@ def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcom
         return refused(scope, state, outcome, decider)
     state = _state_for(scope, state, outcome)
     state.note(outcome, decider, by_default=is_default(decider))
-    scope[IDENTITY] = outcome.identity
+    if outcome.exempt:
+        scope.setdefault(IDENTITY, None)  # an outer check's user stays
+    else:
+        scope[IDENTITY] = outcome.identity
     return outcome
 
 
 def _state_for(scope: Scope, state: RequestState, accepted: Accepted) -> RequestState:
     """The request's state; a new one for a copy of the scope that was given other credentials: another request's."""
-    checked = accepted.checked
-    if checked is None or state.checked is None or state.is_of(checked.authorization):
+    if state.checked is None or accepted.exempt or state.is_of(accepted.authorization):
         return state
     another = scope[STATE] = RequestState()
     another.watched, another.body, another.streams = state.watched, state.body, state.streams
@@ -211,7 +217,7 @@ def refused(scope: Scope, state: RequestState, denied: Denied, decider: Kerberos
     return replace(denied, headers=(*denied.headers, ("Connection", "close")))
 
 
-def request_of(scope: Scope, state: RequestState) -> AuthRequest:
+def request_of(scope: Scope, state: RequestState, guard: Guard = NO_GUARD) -> AuthRequest:
     """What the decision needs to know of a request; whether a body comes is noted in the request's state."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
@@ -244,7 +250,9 @@ def request_of(scope: Scope, state: RequestState) -> AuthRequest:
         path=path if not root or path == root or path.startswith(f"{root.rstrip('/')}/") else root + path,
         websocket=websocket,
         earlier=state.checked,
-        later=functools.partial(_values_of, headers),
+        later=functools.partial(values_of, headers),
+        # Of a server that does not tell how the client has written the path, no path is plain.
+        plain_path=plain_path(scope.get("raw_path") or b"", path, root) if guard.exempts_some else "",
     )
 
 

@@ -6,9 +6,10 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, cast
 
-from .._decision.guard import GuardOptions, guard_of
+from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent, resolved_signature
 from ..kerberos import Kerberos
+from .marks import leave_mark
 from .nearest import Protection
 
 
@@ -25,11 +26,11 @@ class Guarded(NeverSent, ABC):
 
     adapter: ClassVar[str]
 
-    def __init__(self, kerberos: Kerberos | None = None, options: GuardOptions | None = None) -> None:
+    def __init__(self, kerberos: Kerberos | None = None, options: AllGuardOptions | None = None) -> None:
         self._kerberos = kerberos
-        guard = guard_of(options or GuardOptions(), self.adapter)
+        guard = guard_of(options or AllGuardOptions(), self.adapter)
         # For decorators that are made of this one: as they were checked, whatever becomes of the objects given.
-        self._options: GuardOptions = {**options} if options else {}
+        self._options: AllGuardOptions = {**options} if options else {}
         if guard.access is not None:
             self._options["realms"], self._options["principals"] = guard.access.realms, guard.access.principals
         self._protection = Protection(kerberos, guard)
@@ -37,7 +38,7 @@ class Guarded(NeverSent, ABC):
         self.__name__ = self.__qualname__ = "requires_authentication"
         self.__signature__: inspect.Signature = resolved_signature(cast("Any", self).__call__)
 
-    def decorate(self, view: Any, kerberos: Kerberos | None, options: GuardOptions) -> Any:
+    def decorate(self, view: Any, kerberos: Kerberos | None, options: AllGuardOptions) -> Any:
         """Decorate a view, or make a decorator with these options where there is none.
 
         What is given here takes the place of what this decorator has under the same name.
@@ -46,13 +47,13 @@ class Guarded(NeverSent, ABC):
             ConfigurationError: an option is wrong.
             TypeError: it is no view, or has no parameter that could take the user.
         """
-        unknown = [name for name in options if name not in GuardOptions.__annotations__]
+        unknown = [name for name in options if name not in AllGuardOptions.__annotations__]
         if unknown:
             raise TypeError(f"requires_authentication() has no option {unknown[0]!r}")
         given = {name: value for name, value in options.items() if name != "cross_site" or value is not None}
-        together = cast("GuardOptions", {**self._options, **given})
+        together = cast("AllGuardOptions", {**self._options, **given})
         guarded = type(self)(self._kerberos if kerberos is None else kerberos, together)
-        return guarded if view is None else guarded.protect(view, guarded._protection)
+        return guarded if view is None else leave_mark(guarded.protect(view, guarded._protection), guarded._protection)
 
     @abstractmethod
     def protect(self, view: Any, protection: Protection) -> Any:

@@ -9,8 +9,8 @@ from .._decision.guard import NO_GUARD, Guard
 from ..errors import ConfigurationError
 from ..kerberos import default_kerberos
 from ..reasons import Reason, Refusal
-from ..request import FIELDS
-from .asgi import App, Message, Receive, Send, refused, request_of, send_denial, state_of
+from ..request import FIELDS, MOST_VALUES
+from .asgi import App, Message, Receive, Send, refused, request_of, send_denial, state_of, values_of
 from .nearest import Scope
 
 # RFC 9110, section 5.1: field-name = token
@@ -66,8 +66,8 @@ class InnerHeadersMiddleware:
             denied = decider.refuse(request_of(scope, state), refusal, self._guard)
             await send_denial(scope, send, refused(scope, state, denied, decider))
             return
-        if self._hides and state.checked is not None:
-            state.hidden = state.hidden or state.checked.authorization
+        if self._hides:
+            state.hidden = state.hidden or tuple(values_of(scope["headers"], "authorization")[:MOST_VALUES])
         # A copy: middlewares further out, such as a log of requests, still see what the client sent.
         inner = {**scope, "headers": self._headers_for(scope["headers"], state.username)}
         environ: dict[str, Any] | None = scope.get("wsgi_environ")  # the bridge a2wsgi passes it on
@@ -101,7 +101,7 @@ class InnerHeadersMiddleware:
         removed = self._removed
         kept = [field for field in fields if _NAME_IN_BYTES.fullmatch(field[0]) and _alike(field[0]) not in removed]
         # Always UTF-8: if some principals were sent in Latin-1, two principals could become the same bytes.
-        return [*kept, (self._name, user.encode())] if self._name else kept
+        return [*kept, (self._name, user.encode())] if self._name and user else kept
 
 
 def _check_name(option: str, name: object) -> bytes:

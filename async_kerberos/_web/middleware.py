@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .._checks import check_flag
-from .._decision.guard import Guard
+from .._decision.guard import Exempt, Guard
 from .._never_sent import NeverSent
 from ..errors import ConfigurationError
 from ..kerberos import Kerberos, default_kerberos
@@ -20,6 +20,8 @@ class Middleware(NeverSent):
         kerberos: the service; None for one with the options or, without any, for the nearest.
         options: those of :class:`~async_kerberos.Kerberos`; ``cross_site`` and ``access`` also beside ``kerberos``.
         hide_authorization: whether the application does not see the credentials.
+        optional: as in :class:`~async_kerberos.Guard`.
+        exempt: as in :class:`~async_kerberos.Guard`.
 
     Attributes:
         kerberos: the middleware's own service; None where the nearest counts.
@@ -31,7 +33,14 @@ class Middleware(NeverSent):
 
     adapter: ClassVar[str]
 
-    def __init__(self, kerberos: Kerberos | None, options: AllOptions, hide_authorization: bool) -> None:
+    def __init__(
+        self,
+        kerberos: Kerberos | None,
+        options: AllOptions,
+        hide_authorization: bool,
+        optional: bool = False,
+        exempt: Exempt = (),
+    ) -> None:
         check_flag("hide_authorization", hide_authorization)
         own = [name for name in options if name not in ("cross_site", "access")]
         for name in own:
@@ -42,11 +51,23 @@ class Middleware(NeverSent):
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
         access = None if own else options.get("access")
-        guard = Guard(cross_site=options.get("cross_site"), access=access, adapter=self.adapter)
+        guard = Guard(
+            cross_site=options.get("cross_site"),
+            access=access,
+            optional=optional,
+            exempt=exempt,
+            whole=True,
+            adapter=self.adapter,
+        )
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)
         self._is_new = True
+
+    @property
+    def guard(self) -> Guard:
+        """What is different here from what the service demands."""
+        return self._protection.guard
 
     def _log_setup(self, decider: Kerberos | None, application: Kerberos | None) -> None:
         """Log, once, the service that decides, and warn of an application that was configured otherwise."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from ..kerberos import Kerberos
 from . import asgi, nearest, wsgi
 from .state import RequestState
+from .whole import Front, Whole, protect_whole
 
 _EXTENSION = "async_kerberos"
 _CARRIER = "async_kerberos.carrier"
@@ -15,7 +17,14 @@ _CARRIER = "async_kerberos.carrier"
 Carrier = type[asgi.CarrierMiddleware] | type[wsgi.CarrierMiddleware]
 
 
-def configure(app: Any, kerberos: Kerberos, server_interface: str, carrier: Carrier) -> None:
+def configure(
+    app: Any,
+    kerberos: Kerberos,
+    server_interface: str,
+    carrier: Carrier,
+    whole: Whole | None,
+    fronts: Mapping[str, type[Front]],
+) -> None:
     """Make ``kerberos`` the application's, and put its carrier around all that the application answers.
 
     Args:
@@ -23,6 +32,8 @@ def configure(app: Any, kerberos: Kerberos, server_interface: str, carrier: Carr
         kerberos: the service.
         server_interface: the method that servers call; the documentation of both frameworks says to assign over it.
         carrier: the bridge's middleware.
+        whole: what is demanded of all who ask for anything; None for nothing.
+        fronts: what asks them, by the name of the method that it stands in front of.
     """
     nearest.configure(app, kerberos)
     app.extensions[_EXTENSION] = kerberos
@@ -31,6 +42,7 @@ def configure(app: Any, kerberos: Kerberos, server_interface: str, carrier: Carr
     else:
         app.extensions[_CARRIER] = carrier(getattr(app, server_interface), kerberos)
         setattr(app, server_interface, app.extensions[_CARRIER])
+    protect_whole(app, whole, fronts, app.extensions[_CARRIER])
     kerberos.log_setup()
 
 

@@ -58,6 +58,7 @@ class RequestState:
         challenge: the challenge of a denial that an exception carries to the application's own handler.
         over: whether the response has been sent, or the application has ended.
         username: the user's name for applications; of several checks, the last one's.
+        for_nobody: whether nobody has signed in where somebody might: the response would be another one then.
         decider: the ``Kerberos`` that let the request in; of several, the last.
         by_default: whether the default ``Kerberos`` has let the request in.
     """
@@ -77,6 +78,7 @@ class RequestState:
     challenge: Headers = ()
     over: bool = False
     username: str = ""
+    for_nobody: bool = False
     decider: Kerberos | None = None
     by_default: bool = False
 
@@ -87,7 +89,9 @@ class RequestState:
 
     def note(self, accepted: Accepted, decider: Kerberos, *, by_default: bool) -> None:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
-        self.decider, self.username = decider, accepted.username
+        self.decider = decider
+        if not accepted.exempt:  # there, a user whom an outer check has found stays
+            self.username, self.for_nobody = accepted.username, accepted.identity is None
         self.by_default = self.by_default or by_default
         # An earlier refusal that the application has recovered from no longer counts.
         self.drain, self.challenge = None, ()
@@ -119,11 +123,11 @@ class RequestState:
             added = self._missing_challenges(values_of) if self.challenge else ()
         elif reply:
             added, self.owed = self.owed, ()
-        if self.checked is None or status is None:
+        if (self.checked is None and not self.for_nobody) or status is None:
             return Owed(added)
         varies = values_of("vary")
         vary = _with_ours(varies) if varies else (_VARY_ALONE,)
-        private = () if values_of("cache-control") else (_PRIVATE,)
+        private = () if self.checked is None or values_of("cache-control") else (_PRIVATE,)
         return Owed((*added, *vary, *private), bool(varies and vary))
 
     def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:

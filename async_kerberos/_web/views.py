@@ -65,7 +65,7 @@ class View:
         self.signature = shown.replace(parameters=parameters)
 
     def arguments(
-        self, user: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, user: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments that the view was called with, and the user in their midst.
 

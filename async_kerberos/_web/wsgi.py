@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from .._decision.guard import Guard
 from .._protocol.header import SCHEME
+from .._protocol.paths import plain_path
 from ..kerberos import Kerberos, default_kerberos, is_default
-from ..outcomes import Denied, Headers, Outcome
+from ..outcomes import Accepted, Denied, Headers, Outcome
 from ..request import EARLY_FIELDS, AuthRequest
 from .drain import drop_from_socket
 from .nearest import IDENTITY, NEAREST, Protection, Scope, refuse_second_service
@@ -120,17 +122,27 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
         outer = None  # something in between has put other credentials there
     nearest: Kerberos | None = environ.get(NEAREST) or (None if outer is None else outer.decider)
     decider = protection.kerberos or application or nearest or default_kerberos()
-    request = _request(environ, outer if state.checked is None and outer is not None else state)
+    request = _request(environ, outer if state.checked is None and outer is not None else state, protection.guard)
     outcome = decider.authenticate_blocking(request, protection.guard)
     if isinstance(outcome, Denied):
         return refused(environ, outcome, decider)
     if outer is not None:
         state.hidden = state.hidden or outer.hidden
     state.note(outcome, decider, by_default=is_default(decider))
-    environ[IDENTITY] = outcome.identity
-    environ["REMOTE_USER"] = outcome.username
-    environ["AUTH_TYPE"] = SCHEME
+    _name_user(environ, outcome)
     return outcome
+
+
+def _name_user(environ: Environ, accepted: Accepted) -> None:
+    """Say who the user is, and let nothing else stand there."""
+    if accepted.exempt and environ.get(IDENTITY) is not None:
+        return  # an outer check's user stays
+    environ[IDENTITY] = accepted.identity
+    if accepted.identity is None:
+        for name in ("REMOTE_USER", "AUTH_TYPE"):
+            environ.pop(name, None)
+    else:
+        environ["REMOTE_USER"], environ["AUTH_TYPE"] = accepted.username, SCHEME
 
 
 def refused(environ: Environ, denied: Denied, decider: Kerberos) -> Denied:
@@ -177,7 +189,7 @@ def send_denial(environ: Environ, start_response: StartResponse, denied: Denied)
     return _Dropping([] if environ["REQUEST_METHOD"] == "HEAD" else [denied.body], environ)
 
 
-def _request(environ: Environ, state: RequestState) -> AuthRequest:
+def _request(environ: Environ, state: RequestState, guard: Guard) -> AuthRequest:
     address: str = environ.get("REMOTE_ADDR", "")
     port = str(environ.get("REMOTE_PORT") or peer_port(environ))  # a number on werkzeug, a text on gunicorn
     # With ProxyFix the address is what a proxy says, and the port still the proxy's own.
@@ -196,6 +208,7 @@ def _request(environ: Environ, state: RequestState) -> AuthRequest:
         websocket=any("websocket" in value.lower() for value in fields.get("upgrade", ())),
         earlier=state.checked,
         later=functools.partial(_field, environ),
+        plain_path=_plain_path(environ) if guard.exempts_some else "",
     )
 
 
@@ -208,6 +221,18 @@ def _path(environ: Environ) -> str:
     # PEP 3333: texts of bytes, as if these were Latin-1.
     raw: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return raw if raw.isascii() else raw.encode("latin-1").decode(errors="replace")
+
+
+def _plain_path(environ: Environ) -> str:
+    # What the client has asked for, with the query. Some servers name it so, some otherwise, and some do not tell.
+    target: str | None = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    root: str = environ.get("SCRIPT_NAME", "")
+    path: str = root + environ.get("PATH_INFO", "")
+    try:
+        path = path.encode("latin-1").decode()
+    except UnicodeError:
+        return ""
+    return plain_path(None if target is None else target.partition("?")[0], path, root)
 
 
 def _authorization(environ: Environ) -> tuple[str, ...]:

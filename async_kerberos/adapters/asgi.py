@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._decision.guard import Exempt
 from .._web.asgi import (
     App,
     CarrierMiddleware,
@@ -46,6 +47,10 @@ class KerberosMiddleware(Middleware):
             puts the principal there, in UTF-8, and removes every spelling of it that the client has sent.
         hide_authorization: whether the application does not see the credentials, which some would show, or take for
             credentials of their own. Checks further down still find them.
+        optional: whether requests without a ticket reach the application as well, as nobody's:
+            ``scope["kerberos"]`` is None. A ticket that is no good is refused as ever.
+        exempt: paths for which nobody has to sign in, such as ``/health``, or ``/static/*`` for all that is below; or a
+            function of the request that returns True for these. More in :class:`~async_kerberos.Guard`.
         options: options of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``. With ``kerberos``, only
             ``cross_site`` and ``access`` are allowed.
 
@@ -65,9 +70,11 @@ class KerberosMiddleware(Middleware):
         *,
         user_header: str | None = None,
         hide_authorization: bool = False,
+        optional: bool = False,
+        exempt: Exempt = (),
         **options: Unpack[AllOptions],
     ) -> None:
-        super().__init__(kerberos, options, hide_authorization)
+        super().__init__(kerberos, options, hide_authorization, optional, exempt)
         self.app: App = app
         if user_header is not None or hide_authorization:
             from .._web.inner_headers import InnerHeadersMiddleware  # here: few applications need it
@@ -95,7 +102,7 @@ class KerberosMiddleware(Middleware):
         if scope["type"] not in ("http", "websocket"):
             raise UnsupportedScopeError(scope["type"])
         state = state_of(scope)
-        request = request_of(scope, state)
+        request = request_of(scope, state, self._protection.guard)
         if state.announced or has_streams(scope):
             receive = watch_body(scope, state, receive)
         outcome = await authenticate_scope(scope, self._protection, application, request)

@@ -4,9 +4,10 @@
 
 from collections.abc import Sequence
 
-from .._decision.guard import GuardOptions, guard_of
+from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent
 from .._web.asgi import authenticate_scope, state_of
+from .._web.marks import leave_mark
 from .._web.nearest import Protection
 from ..identity import Identity
 from ..kerberos import Kerberos
@@ -46,6 +47,8 @@ class KerberosIdentity(NeverSent, SecurityBase):
         groups: as in :class:`~async_kerberos.Access`.
         indicators: as in :class:`~async_kerberos.Access`.
         authorize: as in :class:`~async_kerberos.Access`.
+        optional: whether the route also runs for those who bring no ticket: the dependency is None then. A ticket that
+            is no good is refused as ever.
         scheme_name: the name of the security scheme in the OpenAPI document.
     """
 
@@ -59,9 +62,11 @@ class KerberosIdentity(NeverSent, SecurityBase):
         groups: Sequence[str] = LEFT_OUT,
         indicators: Sequence[str] = LEFT_OUT,
         authorize: Authorize | None = None,
+        optional: bool = False,
         scheme_name: str = "Kerberos",
     ) -> None:
-        options = GuardOptions(
+        options = AllGuardOptions(
+            optional=optional,
             cross_site=cross_site,
             realms=realms,
             principals=principals,
@@ -71,11 +76,15 @@ class KerberosIdentity(NeverSent, SecurityBase):
         if authorize is not None:
             options["authorize"] = authorize
         self._protection = Protection(kerberos, guard_of(options, "fastapi"))
+        leave_mark(self, self._protection)
         self.scheme_name = scheme_name
         self.model: SecurityModel = HTTPBase(scheme="negotiate", description="Kerberos, by HTTP Negotiate (RFC 4559)")
 
-    async def __call__(self, connection: HTTPConnection, response: Response) -> Identity:
+    async def __call__(self, connection: HTTPConnection, response: Response) -> Identity | None:
         """Authenticate one request.
+
+        Returns:
+            The user; None for nobody, which is with ``optional`` alone.
 
         Raises:
             HTTPException: the request may not pass; the exception carries the answer.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.guarded import Guarded
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
+from .._web.whole import Front, Protect, ViewReachedError, preflight_answer, protected_whole, whole_of
 from .._web.wsgi import CarrierMiddleware, authenticate_environ, drop_body, state_of
 from ..kerberos import Kerberos
 from ..options import Hostname
@@ -25,7 +27,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._decision.guard import GuardOptions
+    from .._decision.guard import AllGuardOptions, GuardOptions
     from ..options import KerberosOptions
 
 __all__ = ["init_kerberos", "requires_authentication"]
@@ -33,21 +35,46 @@ __all__ = ["init_kerberos", "requires_authentication"]
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets for the user
 
 
 def init_kerberos(
-    app: Flask, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+    app: Flask,
+    service: str = "HTTP",
+    hostname: Hostname = None,
+    *,
+    protect: Protect = None,
+    exempt: Sequence[str] = (),
+    **options: Unpack[KerberosOptions],
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
+    The last call counts.
+
+    Args:
+        app: the application.
+        service: as for :class:`~async_kerberos.Kerberos`.
+        hostname: as for :class:`~async_kerberos.Kerberos`.
+        protect: ``"all"`` demands a ticket for whatever is asked of the application, before any hook is called: static
+            files, and what no rule matches. A preflight that Flask or Flask-CORS answers by itself passes. None leaves
+            it to the decorators.
+        exempt: with ``protect="all"``, the rules that need no ticket, by their texts as registered: ``/health``, or
+            ``/static/*`` for all rules that begin with ``/static/``. Their hosts and subdomains do not count.
+        options: as for :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The service.
+
+    Raises:
+        ConfigurationError: an option is wrong.
     """
+    whole = whole_of(protect, exempt)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    configure(app, kerberos, "wsgi_app", CarrierMiddleware)
+    configure(app, kerberos, "wsgi_app", CarrierMiddleware, whole, {"full_dispatch_request": _Front})
     return kerberos
 
 
-class RequiresAuthentication(Guarded):
+class RequiresAuthentication(Guarded, Generic[U_co]):
     """Demand Kerberos authentication of all who call a view; put it below ``@app.route``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before. An async view becomes
@@ -59,6 +86,8 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for the application's, or the default.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        optional: whether the view also runs for those who bring no ticket: its user is None then. A ticket that is no
+            good is refused as ever.
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
@@ -66,22 +95,32 @@ class RequiresAuthentication(Guarded):
     adapter = "flask"
 
     @overload
-    def __call__(self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /) -> Callable[P, R | Response]: ...
+    def __call__(
+        self, view: Callable[Concatenate[U_co, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[P, R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[U_co, P], R], /) -> Callable[P, R | Response]: ...
     @overload
     def __call__(
-        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[S, U_co, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[S, P], R | Response]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[S, U_co, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: bool, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str | None]: ...
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication: ...
+    ) -> RequiresAuthentication[U_co]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cast("GuardOptions", options))
+        return self.decorate(view, kerberos, cast("AllGuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""
@@ -92,7 +131,7 @@ class RequiresAuthentication(Guarded):
             outcome = _authenticate(protection)
             if isinstance(outcome, Denied):
                 return _denial(outcome)
-            args, kwargs = inspected.arguments(outcome.identity.principal, args, kwargs)
+            args, kwargs = inspected.arguments(outcome.principal, args, kwargs)
             call: Any = inspected.call
             if asynchronous:
                 # Of an object that is called as a view, Flask looks for no coroutine.
@@ -102,7 +141,22 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected)
 
 
-requires_authentication: RequiresAuthentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
+
+
+class _Front(Front):
+    def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is None or whole.exempts(request.url_rule):
+            return self.dispatch(context)
+        answer = preflight_answer(app, request)
+        if answer is not None:
+            with contextlib.suppress(ViewReachedError):
+                return app.finalize_request(*context, answer())
+        outcome = _authenticate(whole.protection)
+        if isinstance(outcome, Denied):
+            return app.finalize_request(*context, _denial(outcome))
+        return self.dispatch(context)
 
 
 # In the framework's terms.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
 from .._web.drain import drop_pieces
@@ -12,6 +13,7 @@ from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.state import RequestState
 from .._web.views import View, inspect_view, is_async
+from .._web.whole import Front, Protect, ViewReachedError, preflight_answer, protected_whole, whole_of
 from ..kerberos import Kerberos
 from ..options import Hostname
 from ..outcomes import Accepted, Denied
@@ -36,7 +38,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._decision.guard import GuardOptions
+    from .._decision.guard import AllGuardOptions, GuardOptions
     from .._web.nearest import Scope
     from ..options import KerberosOptions
 
@@ -45,21 +47,47 @@ __all__ = ["init_kerberos", "requires_authentication"]
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets for the user
 
 
 def init_kerberos(
-    app: Quart, service: str = "HTTP", hostname: Hostname = None, **options: Unpack[KerberosOptions]
+    app: Quart,
+    service: str = "HTTP",
+    hostname: Hostname = None,
+    *,
+    protect: Protect = None,
+    exempt: Sequence[str] = (),
+    **options: Unpack[KerberosOptions],
 ) -> Kerberos:
     """Configure an application's Kerberos service, and log its principal, or what is wrong with the keytab.
 
-    Arguments, and errors, are those of :class:`~async_kerberos.Kerberos`, which is returned. The last call counts.
+    The last call counts.
+
+    Args:
+        app: the application.
+        service: as for :class:`~async_kerberos.Kerberos`.
+        hostname: as for :class:`~async_kerberos.Kerberos`.
+        protect: ``"all"`` demands a ticket for whatever is asked of the application, before any hook is called: static
+            files, WebSockets, and what no rule matches. A preflight that Quart or Quart-CORS answers by itself passes.
+            None leaves it to the decorators.
+        exempt: with ``protect="all"``, the rules that need no ticket, by their texts as registered: ``/health``, or
+            ``/static/*`` for all rules that begin with ``/static/``. Their hosts and subdomains do not count.
+        options: as for :class:`~async_kerberos.Kerberos`.
+
+    Returns:
+        The service.
+
+    Raises:
+        ConfigurationError: an option is wrong.
     """
+    whole = whole_of(protect, exempt)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
-    configure(app, kerberos, "asgi_app", CarrierMiddleware)
+    fronts = {"full_dispatch_request": _Front, "full_dispatch_websocket": _WebSocketFront}
+    configure(app, kerberos, "asgi_app", CarrierMiddleware, whole, fronts)
     return kerberos
 
 
-class RequiresAuthentication(Guarded):
+class RequiresAuthentication(Guarded, Generic[U_co]):
     """Demand Kerberos authentication of all who call a view; put it below ``@app.route`` or ``@app.websocket``.
 
     The view gets the principal as its first argument (after ``self``), then what it got before.
@@ -71,6 +99,8 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for the application's, or the default.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        optional: whether the view also runs for those who bring no ticket: its user is None then. A ticket that is no
+            good is refused as ever.
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
@@ -79,25 +109,33 @@ class RequiresAuthentication(Guarded):
 
     @overload
     def __call__(
-        self, view: Callable[Concatenate[str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[U_co, P], Coroutine[Any, Any, R]], /
     ) -> Callable[P, Coroutine[Any, Any, R | Response]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap] # of a view that takes two strings: the first is no instance
-        self, view: Callable[Concatenate[str, P], R], /
+        self, view: Callable[Concatenate[U_co, P], R], /
     ) -> Callable[P, R | Response]: ...
     @overload
     def __call__(
-        self, view: Callable[Concatenate[S, str, P], Coroutine[Any, Any, R]], /
+        self, view: Callable[Concatenate[S, U_co, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R | Response]]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    def __call__(self, view: Callable[Concatenate[S, U_co, P], R], /) -> Callable[Concatenate[S, P], R | Response]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: bool, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str | None]: ...
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication: ...
+    ) -> RequiresAuthentication[U_co]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cast("GuardOptions", options))
+        return self.decorate(view, kerberos, cast("AllGuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""
@@ -122,7 +160,34 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protected_async if is_async(view) else protected_sync)
 
 
-requires_authentication: RequiresAuthentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
+
+
+class _Front(Front):
+    async def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is None or whole.exempts(request.url_rule):
+            return await self.dispatch(context)
+        answer = preflight_answer(app, request)
+        if answer is not None:
+            with contextlib.suppress(ViewReachedError):
+                return await app.finalize_request(await answer(), *context)
+        outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
+        if isinstance(outcome, Denied):
+            return await app.finalize_request(_denial(outcome), *context)
+        _publish(outcome)
+        return await self.dispatch(context)
+
+
+class _WebSocketFront(Front):
+    async def __call__(self, *context: Any) -> Any:
+        app, whole = self._app, protected_whole(self._app)
+        if whole is not None and not whole.exempts(websocket.url_rule):
+            outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
+            if isinstance(outcome, Denied):
+                return await app.finalize_websocket(_denial(outcome), *context)
+            _publish(outcome)
+        return await self.dispatch(context)
 
 
 # In the framework's terms.
@@ -133,19 +198,27 @@ def _scope() -> Scope:
     return cast("Scope", scope)
 
 
-def _admitted(
-    view: View, accepted: Accepted, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Tell the application who has been let in, and return what the view is called with."""
+def _publish(accepted: Accepted) -> None:
     g.kerberos_identity = accepted.identity
     state = state_of(_scope())
     if not state.carried:
         _reply_by_hand(state, bool(accepted.headers))
-    return view.arguments(accepted.identity.principal, args, kwargs)
+
+
+def _admitted(
+    view: View, accepted: Accepted, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tell the application who has been let in, and return what the view is called with."""
+    _publish(accepted)
+    return view.arguments(accepted.principal, args, kwargs)
+
+
+def _denial(denied: Denied) -> Response:
+    return Response(denied.body, denied.status, Headers(denied.headers))
 
 
 def _denied(view: View, denied: Denied) -> Response:
-    response = Response(denied.body, denied.status, Headers(denied.headers))
+    response = _denial(denied)
     if has_websocket_context() and current_app.view_functions.get(websocket.endpoint or "") is not view.wrapper:
         abort(response)  # what called it would go on, and talk to a stranger
     if state_of(_scope()).drain_by_hand is not None:

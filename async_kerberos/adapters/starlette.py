@@ -6,7 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._never_sent import NeverSent
 from .._web.asgi import (
@@ -33,7 +33,7 @@ from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
     from starlette.applications import Starlette
-    from starlette.authentication import AuthCredentials, BaseUser
+    from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
     from starlette.datastructures import MutableHeaders
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
     from starlette.exceptions import HTTPException, WebSocketException
@@ -46,7 +46,7 @@ except ImportError as _error:
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._decision.guard import GuardOptions
+    from .._decision.guard import AllGuardOptions, GuardOptions
     from ..options import KerberosOptions
 
 __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_authentication"]
@@ -54,6 +54,7 @@ __all__ = ["KerberosMiddleware", "KerberosUser", "init_kerberos", "requires_auth
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+U_co = TypeVar("U_co", bound="str | None", covariant=True)  # what a view gets for the user
 E = TypeVar("E", bound="type[HTTPEndpoint] | type[WebSocketEndpoint]")
 
 _HANDLERS = frozenset(
@@ -119,7 +120,7 @@ def init_kerberos(
     return kerberos
 
 
-class RequiresAuthentication(Guarded):
+class RequiresAuthentication(Guarded, Generic[U_co]):
     """Demand Kerberos authentication of all who call a view.
 
     A function, or a method of an ``HTTPEndpoint`` or ``WebSocketEndpoint``, gets the principal as its first argument
@@ -131,6 +132,8 @@ class RequiresAuthentication(Guarded):
         kerberos: the service; None for that of the nearest configured application or middleware.
         cross_site: instead of the service's option of this name: ``"allow"`` for a view that other sites' forms may
             post to.
+        optional: whether the view also runs for those who bring no ticket: its user is None then. A ticket that is no
+            good is refused as ever.
         options: ``realms``, ``principals``, ``authorize``: who may enter here, as in :class:`~async_kerberos.Access`;
             the service's ``access`` has to let them in as well.
     """
@@ -140,16 +143,24 @@ class RequiresAuthentication(Guarded):
     @overload
     def __call__(self, view: E, /) -> E: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[str, P], R], /) -> Callable[P, R]: ...
+    def __call__(self, view: Callable[Concatenate[U_co, P], R], /) -> Callable[P, R]: ...
     @overload
-    def __call__(self, view: Callable[Concatenate[S, str, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+    def __call__(self, view: Callable[Concatenate[S, U_co, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: Literal[False], kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str]: ...
+    @overload
+    def __call__(
+        self, /, *, optional: bool, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
+    ) -> RequiresAuthentication[str | None]: ...
     @overload
     def __call__(
         self, /, *, kerberos: Kerberos | None = None, **options: Unpack[GuardOptions]
-    ) -> RequiresAuthentication: ...
+    ) -> RequiresAuthentication[U_co]: ...
     def __call__(self, view: Any = None, /, *, kerberos: Kerberos | None = None, **options: Any) -> Any:
         """Decorate a view, or make a decorator with options."""
-        return self.decorate(view, kerberos, cast("GuardOptions", options))
+        return self.decorate(view, kerberos, cast("AllGuardOptions", options))
 
     def protect(self, view: Any, protection: Protection) -> Any:
         """The function that takes a view's place."""
@@ -160,7 +171,7 @@ class RequiresAuthentication(Guarded):
         return inspected.dress(protect(inspected, protection))
 
 
-requires_authentication: RequiresAuthentication = RequiresAuthentication()
+requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
 
 
 def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
@@ -172,7 +183,7 @@ def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
                 return await _answer(connection, outcome)
             raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
-        args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
+        args, kwargs = view.arguments(outcome.principal, args, kwargs)
         args, kwargs = _replying_websocket(connection, args, kwargs)
         with _replying_on_error(connection.scope):
             return _with_reply(connection.scope, await view.call(*args, **kwargs))
@@ -190,7 +201,7 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
                 return view.call_on_loop(_answer, connection, outcome)
             raise_denial(connection, outcome, HTTPException)
         _publish(connection.scope)
-        args, kwargs = view.arguments(outcome.identity.principal, args, kwargs)
+        args, kwargs = view.arguments(outcome.principal, args, kwargs)
         with _replying_on_error(connection.scope):
             result = view.call(*args, **kwargs)
             if inspect.iscoroutine(result):  # of a decorator that is sync around a view that is not
@@ -238,8 +249,8 @@ def _protect_endpoint(endpoint: type[Any], protection: Protection) -> type[Any]:
 
 def _handler_with_user(view: View) -> Callable[..., Any]:
     def with_user(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        identity: Identity = args[0].scope[IDENTITY]
-        args, kwargs = view.arguments(identity.principal, args, kwargs)
+        identity: Identity | None = args[0].scope[IDENTITY]
+        args, kwargs = view.arguments(None if identity is None else identity.principal, args, kwargs)
         return view.call(*args, **kwargs)
 
     async def async_handler(*args: Any, **kwargs: Any) -> Any:
@@ -265,9 +276,15 @@ def _find_connection(view: View, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def _publish(scope: Scope) -> None:
-    scope["user"] = KerberosUser(scope[IDENTITY])
+    identity: Identity | None = scope[IDENTITY]
     earlier = scope.get("auth")
     scopes = earlier.scopes if isinstance(earlier, AuthCredentials) else []
+    if identity is None:
+        if isinstance(scope.get("user"), (KerberosUser, type(None))):  # else another middleware has signed them in
+            scope["user"] = UnauthenticatedUser()
+            scope["auth"] = AuthCredentials([name for name in scopes if name != "authenticated"])
+        return
+    scope["user"] = KerberosUser(identity)
     scope["auth"] = AuthCredentials(scopes if "authenticated" in scopes else [*scopes, "authenticated"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._decision.guard import Exempt
 from .._web.middleware import Middleware
 from .._web.nearest import configured
 from .._web.wsgi import (
@@ -41,6 +42,10 @@ class KerberosMiddleware(Middleware):
         kerberos: the service. Without it and without options, that of the nearest configured application or middleware.
         hide_authorization: whether the application does not see the credentials, which some would show, or take for
             credentials of their own. Checks further down still find them.
+        optional: whether requests without a ticket reach the application as well, as nobody's: there
+            is no ``REMOTE_USER``. A ticket that is no good is refused as ever.
+        exempt: paths for which nobody has to sign in, such as ``/health``, or ``/static/*`` for all that is below; or a
+            function of the request that returns True for these. More in :class:`~async_kerberos.Guard`.
         options: those of :class:`~async_kerberos.Kerberos`, instead of ``kerberos``; ``cross_site`` and ``access``
             beside it, too.
 
@@ -59,9 +64,11 @@ class KerberosMiddleware(Middleware):
         kerberos: Kerberos | None = None,
         *,
         hide_authorization: bool = False,
+        optional: bool = False,
+        exempt: Exempt = (),
         **options: Unpack[AllOptions],
     ) -> None:
-        super().__init__(kerberos, options, hide_authorization)
+        super().__init__(kerberos, options, hide_authorization, optional, exempt)
         self.app: App = app
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

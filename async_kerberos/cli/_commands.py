@@ -9,6 +9,7 @@ import click
 from .. import __version__
 from ..errors import KerberosError
 from ._demo import run_demo
+from ._routes import show
 from ._screen import Screen
 from ._server import EXAMPLES, missing_modules
 from ._signals import Signalled
@@ -64,3 +65,40 @@ def demo(framework: str, once: bool, port: int | None) -> None:
         raise click.ClickException(str(error)) from error
     except Signalled as signalled:
         sys.exit(128 + signalled.number)
+
+
+@cli.command()
+@click.argument("application", metavar="MODULE:APP")
+@click.option("--factory", is_flag=True, help="APP is a function that makes the application: call it.")
+@click.option(
+    "--ask",
+    "url",
+    metavar="URL",
+    help=(
+        "Also ask a running copy at this URL for each route without parameters, by GET, without credentials, and say "
+        "where what came differs from what was found. Views that are open run then."
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def routes(application: str, factory: bool, url: str | None, as_json: bool) -> None:
+    """List which routes of an application are open.
+
+    Imports MODULE from the current folder, or from where Python looks, and calls nothing of it: what guards a route is
+    known by what the decorators, dependencies and middlewares of async-kerberos have noted when they were made. Of
+    Flask, Quart, Starlette and FastAPI, also within each other, and behind middlewares.
+
+    
+    protected  who asks needs a ticket
+    optional   open to strangers: a guard with optional=True
+    exempt     open, since exempt names it
+    open       no guard is found: none was put there, or a decorator stands above the route's
+    unknown    it cannot be known: something that is not async-kerberos's stands between the route and the guard, say
+
+    Exit status: 0 if all routes are protected, optional or exempt and, with --ask, nothing differs; 1 if one is open or
+    unknown, or something differs, or the application cannot be imported or asked; 2 for wrong usage.
+    """
+    try:
+        sound = show.run(application, factory=factory, url=url, as_json=as_json, screen=Screen())
+    except KerberosError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if sound else 1)

@@ -38,6 +38,10 @@ class Screen:
         """Print a shell command on a separate line, to be copied."""
         self._out.print(f"\n{text}\n", style="cyan")
 
+    def data(self, text: str) -> None:
+        """Print what programs read, as it is."""
+        self._out.print(text)
+
     def end(self) -> None:
         """After Ctrl-C, begin a new line: the terminal has printed ``^C`` on the current one."""
         if self._out.is_terminal:

@@ -15,6 +15,7 @@ from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason, Refusal
 from ..request import AuthRequest
+from .consult import answer_of
 
 Authorize = Callable[[Identity, AuthRequest], bool | Awaitable[bool]]
 """Says whether a user may make a request."""
@@ -111,8 +112,10 @@ class Access(NeverSent):
                 raise _refused(identity, "realms")
             if self._patterns and not any(pattern.matches(components, realm) for pattern in self._patterns):
                 raise _refused(identity, "principals")
-        if self.authorize is not None and not await _ask(self.authorize, identity, request, waits):
-            raise _refused(identity, "authorize")
+        if self.authorize is not None:
+            args, about = (identity, request.without_credentials()), identity.principal
+            if not await answer_of("authorize", self.authorize, *args, waits=waits, about=about):
+                raise _refused(identity, "authorize")
 
 
 class ForeignRealms:
@@ -139,17 +142,6 @@ class ForeignRealms:
 
 def _refused(identity: Identity, rule: str) -> Refusal:
     return Refusal(Reason.NOT_AUTHORISED, f"{identity.principal}, by the rule {rule}")
-
-
-async def _ask(authorize: Authorize, identity: Identity, request: AuthRequest, waits: Waits) -> bool:
-    try:
-        answer = await waits.consult(authorize, identity, request.without_credentials())
-    except Exception as error:
-        raise Refusal(Reason.APPLICATION_FAULT, f"authorize, for {identity.principal}") from error
-    if answer is True or answer is False:
-        return answer
-    what = f"an object of type {type(answer).__name__}, and neither True nor False"
-    raise Refusal(Reason.APPLICATION_FAULT, f"authorize returned {what}, for {identity.principal}")
 
 
 def _texts(option: str, value: object) -> Sequence[str]:

@@ -48,8 +48,8 @@ def ask(
     """Make a request of an ASGI application, or of a Flask one."""
     headers = {**(fields or {}), **({} if authorization is None else {"Authorization": authorization})}
     if hasattr(app, "test_client") and not hasattr(app, "asgi_app"):
-        response = app.test_client().open(path, method=method, headers=headers)
-        return Answer(response.status_code, response.text, response.headers.getlist("WWW-Authenticate"))
+        with app.test_client().open(path, method=method, headers=headers) as response:
+            return Answer(response.status_code, response.text, response.headers.getlist("WWW-Authenticate"))
     answer = anyio.run(_call, app, method, path, headers, backend=backend)
     return Answer(answer.status_code, answer.text, answer.headers.get_list("www-authenticate"))
 

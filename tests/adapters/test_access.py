@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -20,11 +20,12 @@ from werkzeug.test import Client
 
 from async_kerberos import Access, AuthRequest, ConfigurationError, Identity, Kerberos
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette, wsgi
+from async_kerberos.rights.access import AccessOptions
 
 from ..support.initiator import Initiator, reply_token
 from .support import HOST, Answer, ask
 
-Rules = Mapping[str, Any]
+Rules = AccessOptions
 
 
 def by_path(identity: Identity, request: AuthRequest) -> bool:

@@ -33,7 +33,7 @@ async def on_aiohttp(request: web.Request) -> web.Response:
     outcome = await KERBEROS.authenticate(asked)
     if isinstance(outcome, Denied):
         return web.Response(status=outcome.status, body=outcome.body, headers=outcome.headers)
-    return web.Response(text=outcome.identity.principal, headers=outcome.headers)
+    return web.Response(text=outcome.principal, headers=outcome.headers)
 
 
 class OnTornado(tornado.web.RequestHandler):
@@ -52,7 +52,7 @@ class OnTornado(tornado.web.RequestHandler):
             self.set_status(outcome.status)
             anything.write(outcome.body)
         else:
-            anything.write(outcome.identity.principal)
+            anything.write(outcome.principal)
 
     post = get
 

@@ -22,7 +22,7 @@ from async_kerberos.testing import Realm, Service, User
 
 from ..support import HOSTNAME
 from ..support.crossing import Crossing
-from ..support.deployments import ALL, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
+from ..support.deployments import ALL, INTRANET, ONE_SERVER, WEBSOCKETS, Deployment, Running, binding, on
 from ..support.forge import break_pac, edit_ticket
 from ..support.held import HeldFile
 from ..support.http import Fields, Response
@@ -163,6 +163,11 @@ CASES: dict[Reason, list[Case]] = {
         Case(401, _none, challenges=["Negotiate"]),
         Case(401, lambda _: "Basic YWxpY2U6c2VjcmV0", challenges=["Negotiate"]),
     ],
+    Reason.NOT_ASKED: [
+        Case(403, _none, "not-asked"),
+        Case(403, lambda _: "Basic YWxpY2U6c2VjcmV0", "not-asked-retry"),
+        Case(401, _none, "not-asked-intranet", challenges=[INTRANET]),
+    ],
     Reason.CONTINUE: [Case(401, lambda _: fresh(flags=TWO_LEGS))],
     Reason.MALFORMED_HEADER: [Case(400, lambda _: "Negotiate")],
     Reason.MALFORMED: [
@@ -202,7 +207,7 @@ CASES: dict[Reason, list[Case]] = {
     Reason.SERVER_FAULT: [Case(500, _without_replay_cache)],
     Reason.KRB5_CONF: [Case(500, _without_configuration)],
     Reason.OTHER: [Case(403, _of_no_version)],
-    Reason.APPLICATION_FAULT: [Case(500, _good, "no-username")],
+    Reason.APPLICATION_FAULT: [Case(500, _good, "no-username"), Case(500, _none, "not-told")],
 }
 
 REPLIES = {Reason.NOT_AUTHORISED, Reason.APPLICATION_FAULT}
@@ -301,7 +306,7 @@ def _met(reason: Reason, *, connection: bool) -> tuple[Reason, list[Case]]:
 def _check(response: Response, case: Case, reason: Reason, caplog: pytest.LogCaptureFixture) -> None:
     """Make sure that the answer is the case's, and that this reason was decided upon, and nothing else."""
     assert response.status == case.status
-    if reason is Reason.CONTINUE or reason in REPLIES:
+    if reason is Reason.CONTINUE or (reason in REPLIES and case.authorization is not _none):
         assert reply_token(response.challenges)
     else:
         assert response.challenges == list(case.challenges)

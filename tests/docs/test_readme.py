@@ -38,7 +38,8 @@ def run(source: str) -> Any:
     return module
 
 
-APPS = [block for block in blocks("python") if "\napp = " in block]
+OPEN = [block for block in blocks("python") if "optional=True" in block]
+APPS = [block for block in blocks("python") if "\napp = " in block and block not in OPEN]
 
 
 def framework(source: str) -> str:
@@ -68,7 +69,7 @@ def user(site: Service, signed_in: User) -> User:
 def test_there_is_one_for_each_framework() -> None:
     """The README shows each framework."""
     assert {framework(source) for source in APPS} == {"flask", "quart", "starlette", "fastapi", "asgi", "wsgi"}
-    assert len(APPS) == 8
+    assert len(APPS) == 9
 
 
 @pytest.mark.parametrize("source", APPS, ids=framework)
@@ -84,6 +85,32 @@ def test_app(source: str, user: User) -> None:
     assert replies[0].startswith("Negotiate ")
 
 
+def test_sign_in_route(user: User) -> None:
+    """Home is open; the route asks for a ticket, and from then on the session knows who it is."""
+    (source,) = [block for block in OPEN if "session" in block]
+    client = run(source).app.test_client()
+    assert "Sign in" in client.get("/").text
+    assert client.get("/sign-in").status_code == 401
+    answer = client.get("/sign-in", headers={"Authorization": fresh(f"HTTP@{HOST}")})
+    assert (answer.status_code, answer.location) == (302, "/")
+    assert client.get("/").text == f"Hello, {user.principal}"
+    assert "SameSite=Lax" in answer.headers["Set-Cookie"]
+    ticket = {"Authorization": fresh(f"HTTP@{HOST}")}
+    assert run(source).app.test_client().get("/", headers=ticket).text == f"Hello, {user.principal}"
+
+
+def test_several_ways_in(user: User) -> None:
+    """A ticket gets in, and so does a token; who has neither is asked for a ticket."""
+    (source,) = [block for block in OPEN if "Bearer" in block]
+    module = run(source)
+    assert request(module.app, "/protected")[::2] == (401, ["Negotiate"])
+    assert request(module.app, "/protected", "Bearer wrong")[::2] == (401, ["Bearer"])
+    assert request(module.app, "/protected", "Bearer a-long-secret")[1] == '"Hello, robot@example.com"'
+    status, text, replies = request(module.app, "/protected", fresh(f"HTTP@{HOST}"))
+    assert (status, text, len(replies)) == (200, f'"Hello, {user.principal}"', 1)
+    assert request(module.app, "/protected", "Negotiate YWJj")[0] == 403
+
+
 def test_without_init(this_host: str, user: User) -> None:
     """Without ``init_kerberos``, the service is this host's."""
     source = APPS[0].replace(f'init_kerberos(app, hostname="{HOST}")\n', "")
@@ -92,18 +119,29 @@ def test_without_init(this_host: str, user: User) -> None:
     assert (status, text) == (200, f"Hello, {user.principal}")
 
 
-def test_preflight_on_flask(user: User) -> None:
-    """The recipe lets through what Flask answers by itself, and nothing else."""
-    (source,) = [source for source in APPS if "def guard" in source]
+def test_whole_application(user: User) -> None:
+    """What is exempt needs no ticket, all else does, but for a preflight that Flask answers by itself."""
+    (source,) = [source for source in APPS if 'protect="all"' in source]
     app = run(source).app
-    assert request(app, "/protected", method="OPTIONS")[0] == 200
-    assert request(app, "/protected")[0] == 401
-    assert request(app, "/nowhere", method="OPTIONS")[0] == 401
+    assert request(app, "/health")[:2] == (200, "well")
+    assert [request(app, path)[0] for path in ("/protected", "/static/none", "/none")] == [401, 404, 401]
+    assert request(app, "/protected", method="OPTIONS")[0] == 401
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+    assert Client(app).options("/protected", headers=headers).status_code == 200
+    assert request(app, "/protected", fresh(f"HTTP@{HOST}"))[:2] == (200, f"Hello, {user.principal}")
+
+
+def test_middleware_added_last(user: User) -> None:
+    """On FastAPI, the middleware that is added last but CORS guards the documents as well."""
+    (source,) = [source for source in APPS if "app.add_middleware(CORSMiddleware" in source]
+    app = run(source).app
+    assert [request(app, path)[0] for path in ("/health", "/docs", "/openapi.json", "/none")] == [200, 401, 401, 401]
+    assert request(app, "/docs", fresh(f"HTTP@{HOST}"))[0] == 200
 
 
 def test_preflight_outside_the_middleware(user: User) -> None:
     """CORS outside the middleware answers the preflight; an OPTIONS request that is none needs a ticket."""
-    (source,) = [source for source in APPS if "CORSMiddleware" in source]
+    (source,) = [source for source in APPS if "Middleware(\n            CORSMiddleware" in source]
     app = run(source).app
     headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
     assert anyio.run(get, app, "/protected", headers, "OPTIONS").status_code == 200

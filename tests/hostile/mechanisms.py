@@ -80,7 +80,7 @@ def forbidden() -> dict[str, tuple[bytes, Reason]]:
 def told(outcome: Outcome) -> str:
     """An outcome in one line: who was accepted, or why not."""
     if isinstance(outcome, Accepted):
-        return f"{ACCEPTED} {outcome.identity.principal}"
+        return f"{ACCEPTED} {outcome.principal}"
     if outcome.reason is Reason.CONTINUE:
         reply = reply_of(outcome)
         asks = tokens.oid(KRB5) in reply and b"NTLMSSP" not in reply and tokens.oid(NTLMSSP) not in reply

@@ -158,4 +158,4 @@ def test_of_a_similar_name(realm: Realm, name: str) -> None:
         header = Initiator(ccache=user.ccache).header
         outcome = Kerberos(hostname=HOST).authenticate_blocking(auth_request((header,), PEER))
     assert isinstance(outcome, Accepted)
-    assert outcome.identity.principal == user.principal
+    assert outcome.principal == user.principal

@@ -16,7 +16,7 @@ from async_kerberos._gss.steps import Continued, Established, Refused
 from async_kerberos.testing import Realm, User
 
 from ..support import HOSTNAME
-from ..support.asking import PLAIN, accepted, auth_request, denied, reply_of, token_request
+from ..support.asking import PLAIN, accepted, auth_request, denied, identity_of, reply_of, token_request
 from ..support.guards import GssSpy
 from ..support.initiator import KRB5, ONE_WAY, SPNEGO, Initiator, fresh
 
@@ -30,8 +30,8 @@ def test_accepted(alice: User, mech: gss.OID) -> None:
     """A ticket gets its owner in, by SPNEGO and by plain Kerberos, and the reply proves the server to the client."""
     initiator = Initiator(mech=mech)
     outcome = accepted(Kerberos(hostname=HOSTNAME).authenticate_blocking(token_request(initiator.step())))
-    assert outcome.identity.principal == alice.principal
-    assert outcome.identity.service_principal == f"HTTP/{HOSTNAME}@KRBTEST.COM"
+    assert outcome.principal == alice.principal
+    assert identity_of(outcome).service_principal == f"HTTP/{HOSTNAME}@KRBTEST.COM"
     initiator.step(reply_of(outcome))
     assert initiator.complete
 
@@ -41,7 +41,7 @@ def test_accepted(alice: User, mech: gss.OID) -> None:
 async def test_async_door(anyio_backend: str, kerberos: Kerberos, alice: User) -> None:
     """The async door lets the same users in, on asyncio and on trio; its call is made on a worker."""
     outcome = accepted(await kerberos.authenticate(token_request(Initiator().step())))
-    assert outcome.identity.principal == alice.principal
+    assert outcome.principal == alice.principal
 
 
 def test_client_that_wants_no_mutual_authentication(alice: User) -> None:
@@ -104,7 +104,7 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
     """A ticket is good for the host names asked for and for no other service, though the keytab has its key."""
     outcome = Kerberos(hostname=hostname).authenticate_blocking(token_request(Initiator(target).step()))
     if principal is not None:
-        assert accepted(outcome).identity.service_principal == principal
+        assert identity_of(outcome).service_principal == principal
     else:
         assert (denied(outcome).status, denied(outcome).reason) == (403, Reason.WRONG_SERVICE)
 
@@ -151,7 +151,7 @@ def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     kerberos = Kerberos(keytab=service.keytab)
     monkeypatch.setattr("socket.gethostname", lambda: "here.example.test")
     outcome = kerberos.authenticate_blocking(token_request(Initiator("HTTP@here.example.test").step()))
-    assert accepted(outcome).identity.service_principal == "HTTP/here.example.test@KRBTEST.COM"
+    assert identity_of(outcome).service_principal == "HTTP/here.example.test@KRBTEST.COM"
 
 
 def test_this_host_by_its_short_name(
@@ -173,7 +173,7 @@ def test_this_host_by_its_short_name(
         outcome = kerberos.authenticate_blocking(token)
         if broken:
             assert denied(outcome).reason is Reason.KRB5_CONF
-    assert accepted(outcome).identity.service_principal == service.principal
+    assert identity_of(outcome).service_principal == service.principal
     asked = gss_spy.calls["canonicalize_name"]
     monkeypatch.setattr("async_kerberos._gss.keyring._FRESH_SECONDS", 0.0)
     realm.service("HTTP/more.example.test", keytab=service.keytab)

@@ -23,7 +23,7 @@ from async_kerberos._gss.steps import AcquireError
 from async_kerberos.testing import Realm, User
 
 from ..support import HOSTNAME
-from ..support.asking import accepted, auth_request, denied, found, reply_of
+from ..support.asking import accepted, auth_request, denied, found, identity_of, reply_of
 from ..support.crossing import Crossing
 from ..support.held import HeldCall
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, TWO_LEGS, Initiator, fresh, negotiate
@@ -90,7 +90,7 @@ def test_until(realm: Realm, signed_in: User, door: str, mech: Any, flags: int, 
     while isinstance(outcome, Denied):
         assert outcome.reason is Reason.CONTINUE
         outcome = decide(kerberos, door, negotiate(initiator.step(reply_of(outcome))), peer=peer)
-    until = accepted(outcome).identity.until
+    until = identity_of(outcome).until
     assert isinstance(until, datetime)
     assert until.utcoffset() == timedelta(0)
     # Tickets are dated in whole seconds. The step may have begun in the second before the library read its clock.
@@ -105,7 +105,7 @@ def test_ticket_that_has_ended(realm: Realm, signed_in: User, tmp_path: Path) ->
     header = fresh(ccache=user.ccache)
     over = time.time() + 4  # tickets are dated in whole seconds
     wait_until(lambda: time.time() > over, "the ticket's time is over")
-    identity = accepted(Kerberos(hostname=HOSTNAME).authenticate_blocking(auth_request((header,)))).identity
+    identity = identity_of(Kerberos(hostname=HOSTNAME).authenticate_blocking(auth_request((header,))))
     assert identity.until is not None
     assert identity.until.timestamp() < time.time() < identity.until.timestamp() + 60
 
@@ -116,7 +116,7 @@ def test_clock_skew(skew: float) -> None:
     """The option is what is taken off the lifetime that the library tells."""
 
     def until(kerberos: Kerberos) -> float:
-        identity = accepted(kerberos.authenticate_blocking(auth_request((fresh(),)))).identity
+        identity = identity_of(kerberos.authenticate_blocking(auth_request((fresh(),))))
         assert identity.until is not None
         return identity.until.timestamp()
 
@@ -260,11 +260,11 @@ def test_read_where_it_is_asked_for(door: str, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(names, "account_of", account_of)
     asking, other = Kerberos(hostname=HOSTNAME, details=LOCAL), Kerberos(hostname=HOSTNAME)
-    identity = accepted(decide(other, door, fresh())).identity
+    identity = identity_of(decide(other, door, fresh()))
     assert (identity.details, threads) == ({}, [])
     with pytest.raises(AttributeError, match=r"give Kerberos details=TicketDetails\(local_name=True\)"):
         _ = identity.local_name
-    identity = accepted(decide(asking, door, fresh())).identity
+    identity = identity_of(decide(asking, door, fresh()))
     assert identity.local_name == "al"  # by the realm's rules
     assert len(threads) == 1
     assert (threads[0] == threading.get_ident()) == (door == "thread")
@@ -279,9 +279,9 @@ def test_rules_of_the_host(rules: Rules, door: str, caplog: pytest.LogCaptureFix
     header, again, third = fresh(), fresh(), fresh()
     kerberos = Kerberos(hostname=HOSTNAME, details=LOCAL)
     rules("RULE:[1:$1](alice)s/alice/wonderland/")
-    assert accepted(decide(kerberos, door, header)).identity.local_name == "wonderland"
+    assert identity_of(decide(kerberos, door, header)).local_name == "wonderland"
     rules("RULE:[1:$1](bob)")
-    assert accepted(decide(kerberos, door, again)).identity.local_name is None
+    assert identity_of(decide(kerberos, door, again)).local_name is None
     path = rules("NONSENSE")
     outcome = denied(decide(kerberos, door, third))
     assert (outcome.status, outcome.reason, outcome.body) == (500, Reason.KRB5_CONF, b"Internal Server Error")
@@ -297,7 +297,7 @@ def test_username(rules: Rules, door: str, caplog: pytest.LogCaptureFixture) -> 
     kerberos = Kerberos(hostname=HOSTNAME, details=LOCAL, username="local_name")
     rules("RULE:[1:$1](alice)s/alice/wonderland/")
     first = accepted(decide(kerberos, door, header))
-    assert (first.username, first.identity.principal) == ("wonderland", "alice@KRBTEST.COM")
+    assert (first.username, identity_of(first).principal) == ("wonderland", "alice@KRBTEST.COM")
     assert accepted(decide(kerberos, door, header, earlier=first)).username == "wonderland"
     rules("RULE:[1:$1](bob)")
     outcome = denied(decide(kerberos, door, again))
@@ -317,7 +317,8 @@ def test_user_of_another_realm(crossing: Crossing, rules: Rules, door: str) -> N
     assert (outcome.status, outcome.reason) == (403, Reason.NOT_AUTHORISED)
     rules(r"RULE:[1:$1@$0](alice@ONE\.TEST)s/.*/root/", "DEFAULT", more=trusting)
     entered = accepted(decide(kerberos, door, crossing.fresh()))
-    assert (entered.username, entered.identity.local_name, entered.identity.realm) == ("root", "root", "ONE.TEST")
+    identity = identity_of(entered)
+    assert (entered.username, identity.local_name, identity.realm) == ("root", "root", "ONE.TEST")
     kerberos.close()
 
 
@@ -359,8 +360,8 @@ def test_outer_check_without_it(
     inner = Kerberos(hostname=HOSTNAME, details=LOCAL, username="local_name")
     first = accepted(decide(outer, door, header := fresh()))
     second = accepted(decide(inner, door, header, earlier=first))
-    assert (second.username, second.identity.local_name) == ("al", "al")
-    assert (second.identity, second.identity.until) == (first.identity, first.identity.until)
+    assert (second.username, identity_of(second).local_name) == ("al", "al")
+    assert (second.identity, identity_of(second).until) == (first.identity, identity_of(first).until)
     assert len(threads) == 1
     assert (threads[0] == threading.get_ident()) == (door == "thread")
     # What was read by the outer check is not read again.

@@ -12,7 +12,7 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Realm
 
 from ..support import HOSTNAME
-from ..support.asking import accepted, denied, token_request
+from ..support.asking import denied, identity_of, token_request
 from ..support.initiator import Initiator
 
 
@@ -40,7 +40,7 @@ def test_only_this_service(hostname: str | list[str], target: str, principal: st
     """A ticket is good for the host names asked for and for no other service; of one, it tells no realm."""
     outcome = Kerberos(hostname=hostname).authenticate_blocking(token_request(Initiator(target).step()))
     if principal is not None:
-        assert accepted(outcome).identity.service_principal == principal
+        assert identity_of(outcome).service_principal == principal
     else:
         assert (denied(outcome).status, denied(outcome).reason) == (403, Reason.WRONG_SERVICE)
 

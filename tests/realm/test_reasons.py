@@ -196,7 +196,7 @@ def test_crossing_trusted(
     request = auth_request((crossing.fresh(mech=mech, flags=flags),))
     outcome = Kerberos(hostname="crossing.realm.test").authenticate_blocking(request)
     assert isinstance(outcome, Accepted)
-    assert outcome.identity.principal == "alice@ONE.TEST"
+    assert outcome.principal == "alice@ONE.TEST"
 
 
 @BY_KIND

@@ -46,7 +46,7 @@ def test_name(signed_in: User, door: str) -> None:
     for _ in range(2):
         outcome = decide(kerberos, door, fresh())
         assert isinstance(outcome, Accepted)
-        assert (outcome.username, outcome.identity.principal) == ("alice", signed_in.principal)
+        assert (outcome.username, outcome.principal) == ("alice", signed_in.principal)
     kerberos.close()
 
 
@@ -62,7 +62,7 @@ def test_name_of_another_realm(
     with_principal, with_name = Kerberos(hostname=HOST), Kerberos(hostname=HOST, username="name")
     outcome = decide(with_principal, door, authorization := crossing.fresh())
     assert isinstance(outcome, Accepted)
-    assert outcome.username == outcome.identity.principal == "alice@ONE.TEST"
+    assert outcome.username == outcome.principal == "alice@ONE.TEST"
     # Nor by the result of an outer check that takes the principal.
     for again in (decide(with_name, door, crossing.fresh()), decide(with_name, door, authorization, earlier=outcome)):
         assert isinstance(again, Denied)

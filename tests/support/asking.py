@@ -59,6 +59,13 @@ def accepted(outcome: Outcome) -> Accepted:
     return outcome
 
 
+def identity_of(outcome: Outcome) -> Identity:
+    """The user that the outcome lets in."""
+    identity = accepted(outcome).identity
+    assert identity is not None
+    return identity
+
+
 def denied(outcome: Outcome) -> Denied:
     """The outcome, which is a denial."""
     assert isinstance(outcome, Denied), outcome

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import Access, AuthRequest, DrainLimits, Event, Identity, Kerberos, TicketDetails
+from async_kerberos import Access, AuthRequest, DrainLimits, Event, Identity, Kerberos, TicketDetails, not_for
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
@@ -76,6 +76,10 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "strangers": {"hostname": HOSTNAME, "access": Access(principals=["bob@KRBTEST.COM", "*/admin@KRBTEST.COM"])},
         "unwelcome": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome)},
         "told": {"hostname": HOSTNAME, "on_event": [fail_to_listen, write_down]},
+        "not-asked": {"hostname": HOSTNAME, "challenge_when": not_for(networks=["127.0.0.0/8"])},
+        "not-asked-retry": {"hostname": HOSTNAME, "challenge_when": never, "failure_status": 401},
+        "not-asked-intranet": {"hostname": HOSTNAME, "challenge_when": never, "other_challenges": [INTRANET]},
+        "not-told": {"hostname": HOSTNAME, "challenge_when": not_told},
         "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
@@ -91,6 +95,17 @@ async def is_a_member(identity: Identity, request: AuthRequest) -> bool:
 def is_welcome(identity: Identity, request: AuthRequest) -> bool:
     """An application's function that is not async."""
     return identity.name == "bob"
+
+
+async def never(request: AuthRequest) -> bool:
+    """An application's function that has to be awaited: asks nobody for a ticket."""
+    assert not request.authorization
+    return False
+
+
+def not_told(request: AuthRequest) -> Any:
+    """An application's function that has a fault."""
+    return "yes"
 
 
 def no_username(_: object) -> str:

@@ -324,6 +324,7 @@ class Exchange:
 
     def _check_accepted(self, outcome: Outcome, attempts: Sequence[Attempt]) -> None:
         assert isinstance(outcome, Accepted), outcome
+        assert outcome.identity is not None
         principal = outcome.identity.principal
         owners = [attempt for attempt in attempts if attempt.ours and attempt.user.principal == principal]
         assert owners, f"{outcome.identity} has proved nothing"

@@ -85,6 +85,53 @@ class StarletteEndpoint(WebSocketEndpoint):
     encoding = "text"
 
 
+@for_flask.requires_authentication(optional=True)
+def flask_open_view(user: str | None, number: int) -> str:
+    return f"{user} {number}"
+
+
+@for_flask.requires_authentication(optional=True)(realms=["EXAMPLE.TEST"])
+async def flask_open_async_view(user: str | None) -> str:
+    return f"{user}"
+
+
+@for_quart.requires_authentication(optional=True)
+async def quart_open_view(user: str | None, number: int) -> str:
+    return f"{user} {number}"
+
+
+@for_starlette.requires_authentication(kerberos=KERBEROS, optional=True)
+async def starlette_open_view(user: str | None, request: Request) -> Response:
+    return PlainTextResponse(f"{user}")
+
+
+class OpenMethods(HTTPEndpoint):
+    @for_starlette.requires_authentication(optional=True)
+    async def get(self, user: str | None, request: Request) -> Response:
+        return PlainTextResponse(f"{user}")
+
+
+@for_starlette.requires_authentication(optional=True)
+class OpenEndpoint(HTTPEndpoint):
+    """An endpoint that is open."""
+
+
+def of_users(user: str) -> str:
+    return user
+
+
+async def of_users_async(user: str) -> str:
+    return user
+
+
+async def of_users_and_requests(user: str, request: Request) -> Response:
+    return PlainTextResponse(user)
+
+
+def with_a_name(user: str, name: str | None) -> str:
+    return f"{user} {name}"
+
+
 async def asgi_app(scope: Any, receive: Any, send: Any) -> None: ...
 
 
@@ -101,22 +148,39 @@ async def types_as_the_checkers_see_them(methods: FlaskMethods, endpoint: Starle
     method: Callable[[Request], Coroutine[Any, Any, Response]] = endpoint.get
     assert_type(StarletteEndpoint, type[StarletteEndpoint])
     del starlette_function, sync_function, websocket_function, method
+    assert_type(flask_open_view(1), str | FlaskResponse)
+    assert_type(flask_open_async_view(), str | FlaskResponse)
+    assert_type(await quart_open_view(number=1), str | QuartResponse)
+    open_function: Callable[[Request], Coroutine[Any, Any, Response]] = starlette_open_view
+    assert_type(OpenEndpoint, type[OpenEndpoint])
+    del open_function
+    # The last one given counts; without one, the decorator keeps what it has.
+    for_flask.requires_authentication(optional=True)(optional=False)(of_users)
+    for_flask.requires_authentication(realms=["EXAMPLE.TEST"])(of_users)
+    # A view that takes more may be read as a method, which takes the user second. A checker cannot tell.
+    for_flask.requires_authentication(optional=True)(with_a_name)
     # What the checkers must refuse; an ignore that is not needed is an error in turn.
     flask_view("alice", 1)  # type: ignore[call-arg, arg-type] # pyright: ignore[reportCallIssue]
     await quart_view(number="1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     for_flask.init_kerberos(None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    # A view that cannot be called for nobody.
+    for_flask.requires_authentication(optional=True)(of_users)  # type: ignore[arg-type] # pyright: ignore[reportCallIssue, reportArgumentType]
+    for_flask.requires_authentication(optional=True)(of_users_async)  # type: ignore[arg-type] # pyright: ignore[reportCallIssue, reportArgumentType]
+    for_quart.requires_authentication(optional=True)(of_users_async)  # type: ignore[arg-type] # pyright: ignore[reportCallIssue, reportArgumentType]
+    for_starlette.requires_authentication(optional=True)(of_users_and_requests)  # type: ignore[arg-type] # pyright: ignore[reportCallIssue, reportArgumentType]
     asgi.KerberosMiddleware(asgi_app, keytap="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 def test_run_time_agrees() -> None:
     """Names, signatures and coroutine-ness are the view's, less the user; an async Flask view becomes a sync one."""
-    for view in (flask_view, flask_async_view, quart_view, quart_sync_view):
+    for view in (flask_view, flask_async_view, quart_view, quart_sync_view, flask_open_view, quart_open_view):
         assert list(inspect.signature(view).parameters) == ["number"]
     for method in (FlaskMethods.get, FlaskMethods.post):
         assert list(inspect.signature(method).parameters) == ["self", "number"]
-    for function in (starlette_view, starlette_sync_view):
+    for function in (starlette_view, starlette_sync_view, starlette_open_view):
         assert list(inspect.signature(function).parameters) == ["request"]
-    assert list(inspect.signature(StarletteMethods.get).parameters) == ["self", "request"]
+    for endpoint_method in (StarletteMethods.get, OpenMethods.get):
+        assert list(inspect.signature(endpoint_method).parameters) == ["self", "request"]
     assert flask_async_view.__name__ == "flask_async_view"
     asynchronous = (quart_view, starlette_view, starlette_websocket, StarletteMethods.get)
     assert all(inspect.iscoroutinefunction(view) for view in asynchronous)

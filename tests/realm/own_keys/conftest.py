@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from async_kerberos import Accepted, Kerberos, Outcome
+from async_kerberos import Kerberos, Outcome
 from async_kerberos.testing import Realm, Service
 
-from ...support.asking import auth_request
+from ...support.asking import auth_request, identity_of
 from ...support.initiator import fresh
 from ...support.keytabs import written
 
@@ -52,5 +52,4 @@ def ask(kerberos: Kerberos, target: str = f"HTTP@{HOST}") -> Outcome:
 
 
 def served_as(outcome: Outcome) -> str:
-    assert isinstance(outcome, Accepted), outcome
-    return outcome.identity.service_principal
+    return identity_of(outcome).service_principal

@@ -220,7 +220,7 @@ def test_realms(make: Any, service: Service, hostname: Any, tmp_path: Path) -> N
             if entries[0] is service:
                 assert served_as(outcome) == f"HTTP/{HOST}@OTHER.TEST"
                 assert isinstance(outcome, Accepted)
-                assert outcome.identity.principal == "bob@OTHER.TEST"
+                assert outcome.principal == "bob@OTHER.TEST"
             else:
                 assert isinstance(outcome, Denied)
                 assert outcome.reason is Reason.REPLAY

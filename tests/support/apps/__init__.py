@@ -16,6 +16,9 @@ Every one has the same routes, so that one test speaks for all:
 ``/ws``                a WebSocket: the principal, then the end
 ``/ws-own``            as ``/ws``, but accepted with headers of the view
 ``/ws-who``            as ``/ws``, but with the JSON of ``/who``
+``/maybe``             where nobody has to sign in, GET and POST: the principal,
+                       or :data:`NOBODY`
+``/ws-maybe``          a WebSocket likewise
 =====================  =========================================================
 """
 
@@ -28,6 +31,10 @@ from async_kerberos import Identity
 
 Options = Mapping[str, Any]
 """Options of ``init_kerberos`` and of ``Kerberos``."""
+
+NOBODY = "nobody"
+
+MAYBE = ("/maybe", "/ws-maybe")
 
 OWN_CHALLENGE = 'Basic realm="own"'
 
@@ -52,6 +59,12 @@ def facts(identity: Identity) -> dict[str, str]:
         "until": "" if identity.until is None else identity.until.isoformat(),
         "local_name": str(getattr(identity, "local_name", "not asked for")),
     }
+
+
+def who_it_is(*places: object) -> str:
+    """What each place says that has the user: the principal, or nobody if none of them has one."""
+    said = {NOBODY if place is None else str(place) for place in places}
+    return " or ".join(sorted(said))
 
 
 class TeapotError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces
+from . import MAYBE, OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces, who_it_is
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -48,7 +48,7 @@ def _places(scope: Any) -> str:
 
 
 async def _answer(scope: Any, receive: Any, send: Any) -> None:
-    user: str = scope["kerberos"].principal
+    user = who_it_is(scope["kerberos"])
     path: str = scope["path"]
     status, fields = _ANSWERS.get(path, (200, []))
     body = [user.encode()]
@@ -76,7 +76,7 @@ async def _talk(scope: Any, receive: Any, send: Any) -> None:
     assert (await receive())["type"] == "websocket.connect"
     own: Fields = [*_OWN, (b"x-own", b"yes")] if scope["path"] == "/ws-own" else []
     await send({"type": "websocket.accept", "headers": own})
-    text = _places(scope) if scope["path"] == "/ws-who" else scope["kerberos"].principal
+    text = _places(scope) if scope["path"] == "/ws-who" else who_it_is(scope["kerberos"])
     await send({"type": "websocket.send", "text": text})
     await send({"type": "websocket.close", "code": 1000})
 
@@ -85,4 +85,9 @@ def build(options: Options | None) -> Any:
     """The application below the middleware."""
     app = KerberosMiddleware(application, **given(options))
     (app.kerberos or default_kerberos()).log_setup_once()  # not beside the first request, whose calls a test counts
-    return app
+    optional = KerberosMiddleware(application, app.kerberos, optional=True)
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        await (optional if scope.get("path") in MAYBE else app)(scope, receive, send)
+
+    return dispatch

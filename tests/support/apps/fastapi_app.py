@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from async_kerberos import Identity
 from async_kerberos.adapters.fastapi import KerberosIdentity, init_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, pieces
+from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, pieces, who_it_is
 
 User = Annotated[Identity, Depends(KerberosIdentity())]
+MaybeUser = Annotated[Identity | None, Depends(KerberosIdentity(optional=True))]
 
 
 def hello(identity: Identity) -> Response:
@@ -98,6 +99,19 @@ def build(options: Options | None, *, asynchronous: bool) -> Any:
 
     app.add_api_route("/echo", echo, methods=["POST"], response_model=None)
 
+    def maybe(identity: MaybeUser, request: Request) -> Response:
+        return PlainTextResponse(who_it_is(identity, request.scope["kerberos"]))
+
+    async def maybe_async(identity: MaybeUser, request: Request) -> Response:
+        return maybe(identity, request)
+
+    async def ws_maybe(websocket: WebSocket, identity: MaybeUser) -> None:
+        await websocket.accept()
+        await websocket.send_text(who_it_is(identity, websocket.scope["kerberos"]))
+        await websocket.close()
+
+    app.add_api_route("/maybe", maybe_async if asynchronous else maybe, methods=["GET", "POST"], response_model=None)
+
     async def ws(websocket: WebSocket, identity: User) -> None:
         await websocket.accept()
         await websocket.send_text(identity.principal)
@@ -114,7 +128,7 @@ def build(options: Options | None, *, asynchronous: bool) -> Any:
         await websocket.send_text(json.dumps({**places, "scope": websocket.scope["kerberos"].principal}))
         await websocket.close()
 
-    for path, endpoint in {"/ws": ws, "/ws-own": ws_own, "/ws-who": ws_who}.items():
+    for path, endpoint in {"/ws": ws, "/ws-own": ws_own, "/ws-who": ws_who, "/ws-maybe": ws_maybe}.items():
         app.add_api_websocket_route(path, endpoint)
 
     async def answer_teapot(request: Request, error: Exception) -> Response:

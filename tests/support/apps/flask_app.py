@@ -12,7 +12,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.asgi import KerberosMiddleware
 from async_kerberos.adapters.flask import init_kerberos, requires_authentication
 
-from . import Options, TeapotError, facts, pieces
+from . import MAYBE, Options, TeapotError, facts, pieces, who_it_is
 from .flask_and_quart import Action, actions, hello
 
 WsgiToAsgi: Any = asgiref.wsgi.WsgiToAsgi  # it has no types
@@ -32,6 +32,10 @@ def who(user: str) -> dict[str, str]:
     }
 
 
+def maybe(user: str | None) -> str:
+    return who_it_is(user, g.kerberos_identity, request.environ.get("REMOTE_USER"), request.environ["kerberos"])
+
+
 def stream(user: str) -> Response:
     def produce() -> Iterator[bytes]:
         yield from pieces(user)
@@ -42,8 +46,8 @@ def stream(user: str) -> Response:
 ACTIONS: dict[str, Action] = {"/who": who, "/stream": stream, **actions(redirect, abort)}
 
 
-def _as_async(action: Action) -> Callable[[str], Awaitable[Any]]:
-    async def view(user: str) -> Any:
+def _as_async(action: Callable[..., Any]) -> Callable[[str | None], Awaitable[Any]]:
+    async def view(user: str | None) -> Any:
         return action(user)
 
     return view
@@ -69,6 +73,10 @@ def build_configured(options: Options | None, *, asynchronous: bool) -> tuple[Fl
     for path, action in ACTIONS.items():
         add(path, action, ["GET"])
 
+    optional = requires_authentication(optional=True)
+    guarded: Callable[..., Any] = optional(_as_async(maybe)) if asynchronous else optional(maybe)
+    app.add_url_rule("/maybe", "maybe", guarded, methods=["GET", "POST"])
+
     def answer_teapot(error: Exception) -> Any:
         return "teapot", 418
 
@@ -84,4 +92,10 @@ def bridged(options: Options | None) -> Any:
 def bridged_below_middleware(options: Options | None) -> Any:
     """The application under an ASGI server, inside the middleware, which has the application's ``Kerberos``."""
     app, kerberos = build_configured(options, asynchronous=False)
-    return KerberosMiddleware(WsgiToAsgi(app), kerberos)
+    guarded = KerberosMiddleware(WsgiToAsgi(app), kerberos)
+    optional = KerberosMiddleware(WsgiToAsgi(app), kerberos, optional=True)
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        await (optional if scope.get("path") in MAYBE else guarded)(scope, receive, send)
+
+    return dispatch

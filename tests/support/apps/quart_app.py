@@ -10,7 +10,7 @@ from quart import Quart, Response, abort, g, redirect, request, websocket
 
 from async_kerberos.adapters.quart import init_kerberos, requires_authentication
 
-from . import OWN_CHALLENGE, Options, TeapotError, facts, pieces
+from . import OWN_CHALLENGE, Options, TeapotError, facts, pieces, who_it_is
 from .flask_and_quart import Action, actions, hello
 
 
@@ -21,6 +21,11 @@ def _identity() -> dict[str, str]:
 def who(user: str) -> dict[str, str]:
     scope: Any = request.scope
     return {"user": user, "scope": scope["kerberos"].principal, **_identity()}
+
+
+def maybe(user: str | None) -> str:
+    scope: Any = request.scope
+    return who_it_is(user, g.kerberos_identity, scope["kerberos"])
 
 
 def stream(user: str) -> Response:
@@ -51,6 +56,19 @@ def build(options: Options | None, *, asynchronous: bool, factory: type[Quart] =
     add("/hello", hello, ["GET", "POST", "OPTIONS"])
     for path, action in ACTIONS.items():
         add(path, action, ["GET"])
+
+    async def maybe_async(user: str | None) -> str:
+        return maybe(user)
+
+    optional = requires_authentication(optional=True)
+    guarded: Callable[..., Any] = optional(maybe_async) if asynchronous else optional(maybe)
+    app.add_url_rule("/maybe", "maybe", guarded, methods=["GET", "POST"])
+
+    @app.websocket("/ws-maybe")
+    @optional
+    async def ws_maybe(user: str | None) -> None:
+        scope: Any = websocket.scope
+        await websocket.send(who_it_is(user, g.kerberos_identity, scope["kerberos"]))
 
     @app.post("/echo")
     @requires_authentication

@@ -19,7 +19,7 @@ from async_kerberos import Kerberos
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, given, pieces
+from . import MAYBE, OWN_CHALLENGE, OWN_HEADERS, Options, TeapotError, facts, given, pieces, who_it_is
 
 Action = Callable[[str, Request], Response]
 
@@ -74,6 +74,25 @@ def again(user: str, request: Request) -> Response:
 
 def raised_again(user: str, request: Request) -> Response:
     raise HTTPException(401, headers={"WWW-Authenticate": OWN_CHALLENGE})
+
+
+def _maybe(user: str | None, connection: HTTPConnection) -> str:
+    starlettes = connection.user.identity if connection.user.is_authenticated else None
+    scopes = connection.auth.scopes
+    return who_it_is(user, connection.scope["kerberos"], starlettes, user if "authenticated" in scopes else None)
+
+
+def maybe(user: str | None, request: Request) -> Response:
+    return PlainTextResponse(_maybe(user, request))
+
+
+async def ws_maybe(user: str | None, websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(_maybe(user, websocket))
+    await websocket.close()
+
+
+optional = requires_authentication(optional=True)
 
 
 async def echo(user: str, request: Request) -> Response:
@@ -149,6 +168,12 @@ def functions(options: Options | None, *, asynchronous: bool) -> Any:
         view = requires_authentication(_as_async(action)) if asynchronous else requires_authentication(action)
         routes.append(Route(path, view, methods=METHODS))
     routes.append(Route("/echo", requires_authentication(echo), methods=["POST"]))
+
+    async def maybe_async(user: str | None, request: Request) -> Response:
+        return maybe(user, request)
+
+    guarded: Callable[..., Any] = optional(maybe_async) if asynchronous else optional(maybe)
+    routes += [Route("/maybe", guarded, methods=METHODS), WebSocketRoute("/ws-maybe", optional(ws_maybe))]
     return _configured([*routes, *_websocket_functions()], options)
 
 
@@ -158,6 +183,49 @@ class EchoMethods(HTTPEndpoint):
     @requires_authentication
     async def post(self, user: str, request: Request) -> Response:
         return await echo(user, request)
+
+
+class MaybeMethods(HTTPEndpoint):
+    """The endpoint ``/maybe``, its methods decorated."""
+
+    @optional
+    async def get(self, user: str | None, request: Request) -> Response:
+        return maybe(user, request)
+
+    @optional
+    def post(self, user: str | None, request: Request) -> Response:
+        return maybe(user, request)
+
+
+class MaybeSocketMethods(WebSocketEndpoint):
+    """The endpoint ``/ws-maybe``, its method decorated."""
+
+    @optional
+    async def on_connect(self, user: str | None, websocket: WebSocket) -> None:
+        await ws_maybe(user, websocket)
+
+
+@optional
+class MaybeClass(HTTPEndpoint):
+    """The endpoint ``/maybe``, decorated."""
+
+    def get(self, user: str | None, request: Request) -> Response:
+        return maybe(user, request)
+
+    async def post(self, user: str | None, request: Request) -> Response:
+        return maybe(user, request)
+
+
+@optional
+class MaybeSocketClass(WebSocketEndpoint):
+    """The endpoint ``/ws-maybe``, decorated."""
+
+    async def on_connect(  # type: ignore[override] # the decorator calls it
+        self,
+        user: str | None,  # pyright: ignore[reportIncompatibleMethodOverride]
+        websocket: WebSocket,
+    ) -> None:
+        await ws_maybe(user, websocket)
 
 
 def _methods(action: Action) -> type[HTTPEndpoint]:
@@ -190,7 +258,8 @@ def _socket_methods(view: Callable[[str, WebSocket], Any]) -> type[WebSocketEndp
 def methods(options: Options | None) -> Any:
     """Decorated methods of endpoint classes."""
     routes: list[Any] = [Route(path, _methods(action)) for path, action in ACTIONS.items()]
-    routes.append(Route("/echo", EchoMethods))
+    routes += [Route("/echo", EchoMethods), Route("/maybe", MaybeMethods)]
+    routes.append(WebSocketRoute("/ws-maybe", MaybeSocketMethods))
     routes.extend(WebSocketRoute(path, _socket_methods(view)) for path, view in SOCKETS.items())
     return _configured(routes, options)
 
@@ -241,7 +310,8 @@ def _socket_class(view: Callable[[str, WebSocket], Any]) -> type[WebSocketEndpoi
 def classes(options: Options | None) -> Any:
     """Decorated endpoint classes."""
     routes: list[Any] = [Route(path, _class(action, asynchronous=False)) for path, action in ACTIONS.items()]
-    routes.append(Route("/echo", _class(echo, asynchronous=True)))
+    routes += [Route("/echo", _class(echo, asynchronous=True)), Route("/maybe", MaybeClass)]
+    routes.append(WebSocketRoute("/ws-maybe", MaybeSocketClass))
     routes.extend(WebSocketRoute(path, _socket_class(view)) for path, view in SOCKETS.items())
     return _configured(routes, options)
 
@@ -268,6 +338,30 @@ def middleware(options: Options | None) -> Any:
     routes: list[Any] = [Route(path, with_user(action), methods=METHODS) for path, action in ACTIONS.items()]
     routes.append(Route("/echo", with_user(echo), methods=["POST"]))
     routes.extend(WebSocketRoute(path, with_websocket(view)) for path, view in SOCKETS.items())
+
+    async def maybe_view(request: Request) -> Response:
+        return PlainTextResponse(_maybe(_of_scope(request), request))
+
+    async def maybe_socket(websocket: WebSocket) -> None:
+        await ws_maybe(_of_scope(websocket), websocket)
+
+    routes += [Route("/maybe", maybe_view, methods=METHODS), WebSocketRoute("/ws-maybe", maybe_socket)]
     kerberos = Kerberos(**given(options)) if options else None
     (kerberos or default_kerberos()).log_setup_once()  # not beside the first request, whose calls a test counts
-    return _application(routes, middleware=[Middleware(KerberosMiddleware, kerberos)])
+    return _application(routes, middleware=[Middleware(_Guards, kerberos)])
+
+
+def _of_scope(connection: HTTPConnection) -> str | None:
+    identity = connection.scope["kerberos"]
+    return None if identity is None else str(identity)
+
+
+class _Guards:
+    """Two middlewares, of which one stands around those places where nobody has to sign in."""
+
+    def __init__(self, app: Any, kerberos: Kerberos | None) -> None:
+        self._guarded = KerberosMiddleware(app, kerberos)
+        self._optional = KerberosMiddleware(app, kerberos, optional=True)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await (self._optional if scope.get("path") in MAYBE else self._guarded)(scope, receive, send)

@@ -10,7 +10,7 @@ from typing import Any
 from async_kerberos.adapters.wsgi import KerberosMiddleware
 from async_kerberos.kerberos import default_kerberos
 
-from . import OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces
+from . import MAYBE, OWN_CHALLENGE, OWN_HEADERS, Options, facts, given, pieces, who_it_is
 
 Fields = list[tuple[str, str]]
 
@@ -28,7 +28,7 @@ _ANSWERS: dict[str, tuple[int, Fields]] = {
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """The application, unprotected."""
-    user: str = environ["REMOTE_USER"]
+    user = who_it_is(environ.get("REMOTE_USER"), environ["kerberos"])
     path: str = environ["PATH_INFO"]
     status, fields = _ANSWERS.get(path, (200, []))
     body = [user.encode()]
@@ -60,4 +60,9 @@ def build(options: Options | None) -> Any:
     """The application below the middleware."""
     app = KerberosMiddleware(application, **given(options))
     (app.kerberos or default_kerberos()).log_setup_once()  # not beside the first request, whose calls a test counts
-    return app
+    optional = KerberosMiddleware(application, app.kerberos, optional=True)
+
+    def dispatch(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return (optional if environ["PATH_INFO"] in MAYBE else app)(environ, start_response)
+
+    return dispatch

@@ -9,7 +9,7 @@ import pytest
 
 from async_kerberos import AuthRequest, Denied, Kerberos, Reason
 from async_kerberos._decision.answers import plain_denial
-from async_kerberos._protocol.forwarded import is_trusted, mentions, says_https
+from async_kerberos._protocol.forwarded import is_within, mentions, says_https
 
 from ...support.asking import auth_request
 
@@ -54,9 +54,9 @@ def test_says_https(values: list[str], https: bool) -> None:
         ("", False),
     ],
 )
-def test_is_trusted(address: str, trusted: bool) -> None:
+def test_is_within(address: str, trusted: bool) -> None:
     """A proxy is known by its address, however that is written."""
-    assert is_trusted(address, [ipaddress.ip_network(proxy) for proxy in PROXIES]) is trusted
+    assert is_within(address, [ipaddress.ip_network(proxy) for proxy in PROXIES]) is trusted
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_names(value: str, named: bool) -> None:
 def test_names_of_an_interface() -> None:
     """The interface that an address of the local network comes with is no part of it."""
     assert mentions(["fe80::1%eth0"], "fe80::1%eth1")
-    assert is_trusted("fe80::1%eth0", [ipaddress.ip_network("fe80::/10")])
+    assert is_within("fe80::1%eth0", [ipaddress.ip_network("fe80::/10")])
 
 
 def test_long_field() -> None:

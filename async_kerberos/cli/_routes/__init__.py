@@ -1,0 +1,1 @@
+"""``async-kerberos routes``: which routes of an application are open, by the marks that guards leave."""
