@@ -92,8 +92,6 @@ class AuthRequest(NeverSent):
         for name, values in fields.items():
             if name not in FIELDS or type(values) is str:
                 raise TypeError(f"fields must be sequences of texts, by names of {sorted(FIELDS)}: see from_headers()")
-        if plain_path:
-            self.__dict__["plain_path"] = plain_path
         # Every request makes one object; the dataclass's own __init__, field by field, takes four times as long.
         self.__dict__.update(
             fields=fields,
@@ -105,6 +103,7 @@ class AuthRequest(NeverSent):
             websocket=websocket,
             earlier=earlier,
             later=later,
+            plain_path=plain_path,
         )
 
     @classmethod

@@ -36,7 +36,7 @@ class Whole:
     """
 
     exempt: tuple[str, ...]
-    protection: Protection = Protection(guard=Guard(whole=True))  # noqa: RUF009 - it is frozen
+    protection: Protection
 
     def exempts(self, rule: Any) -> bool:
         """Whether a rule of Werkzeug's needs no ticket; a request that no rule matches needs one."""
@@ -50,8 +50,13 @@ class Whole:
         return ""
 
 
-def whole_of(protect: object, exempt: Sequence[str]) -> Whole | None:
+def whole_of(protect: object, exempt: Sequence[str], adapter: str) -> Whole | None:
     """What the two options of ``init_kerberos`` come to.
+
+    Args:
+        protect: the option of this name.
+        exempt: the option of this name.
+        adapter: the adapter's name in events.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -69,7 +74,7 @@ def whole_of(protect: object, exempt: Sequence[str]) -> Whole | None:
         if name == "/*":
             raise ConfigurationError("exempt", "'/*' is every rule: leave protect='all' out instead")
         checked.append(name)
-    return None if protect is None else Whole(tuple(checked))
+    return None if protect is None else Whole(tuple(checked), Protection(guard=Guard(whole=True, adapter=adapter)))
 
 
 def protect_whole(app: Any, whole: Whole | None, fronts: Mapping[str, type[Front]], carrier: Any) -> None:

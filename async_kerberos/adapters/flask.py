@@ -68,7 +68,7 @@ def init_kerberos(
     Raises:
         ConfigurationError: an option is wrong.
     """
-    whole = whole_of(protect, exempt)
+    whole = whole_of(protect, exempt, RequiresAuthentication.adapter)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     configure(app, kerberos, "wsgi_app", CarrierMiddleware, whole, {"full_dispatch_request": _Front})
     return kerberos

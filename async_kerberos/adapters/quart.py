@@ -80,7 +80,7 @@ def init_kerberos(
     Raises:
         ConfigurationError: an option is wrong.
     """
-    whole = whole_of(protect, exempt)
+    whole = whole_of(protect, exempt, RequiresAuthentication.adapter)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     fronts = {"full_dispatch_request": _Front, "full_dispatch_websocket": _WebSocketFront}
     configure(app, kerberos, "asgi_app", CarrierMiddleware, whole, fronts)
