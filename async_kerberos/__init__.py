@@ -4,6 +4,7 @@ The core: it imports no web framework. What a framework needs is in ``async_kerb
 """
 
 from ._decision.guard import Guard
+from ._decision.pages import Pages
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
 from .identity import Identity
@@ -37,6 +38,7 @@ __all__ = [
     "KerberosOptions",
     "Outcome",
     "Overloaded",
+    "Pages",
     "Reason",
     "TicketDetails",
     "TimedOut",

@@ -26,6 +26,7 @@ class Guard(NeverSent):
         cross_site: overrides the option of this name; None to keep it.
         access: who may enter here; the option of this name has to let them in as well.
         adapter: the name by which events call the code that asks.
+        whole: whether it guards a whole application, as a middleware does, and ``protect="all"``.
 
     Raises:
         ConfigurationError: an option is wrong.
@@ -34,6 +35,7 @@ class Guard(NeverSent):
     cross_site: CrossSite | None = None
     access: Access | None = None
     adapter: str = ""
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.cross_site is not None:

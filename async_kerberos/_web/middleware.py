@@ -42,7 +42,7 @@ class Middleware(NeverSent):
         self.kerberos: Kerberos | None = Kerberos(**options) if own else kerberos
         # A service of the middleware's own has these options itself.
         access = None if own else options.get("access")
-        guard = Guard(cross_site=options.get("cross_site"), access=access, adapter=self.adapter)
+        guard = Guard(cross_site=options.get("cross_site"), access=access, adapter=self.adapter, whole=True)
         self._protection = Protection(self.kerberos, guard)
         self._hides_authorization = hide_authorization
         self._has_options = bool(own)

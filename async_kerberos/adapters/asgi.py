@@ -77,6 +77,9 @@ class KerberosMiddleware(Middleware):
             )
         self._around = app
 
+    knows_handlers = False
+    """Whether a subclass knows the handlers of an application's framework, and overrides :meth:`dress`."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope.
 
@@ -100,6 +103,8 @@ class KerberosMiddleware(Middleware):
             receive = watch_body(scope, state, receive)
         outcome = await authenticate_scope(scope, self._protection, application, request)
         if isinstance(outcome, Denied):
+            if outcome.asks_handler and self.knows_handlers:
+                outcome = await self.dress(scope, outcome)
             await send_denial(scope, send, outcome)
             return
         state = state_of(scope)
@@ -122,6 +127,10 @@ class KerberosMiddleware(Middleware):
             scope[NEAREST] = before
             state.over = True
             forget(method)
+
+    async def dress(self, scope: Scope, denied: Denied) -> Denied:
+        """For subclasses that know handlers: the answer with the body that the application's makes of it."""
+        return denied
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""
