@@ -57,6 +57,8 @@ class KerberosMiddleware(Middleware):
     """
 
     adapter = "asgi"
+    # Whether a subclass knows the handlers of its framework, and overrides `dress`.
+    knows_handlers = False
 
     def __init__(
         self,
@@ -76,9 +78,6 @@ class KerberosMiddleware(Middleware):
                 app, user_header, hide_authorization=hide_authorization, guard=self._protection.guard
             )
         self._around = app
-
-    knows_handlers = False
-    """Whether a subclass knows the handlers of an application's framework, and overrides :meth:`dress`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI scope.
