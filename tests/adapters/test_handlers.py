@@ -580,4 +580,5 @@ def test_middleware_without_a_framework() -> None:
     denied = Kerberos(hostname=HOST).authenticate_blocking(AuthRequest())
     assert isinstance(denied, Denied)
     assert not asgi.KerberosMiddleware.knows_handlers
-    assert anyio.run(asgi.KerberosMiddleware(starlette_app({}), hostname=HOST).dress, {}, denied) is denied
+    middleware, scope = asgi.KerberosMiddleware(starlette_app({}), hostname=HOST), dict[str, Any]()
+    assert anyio.run(middleware.dress, scope, denied) is denied
