@@ -81,6 +81,10 @@ check: install ## format, lint, types, imports, build, the wheel, and known advi
 	$(BIN)/python scripts/check-wheel
 	$(BIN)/python scripts/audit
 
+screenshots: install ## pictures of the page that people see at a 401, in a real browser, into docs/pages
+	scripts/system-packages chromium
+	$(BIN)/python -m tests.browser.screenshots
+
 format: install ## format the code, and mend what ruff can
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -129,4 +133,4 @@ $(VENV)/dev.stamp: pyproject.toml scripts/make-venv | system-packages
 	@touch $@
 
 .NOTPARALLEL:
-.PHONY: help demo install test test-oldest test-pythons test-clients fuzz soak bench bench-micro check format build clean system-packages
+.PHONY: help demo install test test-oldest test-pythons test-clients fuzz soak bench bench-micro check screenshots format build clean system-packages

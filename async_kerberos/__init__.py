@@ -5,6 +5,7 @@ The core: it imports no web framework. What a framework needs is in ``async_kerb
 
 from ._decision.challenges import NotFor, not_for
 from ._decision.guard import Guard
+from ._decision.pages import Pages
 from ._threads.workers import WorkerLimits
 from .errors import ConfigurationError, KerberosError, Overloaded, TimedOut, UnsupportedScopeError, WorkersError
 from .identity import Identity
@@ -39,6 +40,7 @@ __all__ = [
     "NotFor",
     "Outcome",
     "Overloaded",
+    "Pages",
     "Reason",
     "TicketDetails",
     "TimedOut",

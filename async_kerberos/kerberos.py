@@ -14,6 +14,7 @@ from ._decision.answers import Answers
 from ._decision.challenges import ChallengeRule
 from ._decision.guard import NO_GUARD, Guard
 from ._decision.origin import CrossSiteRule
+from ._decision.pages import BY_PLACE, Bodies, Pages
 from ._decision.reuse import Reuse
 from ._decision.sequence import Sequence as Decision
 from ._decision.transport import Transport
@@ -91,6 +92,10 @@ class Kerberos(NeverSent):
             like this site's own.
         drain: limits within which a refused request's body is read and dropped.
         access: who may enter, of those who sign in; None for all. A guard's own ``access`` has to hold as well.
+        pages: what people see at a 401 or a 403: :class:`Pages`, or None for the status in words. If this is not given,
+            it is the built-in page where a middleware guards a whole application, and the status in words elsewhere. A
+            handler that the application has registered for exactly this status makes the body, unless this is None or
+            has a function for it.
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
             (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; the
@@ -130,6 +135,7 @@ class Kerberos(NeverSent):
     trusted_origins: Sequence[str] = ()
     drain: DrainLimits = field(default_factory=DrainLimits)
     access: Access | None = None
+    pages: Pages | None = BY_PLACE
     username: UsernameChoice = "principal"
     details: TicketDetails | None = None
     clock_skew: float = 300
@@ -153,6 +159,8 @@ class Kerberos(NeverSent):
         if self.details is not None:
             check_type("details", self.details, TicketDetails)
         check_seconds("clock_skew", self.clock_skew, or_zero=True)
+        if self.pages is not None:
+            check_type("pages", self.pages, Pages)
         vars(self).update(_made_of(self))  # allowed here: no other code has the object yet
 
     async def authenticate(self, request: AuthRequest, guard: Guard = NO_GUARD) -> Outcome:
@@ -228,7 +236,8 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
     rules = _rules_of(kerberos, hostnames)
     transport = Transport(kerberos.require_tls, kerberos.trusted_proxies, kerberos.channel_bindings)
     origin = CrossSiteRule(kerberos.cross_site, kerberos.trusted_origins, transport.proxies)
-    answers = Answers(kerberos.failure_status, kerberos.other_challenges)
+    answers = Answers(kerberos.failure_status, kerberos.other_challenges, kerberos.pages is not None)
+    bodies = Bodies(kerberos.pages, hostnames)
     asking = kerberos.challenge_when
     challenges = None if asking is None else ChallengeRule(asking, transport.proxies)
     tickets = Tickets(acceptor, kerberos.max_token_size, kerberos.raw_kerberos, kerberos.half_open)
@@ -249,7 +258,7 @@ def _made_of(kerberos: Kerberos) -> dict[str, object]:
         "_usernames": usernames,
         "_telling": telling,
         "_decision": Decision(
-            transport, origin, reuse, tickets, kerberos.access, usernames, answers, telling, challenges
+            transport, origin, reuse, tickets, kerberos.access, usernames, answers, telling, bodies, challenges
         ),
         "_on_loop": OnLoop(workers),
     }

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from ._checks import check_count, check_seconds, elements
 from ._never_sent import NeverSent
@@ -21,6 +21,9 @@ from .rights.access import Authorize as Authorize
 from .rights.details import TicketDetails
 from .rights.usernames import UsernameChoice
 from .telemetry.events import OnEvent
+
+if TYPE_CHECKING:
+    from ._decision.pages import Pages
 
 # Printable ASCII without the asterisk, the colon, and what separates or escapes in a principal (RFC 1964, 2.1.1).
 _HOSTNAME = r"[!-)+-.0-9;-?A-\[\]-~]+"
@@ -79,6 +82,7 @@ class KerberosOptions(TypedDict, total=False):
     trusted_origins: Sequence[str]
     drain: DrainLimits
     access: Access | None
+    pages: Pages | None
     username: UsernameChoice
     details: TicketDetails | None
     clock_skew: float

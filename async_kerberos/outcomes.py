@@ -139,12 +139,14 @@ class Denied(NeverSent):
         reason: why. The client must not learn it.
         headers: ``Content-Type``, and for some statuses ``WWW-Authenticate`` or ``Retry-After``.
         body: the body for the client.
+        asks_handler: whether a handler that the application has registered for this status may make another body.
     """
 
     status: int
     reason: Reason
     headers: Headers = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    asks_handler: bool = field(default=False, repr=False, compare=False)
 
 
 Outcome = Accepted | Denied

@@ -150,10 +150,12 @@ class AuthRequest(NeverSent):
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of a header field, by one of the names in :data:`FIELDS`; none where it did not come."""
-        values = self.fields.get(name, ())
-        if not values and self.later is not None and name not in EARLY_FIELDS:
-            values = self.later(name)[:MOST_VALUES]
-        return tuple(values)
+        values = self.fields.get(name)
+        if values:
+            return tuple(values)
+        if self.later is None or name in EARLY_FIELDS:
+            return ()
+        return tuple(self.later(name)[:MOST_VALUES])
 
     @property
     def host(self) -> str:

@@ -25,6 +25,7 @@ class Answers:
     Args:
         failure_status: the option of this name.
         other_challenges: the option of this name.
+        asks_handlers: whether handlers of the application's may make the body of a 401 or a 403.
 
     Attributes:
         other_challenges: the option's value, as texts.
@@ -33,11 +34,12 @@ class Answers:
         ConfigurationError: an option is wrong.
     """
 
-    def __init__(self, failure_status: object, other_challenges: object) -> None:
+    def __init__(self, failure_status: object, other_challenges: object, asks_handlers: bool = True) -> None:
         if type(failure_status) is not int or failure_status not in (401, 403):
             raise ConfigurationError("failure_status", f"must be 401 or 403, not {failure_status!r}")
         self._failure_status = failure_status
         self.other_challenges = _check_challenges("other_challenges", other_challenges)
+        self._asks_handlers = asks_handlers
         # Made once: half of all requests get this answer.
         self._challenged = self._denial(Refusal(Reason.NO_CREDENTIALS))
 
@@ -53,7 +55,7 @@ class Answers:
         headers = [("WWW-Authenticate", value) for value in self._challenges(refusal, status)]
         if status == 503:
             headers.append(("Retry-After", _RETRY_AFTER_SECONDS))
-        return plain_denial(status, reason, headers)
+        return plain_denial(status, reason, headers, asks_handler=self._asks_handlers and status in (401, 403))
 
     def _challenges(self, refusal: Refusal, status: int) -> list[str]:
         if refusal.reason is Reason.NO_CREDENTIALS:
@@ -68,10 +70,13 @@ class Answers:
         return []
 
 
-def plain_denial(status: int, reason: Reason, headers: Iterable[tuple[str, str]] = ()) -> Denied:
+def plain_denial(
+    status: int, reason: Reason, headers: Iterable[tuple[str, str]] = (), *, asks_handler: bool = False
+) -> Denied:
     """An answer that says the status in words and nothing else."""
     body = HTTPStatus(status).phrase.encode()
-    return Denied(status, reason, (*headers, ("Content-Type", "text/plain; charset=utf-8")), body)
+    typed = (*headers, ("Content-Type", "text/plain; charset=utf-8"))
+    return Denied(status, reason, typed, body, asks_handler)
 
 
 def _check_challenges(option: str, value: object) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from .answers import Answers
 from .challenges import ChallengeRule
 from .guard import Guard
 from .origin import CrossSiteRule
+from .pages import Bodies
 from .reuse import Reuse
 from .transport import Transport
 
@@ -34,6 +35,7 @@ class Sequence:
         usernames: gives users their names.
         answers: makes the answers to refused requests.
         telling: tells what has come of each request.
+        bodies: what people see of them.
         challenges: says who is asked for a ticket; None for all.
     """
 
@@ -47,6 +49,7 @@ class Sequence:
         usernames: Usernames,
         answers: Answers,
         telling: Telling,
+        bodies: Bodies,
         challenges: ChallengeRule | None = None,
     ) -> None:
         self._transport = transport
@@ -58,6 +61,7 @@ class Sequence:
         self._usernames = None if usernames.are_principals else usernames
         self._answers = answers
         self._telling = telling
+        self._bodies = bodies
         self._challenges = challenges
 
     async def decide(self, request: AuthRequest, guard: Guard, waits: Waits) -> Outcome:
@@ -94,7 +98,8 @@ class Sequence:
                     await self._challenges.check(request, waits)
                 denied = self._answers.denial(_NO_CREDENTIALS)  # not raised: this is half of all requests
                 self._telling.challenged(request, denied, guard.adapter)
-                return denied
+                at_once = self._bodies.at_once(denied, request, guard)
+                return at_once or await self._bodies.in_time(denied, request, waits)
             if self._transport.requires_bindings and not ticket.identity.channel_bound:
                 raise Refusal(Reason.BAD_BINDINGS, "the client sent none")
             # Only now: with the reply, somebody who passes on another's ticket could pretend to be this server.
@@ -108,7 +113,8 @@ class Sequence:
         except Refusal as refusal:
             # A check by this same service has found earlier who it is.
             known = ticket or (SignedIn(earlier.identity) if earlier is not None and ours else None)
-            return self._deny(request, guard, refusal, known, signed_in)
+            denied = self._deny(request, guard, refusal, known, signed_in)
+            return self._bodies.at_once(denied, request, guard) or await self._bodies.in_time(denied, request, waits)
         if self._foreign is not None and (guard.access is None or not guard.access.names_realms):
             self._foreign.note(signed_in.identity)
         if earlier is not None:

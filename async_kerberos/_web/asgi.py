@@ -86,7 +86,7 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            if state.checked is not None or state.challenge or state.owed or state.for_nobody:
+            if state.checked is not None or state.owed or state.for_nobody:
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
                 owed = state.take(message.get("status"), functools.partial(values_of, headers))
                 message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message
@@ -103,8 +103,12 @@ def adding_owed(state: RequestState, send: Send) -> Send:
 def values_of(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
     """The values of a header field, by its name in small letters."""
     raw, length = name.encode(), len(name)
-    # Most names have another length, and need no look at their letters.
-    return [value.decode("latin-1") for key, value in headers if len(key) == length and key.lower() == raw]
+    values: list[str] = []
+    for key, value in headers:  # faster than a comprehension, up to Python 3.11 twice; many a 401 needs it
+        # Most names have another length, and need no look at their letters.
+        if len(key) == length and key.lower() == raw:
+            values.append(value.decode("latin-1"))
+    return values
 
 
 async def _send_when_ended(body: Body, send: Send, message: Message) -> None:
@@ -292,7 +296,7 @@ async def send_denial(scope: Scope, send: Send, denied: Denied) -> None:
         await send(last)
 
 
-@functools.lru_cache(maxsize=8)  # half of all requests get one and the same answer
+@functools.lru_cache(maxsize=64)  # half of all requests get one of few answers
 def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     return encode_headers(headers)
 

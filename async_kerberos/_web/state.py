@@ -55,7 +55,6 @@ class RequestState:
         streams: whether the connection has other requests beside this one (HTTP/2 and 3).
         body: the request's body, as it comes; None where the server copes with one that is left unread.
         drain: the limits within which the rest of it is dropped before the answer; None unless it is refused.
-        challenge: the challenge of a denial that an exception carries to the application's own handler.
         over: whether the response has been sent, or the application has ended.
         username: the user's name for applications; of several checks, the last one's.
         for_nobody: whether nobody has signed in where somebody might: the response would be another one then.
@@ -75,7 +74,6 @@ class RequestState:
     streams: bool = False
     body: Body | None = None
     drain: DrainLimits | None = None
-    challenge: Headers = ()
     over: bool = False
     username: str = ""
     for_nobody: bool = False
@@ -94,7 +92,7 @@ class RequestState:
             self.username, self.for_nobody = accepted.username, accepted.identity is None
         self.by_default = self.by_default or by_default
         # An earlier refusal that the application has recovered from no longer counts.
-        self.drain, self.challenge = None, ()
+        self.drain = None
         checked = accepted.checked
         if checked is not None and not self.is_of(checked.authorization):
             self.checked = checked
@@ -119,9 +117,7 @@ class RequestState:
             reply: whether the reply may go onto this response.
         """
         added: Headers = ()
-        if status == 401:
-            added = self._missing_challenges(values_of) if self.challenge else ()
-        elif reply:
+        if status != 401 and reply:
             added, self.owed = self.owed, ()
         if (self.checked is None and not self.for_nobody) or status is None:
             return Owed(added)
@@ -129,12 +125,6 @@ class RequestState:
         vary = _with_ours(varies) if varies else (_VARY_ALONE,)
         private = () if self.checked is None or values_of("cache-control") else (_PRIVATE,)
         return Owed((*added, *vary, *private), bool(varies and vary))
-
-    def _missing_challenges(self, values_of: Callable[[str], Sequence[str]]) -> Headers:
-        present = values_of("www-authenticate")
-        if present and not any(value in present for _, value in self.challenge):
-            return ()  # the application's own answer
-        return tuple((name, value) for name, value in self.challenge if value not in values_of(name.lower()))
 
 
 def _with_ours(varies: Sequence[str]) -> Headers:

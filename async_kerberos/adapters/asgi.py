@@ -62,6 +62,8 @@ class KerberosMiddleware(Middleware):
     """
 
     adapter = "asgi"
+    # Whether a subclass knows the handlers of its framework, and overrides `dress`.
+    knows_handlers = False
 
     def __init__(
         self,
@@ -107,6 +109,8 @@ class KerberosMiddleware(Middleware):
             receive = watch_body(scope, state, receive)
         outcome = await authenticate_scope(scope, self._protection, application, request)
         if isinstance(outcome, Denied):
+            if outcome.asks_handler and self.knows_handlers:
+                outcome = await self.dress(scope, outcome)
             await send_denial(scope, send, outcome)
             return
         state = state_of(scope)
@@ -129,6 +133,10 @@ class KerberosMiddleware(Middleware):
             scope[NEAREST] = before
             state.over = True
             forget(method)
+
+    async def dress(self, scope: Scope, denied: Denied) -> Denied:
+        """For subclasses that know handlers: the answer with the body that the application's makes of it."""
+        return denied
 
     def publish(self, scope: Scope) -> None:
         """For subclasses: make the identity at ``scope["kerberos"]`` known to a framework in its own way."""

@@ -2,11 +2,14 @@
 
 # No `from __future__ import annotations`: FastAPI could not resolve the names in a dependency's annotations.
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
 
 from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent
-from .._web.asgi import authenticate_scope, state_of
+from .._web.asgi import state_of
 from .._web.marks import leave_mark
 from .._web.nearest import Protection
 from ..identity import Identity
@@ -24,7 +27,15 @@ try:
 except ImportError as _error:
     raise ImportError("this adapter needs FastAPI: pip install 'async-kerberos[fastapi]'") from _error
 
-from .starlette import KerberosMiddleware, add_owed, drop_body, init_kerberos, raise_denial, requires_authentication
+from .starlette import (
+    KerberosMiddleware,
+    add_owed,
+    decide,
+    drop_body,
+    init_kerberos,
+    raise_denial,
+    requires_authentication,
+)
 
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
@@ -91,12 +102,26 @@ class KerberosIdentity(NeverSent, SecurityBase):
             WebSocketException: the handshake may not pass, and the server can only close it, without an answer.
         """
         scope = connection.scope
-        outcome = await authenticate_scope(scope, self._protection)
+        outcome = await decide(scope, self._protection)
         if isinstance(outcome, Denied):
             await drop_body(connection)
-            raise_denial(connection, outcome, HTTPException)
+            raise_denial(connection, _in_json(outcome), _Denial)
         state = state_of(scope)
         if not state.carried:
             # Without init_kerberos, FastAPI adds these headers only to responses that the route does not make itself.
             add_owed(response.headers, state.take(200, response.headers.getlist, reply=bool(outcome.headers)))
         return outcome.identity
+
+
+class _Denial(HTTPException):
+    """Ends the handling of a request that may not pass."""
+
+
+def _in_json(denied: Denied) -> Denied:
+    """The answer as FastAPI says errors, where it has no page."""
+    phrase = HTTPStatus(denied.status).phrase
+    if denied.body != phrase.encode():
+        return denied
+    headers = tuple((name, "application/json" if name == "Content-Type" else value) for name, value in denied.headers)
+    body = json.dumps({"detail": phrase}, separators=(",", ":")).encode()
+    return replace(denied, headers=headers, body=body)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from .._web.guarded import Guarded
+from .._web.handlers import finish, handler_of, with_handlers_body
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.views import inspect_view, is_async
@@ -21,6 +22,7 @@ from ..outcomes import Denied, Outcome
 try:
     from flask import Flask, Response, after_this_request, current_app, g, request
     from werkzeug.datastructures import Headers
+    from werkzeug.exceptions import default_exceptions
 except ImportError as _error:
     raise ImportError("this adapter needs Flask: pip install 'async-kerberos[flask]'") from _error
 
@@ -175,7 +177,27 @@ def _authenticate(protection: Protection) -> Outcome:
 
 
 def _denial(denied: Denied) -> Response:
+    if denied.asks_handler:
+        denied = _with_handlers_body(denied)
     response = Response(denied.body, denied.status, Headers(denied.headers))
     if not state_of(request.environ).carried:
         response.call_on_close(functools.partial(drop_body, request.environ))
     return response
+
+
+def _with_handlers_body(denied: Denied) -> Denied:
+    error = default_exceptions[denied.status]
+    handler = handler_of(current_app, request.blueprints, error, denied.status)
+    if handler is None:
+        return denied
+
+    async def make() -> tuple[bytes, str | None]:
+        # It waits for nothing: Flask runs what is async to its end.
+        response = current_app.make_response(current_app.ensure_sync(handler)(error()))
+        response.direct_passthrough = False  # of a file, whose bytes are to be had
+        try:
+            return response.get_data(), response.headers.get("Content-Type")
+        finally:
+            response.close()
+
+    return finish(with_handlers_body(denied, make))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, state_of
+from .._web.asgi import CarrierMiddleware, authenticate_scope, authenticate_scope_blocking, can_answer, state_of
 from .._web.drain import drop_pieces
 from .._web.guarded import Guarded
+from .._web.handlers import handler_of, with_handlers_body
 from .._web.nearest import Protection
 from .._web.pallets import append_owed, configure, configured
 from .._web.state import RequestState
@@ -32,6 +34,7 @@ try:
     )
     from quart.ctx import after_this_websocket
     from werkzeug.datastructures import Headers
+    from werkzeug.exceptions import default_exceptions
 except ImportError as _error:
     raise ImportError("this adapter needs Quart: pip install 'async-kerberos[quart]'") from _error
 
@@ -214,7 +217,10 @@ def _admitted(
 
 
 def _denial(denied: Denied) -> Response:
-    return Response(denied.body, denied.status, Headers(denied.headers))
+    response = Response(denied.body, denied.status, Headers(denied.headers))
+    if denied.asks_handler and can_answer(_scope()):
+        _ask_handler(denied, response)
+    return response
 
 
 def _denied(view: View, denied: Denied) -> Response:
@@ -224,6 +230,36 @@ def _denied(view: View, denied: Denied) -> Response:
     if state_of(_scope()).drain_by_hand is not None:
         after_this_request(_drop_body)
     return response
+
+
+def _ask_handler(denied: Denied, response: Response) -> None:
+    """Have the application's handler of this status make the body, once the view has returned.
+
+    Only then is it on the event loop again, where a sync view's handler can be async, and where no decorator of the
+    application's stands in between.
+    """
+    in_websocket = has_websocket_context()
+    blueprints = websocket.blueprints if in_websocket else request.blueprints
+    error = default_exceptions[denied.status]
+    handler = handler_of(current_app, blueprints, error, denied.status)
+    if handler is None:
+        return
+
+    async def make() -> tuple[bytes, str | None]:
+        made = await current_app.make_response(await current_app.ensure_async(handler)(error()))
+        data: Any = made.get_data(as_text=False)  # of Werkzeug's own responses, it is no coroutine
+        return (await data if inspect.isawaitable(data) else data), made.headers.get("Content-Type")
+
+    async def dress(answer: Any) -> Any:
+        if answer is response:  # else the application has gone on
+            dressed = await with_handlers_body(denied, make)
+            response.set_data(dressed.body)
+            for name, _ in set(denied.headers) - set(dressed.headers):
+                response.headers.remove(name)
+            response.headers.extend(field for field in dressed.headers if field not in denied.headers)
+        return answer
+
+    (after_this_websocket if in_websocket else after_this_request)(dress)
 
 
 async def _drop_body(response: Any) -> Any:

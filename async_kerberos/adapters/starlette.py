@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Coroutine, Generator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from .._never_sent import NeverSent
@@ -22,18 +23,20 @@ from .._web.asgi import (
 )
 from .._web.drain import drop_pieces
 from .._web.guarded import Guarded
+from .._web.handlers import with_handlers_body
 from .._web.nearest import IDENTITY, Protection, Scope, configure
 from .._web.state import NOTHING, Owed
 from .._web.views import View, inspect_view, is_async, takes_user
 from ..identity import Identity
 from ..kerberos import Kerberos
 from ..options import Hostname
-from ..outcomes import Denied
+from ..outcomes import Denied, Outcome
 from .asgi import KerberosMiddleware as ASGIKerberosMiddleware
 
 try:
     from starlette.applications import Starlette
     from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+    from starlette.concurrency import run_in_threadpool
     from starlette.datastructures import MutableHeaders
     from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
     from starlette.exceptions import HTTPException, WebSocketException
@@ -95,6 +98,11 @@ class KerberosMiddleware(ASGIKerberosMiddleware):
     """
 
     adapter = "starlette"
+    knows_handlers = True
+
+    async def dress(self, scope: Scope, denied: Denied) -> Denied:
+        """Call the handler that the application has for exactly this status, for its body."""
+        return await _with_handlers_body(scope, denied)
 
     def publish(self, scope: Scope) -> None:
         """Set ``scope["user"]`` and ``scope["auth"]``."""
@@ -177,11 +185,11 @@ requires_authentication: RequiresAuthentication[str] = RequiresAuthentication()
 def _protect_async(view: View, protection: Protection) -> Callable[..., Any]:
     async def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
-        outcome = await authenticate_scope(connection.scope, protection)
+        outcome = await decide(connection.scope, protection)
         if isinstance(outcome, Denied):
             if _may_answer(view, connection):
                 return await _answer(connection, outcome)
-            raise_denial(connection, outcome, HTTPException)
+            raise_denial(connection, outcome, KerberosDenial)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.principal, args, kwargs)
         args, kwargs = _replying_websocket(connection, args, kwargs)
@@ -195,11 +203,11 @@ def _protect_sync(view: View, protection: Protection) -> Callable[..., Any]:
     def protected(*args: Any, **kwargs: Any) -> Any:
         connection = _find_connection(view, args, kwargs)
         # Starlette calls this on a thread of its pool; the loop takes the request through the workers as any other.
-        outcome = view.call_on_loop(authenticate_scope, connection.scope, protection)
+        outcome = view.call_on_loop(decide, connection.scope, protection)
         if isinstance(outcome, Denied):
             if connection.scope["type"] != "websocket" and _may_answer(view, connection):
                 return view.call_on_loop(_answer, connection, outcome)
-            raise_denial(connection, outcome, HTTPException)
+            raise_denial(connection, outcome, KerberosDenial)
         _publish(connection.scope)
         args, kwargs = view.arguments(outcome.principal, args, kwargs)
         with _replying_on_error(connection.scope):
@@ -221,7 +229,7 @@ def _protect_endpoint(endpoint: type[Any], protection: Protection) -> type[Any]:
     undecorated_dispatch: Callable[..., Any] = endpoint.dispatch
 
     async def dispatch(self: Any) -> None:
-        outcome = await authenticate_scope(self.scope, protection)
+        outcome = await decide(self.scope, protection)
         if isinstance(outcome, Denied):
             await send_denial(self.scope, self.send, outcome)
             return
@@ -303,7 +311,11 @@ def _may_answer(view: View, connection: HTTPConnection[Any]) -> bool:
     if scope["type"] == "websocket":
         return False  # what called it, an endpoint's `dispatch` say, would go on
     # What a dependency of FastAPI's returns is taken for its value: for the user.
-    return all(base.__module__ != "fastapi.routing" for base in type(scope.get("route")).__mro__)
+    if all(base.__module__ != "fastapi.routing" for base in type(scope.get("route")).__mro__):
+        return True
+    while endpoint is not None and endpoint is not view.wrapper:  # below decorators of the application's
+        endpoint = getattr(endpoint, "__wrapped__", None)
+    return endpoint is not None
 
 
 async def _answer(connection: HTTPConnection[Any], denied: Denied) -> Response | None:
@@ -326,23 +338,95 @@ def raise_denial(connection: HTTPConnection[Any], denied: Denied, error: type[HT
     """Deny by an exception, which ends all that would otherwise go on for a stranger.
 
     Raises:
-        HTTPException: of the given type; it carries the answer.
+        HTTPException: of the given type, which has no handler but ours: it carries the answer.
         WebSocketException: where a WebSocket can be closed alone.
     """
     scope = connection.scope
     connecting = not isinstance(connection, WebSocket) or connection.application_state is WebSocketState.CONNECTING
     if not connecting or not can_answer(scope):
         raise WebSocketException(POLICY_VIOLATION)
-    # The application's handler makes the body.
+    # For those who catch it; nobody else sees it.
     headers = tuple((name, value) for name, value in denied.headers if name != "Content-Type")
-    state = state_of(scope)
-    if denied.status == 401:
-        state.challenge = headers
-    elif state.carried:
-        # The reply to somebody who may not enter: a handler may drop it, or answer 401, where it would be another leg.
-        state.owed = (*state.owed, *(field for field in headers if field[0] == "WWW-Authenticate"))
-        headers = tuple(field for field in headers if field[0] != "WWW-Authenticate")
-    raise error(denied.status, denied.body.decode(), _with_owed(None, Owed(headers)))
+    exception = error(denied.status, HTTPStatus(denied.status).phrase, _with_owed(None, Owed(headers)))
+    vars(exception)["denied"] = denied
+    handlers: tuple[dict[Any, Any], dict[int, Any]] = scope.get("starlette.exception_handlers", ({}, {}))
+    by_class, by_status = handlers
+    by_class[error] = _answer_denial
+    # Starlette looks for a handler of the status first.
+    handler = by_status.get(denied.status)
+    if handler is not None and not isinstance(handler, _StatusHandler):
+        by_status[denied.status] = _StatusHandler(handler)
+    raise exception
+
+
+class KerberosDenial(HTTPException):
+    """Ends the handling of a request that may not pass."""
+
+
+async def _answer_denial(connection: HTTPConnection[Any], error: Any) -> Response:
+    return _denial(error.denied)
+
+
+class _StatusHandler:
+    """A handler of the application's, which does not see our denials: they are complete."""
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self._handler = handler
+
+    async def __call__(self, connection: HTTPConnection[Any], error: Any) -> Any:
+        if "denied" in vars(error):
+            return await _answer_denial(connection, error)
+        return await _call(self._handler, connection, error)
+
+
+async def _call(handler: Callable[..., Any], *args: Any) -> Any:
+    """Call a handler of errors as Starlette does."""
+    return await (handler(*args) if is_async(handler) else run_in_threadpool(handler, *args))
+
+
+async def decide(scope: Scope, protection: Protection) -> Outcome:
+    """Decide on a request. Of a denial, the application's own handler makes the body, if there is one."""
+    outcome = await authenticate_scope(scope, protection)
+    if isinstance(outcome, Denied) and outcome.asks_handler:
+        return await _with_handlers_body(scope, outcome)
+    return outcome
+
+
+async def _with_handlers_body(scope: Scope, denied: Denied) -> Denied:
+    app = scope.get("app")
+    handler: Any = app.exception_handlers.get(denied.status) if isinstance(app, Starlette) else None
+    if handler is None or not can_answer(scope):
+        return denied
+
+    async def make() -> tuple[bytes, str | None]:
+        # Of the request's body it sees nothing, and on a WebSocket it says nothing.
+        seen = dict(scope)
+        connection = WebSocket(seen, _nothing, _nothing) if scope["type"] == "websocket" else Request(seen, _nothing)
+        error = HTTPException(denied.status, headers=_with_owed(None, Owed(denied.headers)))
+        return await _content_of(await _call(handler, connection, error), seen)
+
+    return await with_handlers_body(denied, make)
+
+
+async def _nothing(*_: object) -> Any:
+    raise RuntimeError("a handler has the request's headers, and neither its body nor a WebSocket to talk on")
+
+
+async def _content_of(response: Any, scope: Scope) -> tuple[bytes, str | None]:
+    """The body and the content type that a response sends."""
+    content_types: list[str] = []
+    body: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        content_types.extend(
+            value.decode("latin-1") for name, value in message.get("headers", ()) if name.lower() == b"content-type"
+        )
+        body.append(message.get("body", b""))
+
+    asked: Scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
+    # By this version of ASGI, a response that streams does not listen whether the client is still there.
+    await response({**scope, **asked, "asgi": {"version": "3.0", "spec_version": "2.4"}}, _nothing, send)
+    return b"".join(body), content_types[0] if content_types else None
 
 
 def _with_owed(before: Mapping[str, str] | None, owed: Owed = NOTHING) -> MutableHeaders:

@@ -125,6 +125,11 @@ def fields_of(event: Event) -> dict[str, object]:
     }
 
 
+def log_page_failed(status: int, what: str, error: Exception) -> None:
+    """Log that the application has failed to make a body, by what, and with which error."""
+    _logger.error("Kerberos: %s failed; the built-in body of the %d was sent", what, status, exc_info=error)
+
+
 def log_setup(steps: Steps, *, names_keytab: bool, warnings: Callable[[], list[str]] = list) -> str:
     """Log which service principal the server has, or what is wrong with the keytab. Blocks.
 

@@ -209,6 +209,15 @@ class Tab:
         """Load the page once more, as the key F5 does, with the data that its form had sent."""
         self._browser.order("Page.reload", session=self._session)
 
+    def order(self, method: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give an order for this tab, and return its result.
+
+        Raises:
+            OrderError: it cannot be done.
+            BrowserError: there is no answer.
+        """
+        return self._browser.order(method, arguments, self._session)
+
     def evaluate(self, expression: str) -> Any:
         """What a script's expression is for the page; None while there is a page between two."""
         arguments = {"expression": expression, "returnByValue": True}

@@ -167,6 +167,21 @@ def test_production() -> None:
         assert outcome.status == status
 
 
+def test_pages() -> None:
+    """The functions of the snippet make the bodies, each with its type."""
+    (source,) = [block for block in blocks("python") if "Pages(" in block]
+    kerberos = run(source).kerberos
+    elsewhere = {"origin": ["https://evil.test"], "host": [HOST]}
+    for request, status, body in (
+        (auth_request(path="/<b>"), 401, b"/&lt;b&gt;, ask the helpdesk"),
+        (auth_request(fields=elsewhere, method="POST"), 403, b"Ask the payroll office"),
+    ):
+        outcome = kerberos.authenticate_blocking(request)
+        assert isinstance(outcome, Denied)
+        assert outcome.status == status
+        assert body in outcome.body
+
+
 def test_settings() -> None:
     """The table of settings has each option, and the defaults it says."""
     table = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", README, re.MULTILINE))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from async_kerberos import Denied, Kerberos, Reason
+from async_kerberos import AuthRequest, Denied, Kerberos, Pages, Reason
 from async_kerberos._web.asgi import authenticate_scope
 from async_kerberos._web.nearest import Protection, Scope
 from async_kerberos.adapters.asgi import KerberosMiddleware
@@ -36,6 +36,8 @@ BEGINNINGS = {
     "origin": ("", "https://", "https://["),
     "host": ("", "["),
     "forwarded": ("", 'for="'),
+    "accept": ("", "text/html;q="),
+    "accept-language": ("", "de;q="),
 }
 # Everything is on that makes the decision look at a field.
 KERBEROS = Kerberos(
@@ -43,7 +45,10 @@ KERBEROS = Kerberos(
     require_tls=True,
     trusted_proxies=[PROXY, "10.0.0.0/30"],
     trusted_origins=["https://app.example.test"],
+    pages=Pages(),
 )
+# By now, the page has been read from its files: a first request waits for that.
+KERBEROS.authenticate_blocking(AuthRequest({"accept": ["text/html"]}))
 # A proxy's request, from another site: otherwise some fields would be asked for nothing.
 AROUND = {
     "host": "www.example.test",

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from quart_trio import QuartTrio
 
-from async_kerberos import Access, AuthRequest, DrainLimits, Event, Identity, Kerberos, TicketDetails, not_for
+from async_kerberos import Access, AuthRequest, DrainLimits, Event, Identity, Kerberos, Pages, TicketDetails, not_for
 from async_kerberos.testing import Realm
 
 from . import HOSTNAME
@@ -80,6 +80,18 @@ def variants(folder: Path) -> dict[str, Options | None]:
         "not-asked-retry": {"hostname": HOSTNAME, "challenge_when": never, "failure_status": 401},
         "not-asked-intranet": {"hostname": HOSTNAME, "challenge_when": never, "other_challenges": [INTRANET]},
         "not-told": {"hostname": HOSTNAME, "challenge_when": not_told},
+        "pages": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome), "pages": Pages()},
+        "own-pages": {
+            "hostname": HOSTNAME,
+            "access": Access(authorize=is_welcome),
+            "pages": Pages(challenge=own_challenge, denial=own_denial),
+        },
+        "broken-pages": {
+            "hostname": HOSTNAME,
+            "access": Access(authorize=is_welcome),
+            "pages": Pages(challenge=broken_challenge, denial=broken_denial),  # type: ignore[arg-type] # a mistake
+        },
+        "no-pages": {"hostname": HOSTNAME, "access": Access(authorize=is_welcome), "pages": None},
         "impatient": {"hostname": HOSTNAME, "drain": DrainLimits(seconds=0.5)},
         "proxied": {"hostname": HOSTNAME, "trusted_proxies": ["127.0.0.1"]},
         "bound": {"hostname": HOSTNAME, "channel_bindings": "require", "certificate": certificate_file(folder)},
@@ -106,6 +118,26 @@ async def never(request: AuthRequest) -> bool:
 def not_told(request: AuthRequest) -> Any:
     """An application's function that has a fault."""
     return "yes"
+
+
+def own_challenge(request: AuthRequest) -> str:
+    """A page of the application's, made by a function that is not async."""
+    return f"<p>Sign in for {request.path}, {request.values('accept')}, {request.authorization}</p>"
+
+
+async def own_denial(request: AuthRequest) -> tuple[bytes, str]:
+    """Another one, of another type, that has to be awaited."""
+    return f"No {request.path} for you".encode(), "text/x-own"
+
+
+async def broken_challenge(request: AuthRequest) -> str:
+    """A page that cannot be made."""
+    raise LookupError("no such page here")
+
+
+def broken_denial(request: AuthRequest) -> int:
+    """A page that is none."""
+    return 403
 
 
 def no_username(_: object) -> str:
@@ -207,6 +239,7 @@ class Adapter:
         websockets: whether it has any.
         two_legs: whether it knows the client's connection, so that an exchange can have two legs.
         early: whether it answers before the body is read.
+        whole: whether it guards the whole application, which shows a page to strangers.
     """
 
     name: str
@@ -216,6 +249,7 @@ class Adapter:
     websockets: bool = False
     two_legs: bool = True
     early: bool = True
+    whole: bool = False
 
 
 UVICORN = ("uvicorn-h11", "uvicorn-httptools")
@@ -253,7 +287,7 @@ ADAPTERS = {
         Adapter("flask-async", _flask_async, WSGI, _FLASK),
         # The bridge reads the whole body first, and has no REMOTE_PORT. It serves on asyncio alone.
         Adapter("flask-in-asgi", flask_app.bridged, ASYNCIO, _FLASK, two_legs=False, early=False),
-        Adapter("flask-in-asgi-below-middleware", flask_app.bridged_below_middleware, ASYNCIO, _FLASK),
+        Adapter("flask-in-asgi-below-middleware", flask_app.bridged_below_middleware, ASYNCIO, _FLASK, whole=True),
         Adapter(
             "quart-async", lambda options: quart_app.build(options, asynchronous=True), ASYNCIO, _QUART, websockets=True
         ),
@@ -283,7 +317,7 @@ ADAPTERS = {
         ),
         Adapter("starlette-methods", starlette_app.methods, ANY_LOOP, _STARLETTE, websockets=True),
         Adapter("starlette-class", starlette_app.classes, ANY_LOOP, _STARLETTE, websockets=True),
-        Adapter("starlette-middleware", _starlette_middleware, ANY_LOOP, _STARLETTE, websockets=True),
+        Adapter("starlette-middleware", _starlette_middleware, ANY_LOOP, _STARLETTE, websockets=True, whole=True),
         Adapter(
             "fastapi-async",
             lambda options: fastapi_app.build(options, asynchronous=True),
@@ -292,8 +326,8 @@ ADAPTERS = {
             websockets=True,
         ),
         Adapter("fastapi-sync", lambda options: fastapi_app.build(options, asynchronous=False), ANY_LOOP, _FASTAPI),
-        Adapter("asgi", asgi_app.build, ANY_LOOP, _ASGI, websockets=True),
-        Adapter("wsgi", wsgi_app.build, WSGI, _WSGI),
+        Adapter("asgi", asgi_app.build, ANY_LOOP, _ASGI, websockets=True, whole=True),
+        Adapter("wsgi", wsgi_app.build, WSGI, _WSGI, whole=True),
     )
 }
 
