@@ -32,6 +32,7 @@ Name = Literal[
     "async-kerberos, two processes",
     "async-kerberos, on the loop",
     "async-kerberos, files read",
+    "async-kerberos, rules",
     "async-kerberos, FastAPI",
     "ASGI-GSSAPI",
     "fastapi-spnego",

@@ -46,7 +46,7 @@ def run(scene: Scene, plan: Plan) -> Results:
         flask=suite.flask(),
         late=suite.late(),
         throughput=suite.throughput(
-            {name: commands[name] for name in commands if not name.endswith(("FastAPI", "files read"))}
+            {name: commands[name] for name in commands if not name.endswith(("FastAPI", "files read", "rules"))}
         ),
         keytabs=suite.keytabs(),
         forged=suite.forged(),
@@ -66,6 +66,7 @@ def _commands() -> dict[Name, Command]:
         "async-kerberos": uvicorn("middleware"),
         "async-kerberos, on the loop": uvicorn("inline"),
         "async-kerberos, files read": uvicorn("file"),
+        "async-kerberos, rules": uvicorn("rules"),
         "ASGI-GSSAPI": uvicorn("asgi_gssapi"),
         "fastapi-spnego": uvicorn("fastapi_spnego"),
         "async-kerberos, FastAPI": uvicorn("dependency"),

@@ -94,6 +94,9 @@ def _of_requests(results: Results) -> list[Row]:
             0.94,
             0.89,
         ),
+        _cpu(
+            "CPU of a request, with rules and a listener to without", sites["async-kerberos, rules"], ours, 1.05, 1.02
+        ),
         _cpu("CPU of a request, workers to inline", ours, sites["async-kerberos, on the loop"], 0.95, 0.85),
         _cpu("CPU of a request, to ASGI-GSSAPI", ours, asgi_gssapi, 0.57, 0.52),
         _cpu("CPU of a request, to fastapi-spnego", ours, sites["fastapi-spnego"], 0.31, 0.28),

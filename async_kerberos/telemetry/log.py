@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from .._gss.steps import AcquireError, Steps
 from ..reasons import Reason
 from .events import Event
+from .faults import Faults
 from .floods import Floods, Kind, Summary
 from .peers import group_of
 from .silent import SilentClient
@@ -18,6 +19,8 @@ _logger = logging.getLogger("async_kerberos")
 # A message of GSSAPI that names a file and two principals is shorter.
 _LONGEST_DETAIL = 600
 _LONGEST_FIELD = 200
+
+_page_faults = Faults()
 
 
 class RequestLog:
@@ -126,8 +129,12 @@ def fields_of(event: Event) -> dict[str, object]:
 
 
 def log_page_failed(status: int, what: str, error: Exception) -> None:
-    """Log that the application has failed to make a body, by what, and with which error."""
-    _logger.error("Kerberos: %s failed; the built-in body of the %d was sent", what, status, exc_info=error)
+    """Log that the application has failed to make a body, by what, and with which error.
+
+    Each type of error is logged once a minute, unless the level is DEBUG: strangers choose how often one comes.
+    """
+    if _page_faults.is_new(what, type(error).__qualname__) or _logger.isEnabledFor(logging.DEBUG):
+        _logger.error("Kerberos: %s failed; the built-in body of the %d was sent", what, status, exc_info=error)
 
 
 def log_setup(steps: Steps, *, names_keytab: bool, warnings: Callable[[], list[str]] = list) -> str:

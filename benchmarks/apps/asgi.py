@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +13,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from async_kerberos import AuthRequest, Kerberos, Outcome
+from async_kerberos import Access, AuthRequest, Event, Kerberos, Outcome
 from async_kerberos._decision.guard import NO_GUARD, Guard
 from async_kerberos._gss.kept_configuration import KeptConfiguration
 from async_kerberos.adapters import fastapi as fastapi_adapter
 from async_kerberos.adapters.fastapi import KerberosIdentity
 from async_kerberos.adapters.starlette import KerberosMiddleware, init_kerberos, requires_authentication
 
-from . import HELLO, HOSTNAME
+from . import HELLO, HOSTNAME, REALM
 from .probe import Probed
 
 
@@ -60,6 +61,17 @@ def file() -> Starlette:
     """The same, with the keytab's file and krb5.conf read by the library at each accept."""
     KeptConfiguration.refresh = _keep_nothing  # type: ignore[assignment, method-assign] # it is what is measured
     return _behind(KerberosMiddleware, hostname=HOSTNAME, keytab=os.environ["KRB5_KTNAME"].replace("FILE:", "WRFILE:"))
+
+
+def rules() -> Starlette:
+    """This project's middleware, with rules of who may enter, and a listener."""
+    outcomes: Counter[str] = Counter()
+
+    def count(event: Event) -> None:
+        outcomes[event.outcome] += 1
+
+    access = Access(realms=[REALM], principals=[f"*@{REALM}"])
+    return _behind(KerberosMiddleware, hostname=HOSTNAME, access=access, on_event=count)
 
 
 def inline() -> Starlette:

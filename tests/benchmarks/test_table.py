@@ -76,7 +76,10 @@ def results() -> Results:
         Plan(),
         accepts={"bare accept": others, **dict.fromkeys(loops, ours)},
         threads={"one thread": ours, "two threads": [Round(100, 17_000)] * 5, **dict.fromkeys(on_threads, others)},
-        sites={"async-kerberos": ours, "async-kerberos, FastAPI": ours, **dict.fromkeys(sites, others)},
+        sites={
+            **dict.fromkeys(["async-kerberos", "async-kerberos, FastAPI", "async-kerberos, rules"], ours),
+            **dict.fromkeys(sites, others),
+        },
         challenges={"unprotected": others, "middleware": ours, "decorator": ours},
         processes={
             "unprotected": ours,
