@@ -37,6 +37,8 @@ _FIELDS = {
     # Those that say whether a body comes are noted in the same look at the headers, which costs the most.
     **dict.fromkeys((b"content-length", b"expect", b"transfer-encoding"), ""),
 }
+# To look for these afterwards takes longer, and where a whole application is guarded they choose the page.
+_FIELDS_OF_WHOLE = {**_FIELDS, b"accept": "accept", b"accept-language": "accept-language"}
 POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
@@ -225,7 +227,7 @@ def request_of(scope: Scope, state: RequestState, guard: Guard = NO_GUARD) -> Au
     """What the decision needs to know of a request; whether a body comes is noted in the request's state."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     fields: dict[str, list[str]] = {}
-    wanted = _FIELDS
+    wanted = _FIELDS_OF_WHOLE if guard.whole else _FIELDS
     for raw_name, value in headers:
         name = wanted.get(raw_name.lower())
         if name:
