@@ -42,7 +42,9 @@ class Site:
         initiator = None if user is None else Initiator("HTTP@localhost", ccache=user.ccache)
         with Connection(self.address) as connection:
             body = b'"something"' if method == "POST" else b""
-            response = connection.request(path, initiator and initiator.header, method=method, body=body)
+            response = connection.request(
+                path, None if initiator is None else initiator.header, method=method, body=body
+            )
         if initiator is not None and response.status != 403 and path not in FOR_ALL:
             initiator.verify(reply_token(response.challenges))
         return response
