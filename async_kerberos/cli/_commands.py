@@ -91,11 +91,12 @@ def routes(application: str, factory: bool, url: str | None, as_json: bool) -> N
     protected  who asks needs a ticket
     optional   open to strangers: a guard with optional=True
     exempt     open, since exempt names it
+    varies     exempt is a function: who asks needs a ticket, or does not
     open       no guard is found: none was put there, or a decorator stands above the route's
     unknown    it cannot be known: something that is not async-kerberos's stands between the route and the guard, say
 
-    Exit status: 0 if all routes are protected, optional or exempt and, with --ask, nothing differs; 1 if one is open or
-    unknown, or something differs, or the application cannot be imported or asked; 2 for wrong usage.
+    Exit status: 0 if no route is open or unknown and, with --ask, nothing differs; 1 if one is, or something differs,
+    or the application cannot be imported or asked; 2 for wrong usage.
     """
     try:
         sound = show.run(application, factory=factory, url=url, as_json=as_json, screen=Screen())

@@ -71,12 +71,12 @@ def test_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", SITES)
 def test_found_is_true(name: str, www: object, realm: object) -> None:
-    """A stranger is refused where a route is found protected, and nowhere else. (What is unknown may be either.)"""
+    """A stranger is refused where a route is found protected, and nowhere else, unless that is unknown or varies."""
     app, found = site(name).app, dict(site(name).FOUND)
     for (path, method), state in found.items():
         # What stands for many paths is asked for one of them.
         one = path.partition("<")[0].partition("{")[0].replace("*", "sites.py") + ("7" if path[-1] in "}>" else "")
-        if state == "unknown" or not path.startswith("/") or path.startswith("/wrong"):
+        if state in ("unknown", "varies") or not path.startswith("/") or path.startswith("/wrong"):
             continue
         assert is_refused(app, one, method) == (state == "protected"), (path, method)
 
@@ -261,6 +261,21 @@ def test_command(start: Start, write: Any, options: str, status: int) -> None:
     found = 'exempt     /health  GET,POST  site_to_look_at.health (protect="all", exempt /health)'
     assert (found if options else "open       /health  GET,POST  site_to_look_at.health") in output
     assert f"1 protected, 1 {'exempt' if options else 'open'}" in output
+
+
+def test_command_varies(start: Start, write: Any) -> None:
+    """A function that exempts does so on purpose: what it may exempt is no fault."""
+    app = write(
+        "",
+        "from async_kerberos.adapters.wsgi import KerberosMiddleware\n"
+        "app.wsgi_app = KerberosMiddleware(app.wsgi_app, exempt=lambda request: request.path == '/health')\n",
+    )
+    output = run(start, app, status=0)
+    assert (
+        "varies     /health  GET,POST  site_to_look_at.health (KerberosMiddleware, whose exempt is a function)"
+        in output
+    )
+    assert "1 protected, 1 varies" in output
 
 
 def test_command_unknown(start: Start, write: Any) -> None:

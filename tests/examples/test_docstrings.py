@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -115,6 +116,17 @@ def test_demo(framework: str, env: dict[str, str]) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "mutual authentication verified" in result.stdout
+
+
+@pytest.mark.parametrize("example", ["ported_flask", "ported_starlette", "ported_fastapi"])
+def test_ported(example: str, www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:
+    """The first commands serve, and sign in, as those of other examples; what follows is code of the library before."""
+    _, serve, ask, *_ = commands(example)
+    port, env = free_port(), {**env, "KERBEROS_REALM": "KRBTEST.COM"}
+    with serving(serve.replace("/etc/http.keytab", str(www_example_com.keytab)), port, env, tmp_path / "log"):
+        client = ask.replace(":8000", f":{port}")
+        result = subprocess.run(["sh", "-c", client], env=env, capture_output=True, text=True, timeout=SECONDS)
+        assert json.loads(result.stdout)["principal"] == "alice@KRBTEST.COM", (tmp_path / "log").read_text()
 
 
 def test_git(www_example_com: Service, env: dict[str, str], tmp_path: Path) -> None:

@@ -30,7 +30,15 @@ _ROOT = Path(async_kerberos.__file__).parents[1]
 
 FRAMEWORKS = ("flask", "quart", "starlette", "fastapi", "asgi", "wsgi")
 # They show more than one page that greets, and have tests of their own.
-APPLICATIONS = ("git_http", "browser_app", "django_asgi", "django_wsgi")
+APPLICATIONS = (
+    "git_http",
+    "browser_app",
+    "django_asgi",
+    "django_wsgi",
+    "ported_flask",
+    "ported_starlette",
+    "ported_fastapi",
+)
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
@@ -168,11 +176,11 @@ def test_starlette(localhost: Service, sign_in: SignIn, tmp_path: Path) -> None:
         assert sign_in(address, "/missing").status == 404
 
 
-def test_fastapi(localhost: Service, realm: Realm, sign_in: SignIn, tmp_path: Path) -> None:
+def test_fastapi(localhost: Service, administrator: User, sign_in: SignIn, tmp_path: Path) -> None:
     """FastAPI: a dependency upon the dependency, and the security scheme in the OpenAPI document."""
     with running("fastapi_app", localhost, tmp_path) as address:
         assert sign_in(address, "/admin").status == 403
-        admin = Initiator("HTTP@localhost", ccache=realm.user("bob/admin").ccache)
+        admin = Initiator("HTTP@localhost", ccache=administrator.ccache)
         response = get(address, "/admin", admin.header)
         assert (response.status, response.text) == (200, "Hello, administrator bob/admin@KRBTEST.COM\n")
         document = json.loads(get(address, "/openapi.json").body)

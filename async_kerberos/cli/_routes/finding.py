@@ -22,6 +22,7 @@ class State(enum.Enum):
 
     PROTECTED = "protected"
     UNKNOWN = "unknown"
+    VARIES = "varies"
     OPTIONAL = "optional"
     EXEMPT = "exempt"
     OPEN = "open"
@@ -128,9 +129,10 @@ def verdict_of(guard: Guard, what: str, path: str | None = None) -> Verdict:
         what: its name, for people.
         path: the route's path, as the guard compares it; None where it guards one view.
     """
-    if callable(guard.exempt):
-        return Verdict(State.UNKNOWN, f"{what}, whose exempt is a function")
-    text = "" if path is None else exempting(guard.exempt, path)
+    if callable(guard.exempt) and not guard.optional:
+        # It needs a ticket unless the function exempts it, so it is not open by mistake.
+        return Verdict(State.VARIES, f"{what}, whose exempt is a function")
+    text = "" if path is None or callable(guard.exempt) else exempting(guard.exempt, path)
     if text:
         return Verdict(State.EXEMPT, f"{what}, exempt {text}")
     return Verdict(State.OPTIONAL if guard.optional else State.PROTECTED, what)

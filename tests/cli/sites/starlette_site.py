@@ -130,7 +130,7 @@ def factory(app: Any) -> Any:
 
 
 def asked(request: Any) -> bool:
-    return True
+    return bool(request.plain_path != "/deep/sites.py")
 
 
 built = site(around())
@@ -160,7 +160,8 @@ app = Starlette(
         Mount("/guarded-files", KerberosMiddleware(files, kerberos)),
         Mount("/guarded", site([Middleware(CORSMiddleware), *around()], Mount("/deep", files))),
         Mount("/exempt", site(around(exempt=["/plain", "/deep/*"]), Route("/more", plain), Mount("/deep", files))),
-        Mount("/asked", site(around(exempt=asked))),
+        Mount("/asked", site(around(exempt=asked), Route("/right", right), Mount("/deep", files))),
+        Mount("/asked-optional", site(around(exempt=asked, optional=True))),
         Mount("/optional", site(around(optional=True), Route("/right", right))),
         Mount("/wrong", site(around(exempt=["plain"]))),
         Mount("/own", site([Middleware(Own, kerberos=kerberos)], Route("/right", right))),
@@ -202,7 +203,10 @@ FOUND = {
     ("/exempt/plain", "GET"): "exempt",
     ("/exempt/more", "GET"): "protected",
     ("/exempt/deep/*", "any"): "exempt",
-    ("/asked/plain", "GET"): "unknown",
+    ("/asked/plain", "GET"): "varies",
+    ("/asked/right", "GET"): "protected",
+    ("/asked/deep/*", "any"): "varies",
+    ("/asked-optional/plain", "GET"): "optional",
     ("/optional/plain", "GET"): "optional",
     ("/optional/right", "GET"): "protected",
     ("/wrong/plain", "GET"): "unknown",
