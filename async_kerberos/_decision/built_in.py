@@ -66,9 +66,10 @@ def _read_texts() -> _Texts:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     texts: dict[str, Mapping[str, Mapping[str, str]]] = {}
-    for file in sorted(_FOLDER.glob("*.ini")):
+    # What says nothing of a file that cannot be read, as Path.glob() and parser.read(), will not do: this is kept.
+    for file in sorted(file for file in _FOLDER.iterdir() if file.suffix == ".ini"):
         parser = configparser.ConfigParser(interpolation=None)
-        parser.read(file, "utf-8")
+        parser.read_string(file.read_text("utf-8"))
         texts[file.stem] = {section: dict(parser[section]) for section in parser.sections()}
     return _Texts(Template(layout), policy, texts)
 
@@ -116,8 +117,8 @@ class BuiltInPage:
         """The same, once the files are read, which a worker does."""
         try:
             await waits.compute(_read_texts)
-        except WorkersError:
-            return denied  # with the status in words; they will have time again
+        except (WorkersError, OSError):  # OSError: the process has too many files open, say
+            return denied  # with the status in words; the next request tries again
         self._texts_are_read = True
         return self.at_once(denied, request) or denied
 

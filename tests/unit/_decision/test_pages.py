@@ -27,7 +27,8 @@ from ...support.asking import auth_request, denied
 
 WHOLE = Guard(whole=True)
 HTML = {"accept": ["text/html"]}
-LANGUAGES = sorted(file.stem for file in Path(built_in.__file__).with_name("page").glob("*.ini"))
+FOLDER = Path(built_in.__file__).with_name("page")
+LANGUAGES = sorted(file.stem for file in FOLDER.glob("*.ini"))
 
 
 def answer(
@@ -189,6 +190,25 @@ def test_files_are_read_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         workers.close()
 
     anyio.run(ask)
+
+
+def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the page's files cannot be read the status in words goes out; once they can, so does the page."""
+    names = [file.name for file in FOLDER.iterdir()]
+    monkeypatch.setattr(built_in, "_FOLDER", tmp_path)
+    for missing in ("page.html", "en.ini"):
+        built_in._read_texts.cache_clear()
+        for name in names:
+            (tmp_path / name).unlink(missing_ok=True)
+            # A link that leads to itself cannot be read, by nobody.
+            (tmp_path / name).symlink_to(tmp_path / name if name == missing else FOLDER / name)
+        kerberos = Kerberos(hostname="www.example.com")
+        words = answer(kerberos=kerberos)
+        assert (words.status, words.body) == (401, b"Unauthorized")
+        (tmp_path / missing).unlink()
+        (tmp_path / missing).symlink_to(FOLDER / missing)
+        assert b"klist" in answer(kerberos=kerberos).body
+    built_in._read_texts.cache_clear()
 
 
 def test_by_place() -> None:
