@@ -151,6 +151,23 @@ def test_hooks(site: Site, hook: str) -> None:
     site.admits(f"/outer/inner/hello?hook={hook}", text=hook)
 
 
+def test_hooks_after_a_refusal(site: Site) -> None:
+    """A hook that needs what another one has set before the view keeps no answer from a stranger."""
+
+    def begin() -> None:
+        site.framework.g.begun = "begun"
+
+    def end(response: Any) -> Any:
+        response.headers["X-Begun"] = site.framework.g.begun
+        return response
+
+    site.app.before_request(begin)
+    site.app.after_request(end)
+    site.refuses("/hello")
+    assert site.get("/hello", method="OPTIONS", fields=PREFLIGHT).status == 200
+    site.admits("/hello")
+
+
 def test_exempt(site: Site) -> None:
     """Rules that are exempt by their texts need no ticket, and all of the application's own runs."""
     for path, text in (("/health", "stranger"), ("/static/style.css", "static"), ("/item/7", "stranger")):
