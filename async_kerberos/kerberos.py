@@ -189,15 +189,15 @@ class Kerberos(NeverSent):
         """
         return finish(self._decision.decide(request, guard, _ON_THREAD))
 
-    def refuse(self, request: AuthRequest, refusal: Refusal, guard: Guard = NO_GUARD) -> Denied:
-        """Refuse a request after all that was let in, for adapters: listeners and the log are told.
+    async def refuse(self, request: AuthRequest, refusal: Refusal, guard: Guard = NO_GUARD) -> Denied:
+        """Refuse a request after all that was let in, for adapters on an event loop: listeners and the log are told.
 
         Args:
             request: the request, with the result of its check as ``earlier``.
             refusal: why.
             guard: what is different for one view.
         """
-        return self._decision.refuse(request, guard, refusal)
+        return await self._decision.refuse(request, guard, self._on_loop, refusal)
 
     def close(self) -> None:
         """Let the worker threads finish the calls in the queue, and then end. The next request starts new threads.
