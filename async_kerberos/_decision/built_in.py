@@ -76,11 +76,7 @@ def _read_texts() -> _Texts:
 
 _ANYTHING = ("*/*",)
 
-# Browsers of one release send the same.
-_kind_of = functools.lru_cache(maxsize=128)(kind_of)
 
-
-@functools.lru_cache(maxsize=128)
 def _language_of(accept_language: tuple[str, ...]) -> str:
     return language_of(accept_language, _read_texts().texts, _ENGLISH)
 
@@ -101,7 +97,7 @@ class BuiltInPage:
     def at_once(self, denied: Denied, request: AuthRequest) -> Denied | None:
         """The answer with the page that the client would rather have; None as long as the files are not read."""
         accept = request.values("accept")
-        kind: Kind = "text" if not accept or accept == _ANYTHING else _kind_of(accept)
+        kind: Kind = "text" if not accept or accept == _ANYTHING else kind_of(accept)
         if kind != "text" and not self._texts_are_read:
             return None
         language = "" if kind == "text" else _language_of(request.values("accept-language"))

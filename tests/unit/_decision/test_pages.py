@@ -7,6 +7,7 @@ import configparser
 import hashlib
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -162,6 +163,19 @@ def test_made_once() -> None:
     assert answer(kerberos=kerberos) is answer(kerberos=kerberos)
     assert answer(kerberos=kerberos, accept="*/*") is answer(kerberos=kerberos, accept="image/png")
     assert answer(kerberos=kerberos, status=403).body is answer(kerberos=kerberos, status=403).body
+
+
+def test_nothing_long_is_kept() -> None:
+    """What clients ask for is remembered, for speed, and a client may send 60 kB of it: that is not."""
+    kerberos = Kerberos(hostname="www.example.com")
+    answer(kerberos=kerberos)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(200):
+        answer(f"de,{number}" + "x" * 60_000, f"text/html,{number}" + "y" * 60_000, kerberos)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_000_000
 
 
 def test_files_are_read_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
