@@ -127,7 +127,7 @@ class BuiltInPage:
             make = self._html if kind == "html" else self._json
             made = self._made[key] = make(denied.status, language)
         headers, body = made
-        return replace(denied, headers=(*without_page(denied.headers), *headers), body=body)
+        return replace(denied, headers=(*without_page(denied.headers), *headers), body=body, plain=False)
 
     def _html(self, status: int, language: str) -> tuple[Headers, bytes]:
         layout, policy, texts = _read_texts()
