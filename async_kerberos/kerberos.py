@@ -93,9 +93,9 @@ class Kerberos(NeverSent):
         drain: limits within which a refused request's body is read and dropped.
         access: who may enter, of those who sign in; None for all. A guard's own ``access`` has to hold as well.
         pages: what people see at a 401 or a 403: :class:`Pages`, or None for the status in words. If this is not given,
-            it is the built-in page where a middleware guards a whole application, and the status in words elsewhere. A
-            handler that the application has registered for exactly this status makes the body, unless this is None or
-            has a function for it.
+            it is the built-in page where a middleware, or ``protect="all"``, guards a whole application, and the status
+            in words elsewhere. A handler that the application has registered for exactly this status makes the body,
+            unless this is None or has a function for it.
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
             (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; the
