@@ -93,9 +93,9 @@ class Kerberos(NeverSent):
         drain: limits within which a refused request's body is read and dropped.
         access: who may enter, of those who sign in; None for all. A guard's own ``access`` has to hold as well.
         pages: what people see at a 401 or a 403: :class:`Pages`, or None for the status in words. If this is not given,
-            it is the built-in page where a middleware guards a whole application, and the status in words elsewhere. A
-            handler that the application has registered for exactly this status makes the body, unless this is None or
-            has a function for it.
+            it is the built-in page where a middleware, or ``protect="all"``, guards a whole application, and the status
+            in words elsewhere. A handler that the application has registered for exactly this status makes the body,
+            unless this is None or has a function for it.
         username: what goes into ``REMOTE_USER``, and into the header that ``user_header`` names: the ``"principal"``,
             such as ``alice@EXAMPLE.COM``; the ``"name"``, ``alice``, and then only users of this host's default realm
             (``default_realm`` in krb5.conf) are let in, since another realm's Alice would have the same name; the
@@ -189,15 +189,15 @@ class Kerberos(NeverSent):
         """
         return finish(self._decision.decide(request, guard, _ON_THREAD))
 
-    def refuse(self, request: AuthRequest, refusal: Refusal, guard: Guard = NO_GUARD) -> Denied:
-        """Refuse a request after all that was let in, for adapters: listeners and the log are told.
+    async def refuse(self, request: AuthRequest, refusal: Refusal, guard: Guard = NO_GUARD) -> Denied:
+        """Refuse a request after all that was let in, for adapters on an event loop: listeners and the log are told.
 
         Args:
             request: the request, with the result of its check as ``earlier``.
             refusal: why.
             guard: what is different for one view.
         """
-        return self._decision.refuse(request, guard, refusal)
+        return await self._decision.refuse(request, guard, self._on_loop, refusal)
 
     def close(self) -> None:
         """Let the worker threads finish the calls in the queue, and then end. The next request starts new threads.

@@ -140,6 +140,7 @@ class Denied(NeverSent):
         headers: ``Content-Type``, and for some statuses ``WWW-Authenticate`` or ``Retry-After``.
         body: the body for the client.
         asks_handler: whether a handler that the application has registered for this status may make another body.
+        plain: whether the body says the status in words, for which a framework may have a form of its own.
     """
 
     status: int
@@ -147,6 +148,7 @@ class Denied(NeverSent):
     headers: Headers = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     asks_handler: bool = field(default=False, repr=False, compare=False)
+    plain: bool = field(default=False, repr=False, compare=False)
 
 
 Outcome = Accepted | Denied

@@ -76,7 +76,7 @@ def plain_denial(
     """An answer that says the status in words and nothing else."""
     body = HTTPStatus(status).phrase.encode()
     typed = (*headers, ("Content-Type", "text/plain; charset=utf-8"))
-    return Denied(status, reason, typed, body, asks_handler)
+    return Denied(status, reason, typed, body, asks_handler, plain=True)
 
 
 def _check_challenges(option: str, value: object) -> tuple[str, ...]:

@@ -66,20 +66,17 @@ def _read_texts() -> _Texts:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     texts: dict[str, Mapping[str, Mapping[str, str]]] = {}
-    for file in sorted(_FOLDER.glob("*.ini")):
+    # What says nothing of a file that cannot be read, as Path.glob() and parser.read(), will not do: this is kept.
+    for file in sorted(file for file in _FOLDER.iterdir() if file.suffix == ".ini"):
         parser = configparser.ConfigParser(interpolation=None)
-        parser.read(file, "utf-8")
+        parser.read_string(file.read_text("utf-8"))
         texts[file.stem] = {section: dict(parser[section]) for section in parser.sections()}
     return _Texts(Template(layout), policy, texts)
 
 
 _ANYTHING = ("*/*",)
 
-# Browsers of one release send the same.
-_kind_of = functools.lru_cache(maxsize=128)(kind_of)
 
-
-@functools.lru_cache(maxsize=128)
 def _language_of(accept_language: tuple[str, ...]) -> str:
     return language_of(accept_language, _read_texts().texts, _ENGLISH)
 
@@ -100,7 +97,7 @@ class BuiltInPage:
     def at_once(self, denied: Denied, request: AuthRequest) -> Denied | None:
         """The answer with the page that the client would rather have; None as long as the files are not read."""
         accept = request.values("accept")
-        kind: Kind = "text" if not accept or accept == _ANYTHING else _kind_of(accept)
+        kind: Kind = "text" if not accept or accept == _ANYTHING else kind_of(accept)
         if kind != "text" and not self._texts_are_read:
             return None
         language = "" if kind == "text" else _language_of(request.values("accept-language"))
@@ -116,8 +113,8 @@ class BuiltInPage:
         """The same, once the files are read, which a worker does."""
         try:
             await waits.compute(_read_texts)
-        except WorkersError:
-            return denied  # with the status in words; they will have time again
+        except (WorkersError, OSError):  # OSError: the process has too many files open, say
+            return denied  # with the status in words; the next request tries again
         self._texts_are_read = True
         return self.at_once(denied, request) or denied
 
@@ -130,7 +127,7 @@ class BuiltInPage:
             make = self._html if kind == "html" else self._json
             made = self._made[key] = make(denied.status, language)
         headers, body = made
-        return replace(denied, headers=(*without_page(denied.headers), *headers), body=body)
+        return replace(denied, headers=(*without_page(denied.headers), *headers), body=body, plain=False)
 
     def _html(self, status: int, language: str) -> tuple[Headers, bytes]:
         layout, policy, texts = _read_texts()

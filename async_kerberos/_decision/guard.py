@@ -47,7 +47,8 @@ class Guard(NeverSent):
         exempt: the paths for which nobody has to sign in: ``/health``, or ``/static/*`` for all that is below. A path
             is one within the application, as the client wrote it. One that could be read in two ways is never exempt.
             Or a function of the request, which has no credentials (``AuthRequest.plain_path`` is the path that is
-            compared): only True exempts; False does not; anything else, and what it raises, is answered 500.
+            compared): only True exempts; False does not; anything else, and what it raises, is answered 500. Responses
+            to whom it exempts are ``private``, unless they say something else: others may need a ticket.
         whole: whether it guards a whole application, as a middleware does, and ``protect="all"``.
         adapter: the name by which events call the code that asks.
         exempts_some: whether ``exempt`` is given; not an option itself.

@@ -125,4 +125,4 @@ def with_body(denied: Denied, page: object) -> Denied:
         raise ValueError(f"{content_type!r} is no content type")
     # The body may be another one for the next request: nobody knows by what it was chosen.
     headers = (*without_page(denied.headers), ("Content-Type", content_type), ("Cache-Control", "no-store"))
-    return replace(denied, headers=headers, body=body.encode() if isinstance(body, str) else body)
+    return replace(denied, headers=headers, body=body.encode() if isinstance(body, str) else body, plain=False)

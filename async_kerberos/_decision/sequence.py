@@ -113,8 +113,7 @@ class Sequence:
         except Refusal as refusal:
             # A check by this same service has found earlier who it is.
             known = ticket or (SignedIn(earlier.identity) if earlier is not None and ours else None)
-            denied = self._deny(request, guard, refusal, known, signed_in)
-            return self._bodies.at_once(denied, request, guard) or await self._bodies.in_time(denied, request, waits)
+            return await self._deny(request, guard, waits, refusal, known, signed_in)
         if self._foreign is not None and (guard.access is None or not guard.access.names_realms):
             self._foreign.note(signed_in.identity)
         if earlier is not None:
@@ -125,21 +124,24 @@ class Sequence:
         checked = Checked(self._reuse.rules, signed_in.identity, signed_in.spnego, authorization, judged, asked_for)
         return Accepted(signed_in.identity, signed_in.headers, checked, username)
 
-    def refuse(self, request: AuthRequest, guard: Guard, refusal: Refusal) -> Denied:
+    async def refuse(self, request: AuthRequest, guard: Guard, waits: Waits, refusal: Refusal) -> Denied:
         """Refuse a request that this service has let in: the answer.
 
         Args:
             request: the request, with the result of the check.
             guard: the options of the place.
+            waits: how the answer's body is waited for.
             refusal: why.
         """
         earlier = request.earlier
-        return self._deny(request, guard, refusal, None if earlier is None else SignedIn(earlier.identity), None)
+        known = None if earlier is None else SignedIn(earlier.identity)
+        return await self._deny(request, guard, waits, refusal, known, None)
 
-    def _deny(
+    async def _deny(
         self,
         request: AuthRequest,
         guard: Guard,
+        waits: Waits,
         refusal: Refusal,
         known: SignedIn | None,
         signed_in: SignedIn | None,
@@ -150,4 +152,7 @@ class Sequence:
             denied = replace(denied, headers=(*signed_in.headers, *denied.headers))
         identity, times = (None, refusal.times) if known is None else (known.identity, known.times)
         self._telling.denied(request, denied, refusal, identity, times, guard.adapter)
-        return denied
+        return await self._with_body(denied, request, guard, waits)
+
+    async def _with_body(self, denied: Denied, request: AuthRequest, guard: Guard, waits: Waits) -> Denied:
+        return self._bodies.at_once(denied, request, guard) or await self._bodies.in_time(denied, request, waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -42,18 +43,22 @@ def language_of(accept_language: Sequence[str], known: Collection[str], default:
     return default
 
 
-def _wanted(values: Sequence[str]) -> list[str]:
+def _wanted(values: Sequence[str]) -> tuple[str, ...]:
     """The names that a field lists, in small letters: the most wanted first, and of those, ``*`` last."""
     text = ",".join(values)
-    if len(text) > _LONGEST:
-        return []
+    return () if len(text) > _LONGEST else _listed(text)
+
+
+# Browsers of one release send the same. What is kept is bounded, since no text is long.
+@functools.lru_cache(maxsize=256)
+def _listed(text: str) -> tuple[str, ...]:
     found: list[tuple[float, bool, str]] = []
     for element in text.lower().split(",")[:_MOST]:
         name, _, parameters = element.partition(";")
         weight = _weight(parameters)
         if weight:
             found.append((-weight, "*" in name, name.strip(" \t")))
-    return [name for _, _, name in sorted(found, key=lambda one: one[:2])]
+    return tuple(name for _, _, name in sorted(found, key=lambda one: one[:2]))
 
 
 def _weight(parameters: str) -> float:

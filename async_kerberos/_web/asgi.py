@@ -88,7 +88,7 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            if state.checked is not None or state.owed or state.for_nobody:
+            if state.checked is not None or state.owed or state.for_nobody or state.for_some:
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
                 owed = state.take(message.get("status"), functools.partial(values_of, headers))
                 message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message
@@ -170,21 +170,21 @@ async def authenticate_scope(
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
     request = request or request_of(scope, state, protection.guard)
     outcome = await decider.authenticate(request, protection.guard)
-    return _noted(scope, state, decider, outcome)
+    return _noted(scope, state, decider, outcome, protection.guard)
 
 
 def authenticate_scope_blocking(scope: Scope, protection: Protection, application: Kerberos | None = None) -> Outcome:
     """As :func:`authenticate_scope`, on a thread that may wait."""
     state, decider = state_of(scope), decider_of(scope, protection, application) or default_kerberos()
     outcome = decider.authenticate_blocking(request_of(scope, state, protection.guard), protection.guard)
-    return _noted(scope, state, decider, outcome)
+    return _noted(scope, state, decider, outcome, protection.guard)
 
 
-def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome) -> Outcome:
+def _noted(scope: Scope, state: RequestState, decider: Kerberos, outcome: Outcome, guard: Guard) -> Outcome:
     if isinstance(outcome, Denied):
         return refused(scope, state, outcome, decider)
     state = _state_for(scope, state, outcome)
-    state.note(outcome, decider, by_default=is_default(decider))
+    state.note(outcome, decider, guard, by_default=is_default(decider))
     if outcome.exempt:
         scope.setdefault(IDENTITY, None)  # an outer check's user stays
     else:

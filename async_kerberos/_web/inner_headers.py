@@ -63,7 +63,7 @@ class InnerHeadersMiddleware:
         if self._name and _NO_VALUE.search(state.username):
             decider = state.decider or default_kerberos()
             refusal = Refusal(Reason.NOT_AUTHORISED, f"no header can have the name {state.username!a}: rename the user")
-            denied = decider.refuse(request_of(scope, state), refusal, self._guard)
+            denied = await decider.refuse(request_of(scope, state), refusal, self._guard)
             await send_denial(scope, send, refused(scope, state, denied, decider))
             return
         if self._hides:

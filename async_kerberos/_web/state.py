@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from .._decision.guard import Guard
 from ..kerberos import Kerberos
 from ..options import DrainLimits
 from ..outcomes import Accepted, Checked, Headers
@@ -58,6 +59,7 @@ class RequestState:
         over: whether the response has been sent, or the application has ended.
         username: the user's name for applications; of several checks, the last one's.
         for_nobody: whether nobody has signed in where somebody might: the response would be another one then.
+        for_some: whether a function has exempted the request: others may need a ticket for the same address.
         decider: the ``Kerberos`` that let the request in; of several, the last.
         by_default: whether the default ``Kerberos`` has let the request in.
     """
@@ -77,6 +79,7 @@ class RequestState:
     over: bool = False
     username: str = ""
     for_nobody: bool = False
+    for_some: bool = False
     decider: Kerberos | None = None
     by_default: bool = False
 
@@ -85,10 +88,12 @@ class RequestState:
         """The limits where no carrier drops the body, so that a decorated view does, by what its framework has."""
         return None if self.watched else self.drain
 
-    def note(self, accepted: Accepted, decider: Kerberos, *, by_default: bool) -> None:
+    def note(self, accepted: Accepted, decider: Kerberos, guard: Guard, *, by_default: bool) -> None:
         """Note that a request has been let in. The first check stays: it used up the token, and brings the reply."""
         self.decider = decider
-        if not accepted.exempt:  # there, a user whom an outer check has found stays
+        if accepted.exempt:  # a user whom an outer check has found stays
+            self.for_some = self.for_some or callable(guard.exempt)
+        else:
             self.username, self.for_nobody = accepted.username, accepted.identity is None
         self.by_default = self.by_default or by_default
         # An earlier refusal that the application has recovered from no longer counts.
@@ -119,11 +124,12 @@ class RequestState:
         added: Headers = ()
         if status != 401 and reply:
             added, self.owed = self.owed, ()
-        if (self.checked is None and not self.for_nobody) or status is None:
+        private_to_some = self.checked is not None or self.for_some
+        if not (private_to_some or self.for_nobody) or status is None:
             return Owed(added)
         varies = values_of("vary")
         vary = _with_ours(varies) if varies else (_VARY_ALONE,)
-        private = () if self.checked is None or values_of("cache-control") else (_PRIVATE,)
+        private = () if not private_to_some or values_of("cache-control") else (_PRIVATE,)
         return Owed((*added, *vary, *private), bool(varies and vary))
 
 

@@ -128,7 +128,7 @@ def authenticate_environ(environ: Environ, protection: Protection, application: 
         return refused(environ, outcome, decider)
     if outer is not None:
         state.hidden = state.hidden or outer.hidden
-    state.note(outcome, decider, by_default=is_default(decider))
+    state.note(outcome, decider, protection.guard, by_default=is_default(decider))
     _name_user(environ, outcome)
     return outcome
 

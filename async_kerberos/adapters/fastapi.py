@@ -119,9 +119,9 @@ class _Denial(HTTPException):
 
 def _in_json(denied: Denied) -> Denied:
     """The answer as FastAPI says errors, where it has no page."""
-    phrase = HTTPStatus(denied.status).phrase
-    if denied.body != phrase.encode():
+    if not denied.plain:
         return denied
+    phrase = HTTPStatus(denied.status).phrase
     headers = tuple((name, "application/json" if name == "Content-Type" else value) for name, value in denied.headers)
     body = json.dumps({"detail": phrase}, separators=(",", ":")).encode()
     return replace(denied, headers=headers, body=body)

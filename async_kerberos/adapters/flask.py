@@ -154,11 +154,15 @@ class _Front(Front):
         answer = preflight_answer(app, request)
         if answer is not None:
             with contextlib.suppress(ViewReachedError):
-                return app.finalize_request(*context, answer())
+                return self.finalize(answer(), context)
         outcome = _authenticate(whole.protection)
         if isinstance(outcome, Denied):
-            return app.finalize_request(*context, _denial(outcome))
+            return self.finalize(_denial(outcome), context)
         return self.dispatch(context)
+
+    def finalize(self, response: Any, context: tuple[Any, ...]) -> Any:
+        # Hooks that run after a request may miss what those before it would have set. Their errors are logged.
+        return self._app.finalize_request(*context, response, from_error_handler=True)
 
 
 # In the framework's terms.

@@ -174,10 +174,10 @@ class _Front(Front):
         answer = preflight_answer(app, request)
         if answer is not None:
             with contextlib.suppress(ViewReachedError):
-                return await app.finalize_request(await answer(), *context)
+                return await _finalized(app.finalize_request, await answer(), context)
         outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
         if isinstance(outcome, Denied):
-            return await app.finalize_request(_denial(outcome), *context)
+            return await _finalized(app.finalize_request, _denial(outcome), context)
         _publish(outcome)
         return await self.dispatch(context)
 
@@ -188,9 +188,14 @@ class _WebSocketFront(Front):
         if whole is not None and not whole.exempts(websocket.url_rule):
             outcome = await authenticate_scope(_scope(), whole.protection, configured(app))
             if isinstance(outcome, Denied):
-                return await app.finalize_websocket(_denial(outcome), *context)
+                return await _finalized(app.finalize_websocket, _denial(outcome), context)
             _publish(outcome)
         return await self.dispatch(context)
+
+
+async def _finalized(finalize: Callable[..., Any], response: Any, context: tuple[Any, ...]) -> Any:
+    # Hooks that run after a request may miss what those before it would have set. Their errors are logged.
+    return await finalize(response, *context, from_error_handler=True)
 
 
 # In the framework's terms.

@@ -99,11 +99,13 @@ class RequestLog:
                     f"{summary.total} more requests that were not let in, of clients that have no line here: {reasons}"
                 )
             else:
-                who = f", {one_line(kind.principal)}" if kind.principal else ""
-                what = f"{kind.status} for {kind.peer or 'a client'}{who}: {kind.reason.value}: {summary.total} more"
+                peer = one_line(kind.peer, _LONGEST_FIELD)
+                principal = None if kind.principal is None else one_line(kind.principal, _LONGEST_FIELD)
+                who = f", {principal}" if principal else ""
+                what = f"{kind.status} for {peer or 'a client'}{who}: {kind.reason.value}: {summary.total} more"
                 extra["kerberos_outcome"] = "failed" if (kind.status or 0) >= 500 else "refused"
                 extra["kerberos_reason"], extra["kerberos_status"] = kind.reason.name, kind.status
-                extra["kerberos_peer"], extra["kerberos_principal"] = kind.peer or None, kind.principal
+                extra["kerberos_peer"], extra["kerberos_principal"] = peer or None, principal
             _logger.log(level, "Kerberos: %s, within %d seconds", what, summary.seconds, extra=extra)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from flask import Flask, g
 from starlette.applications import Starlette
@@ -84,7 +85,7 @@ MAKERS: Any = [pytest.param(make, id=make.__name__) for make in (make_wsgi, make
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("exempt", [EXEMPT, by_path], ids=["paths", "function"])
 def test_exempt(user: str, make: Make, exempt: Any) -> None:
-    """For some paths nobody is asked, and nobody's credentials are looked at; caches are told nothing."""
+    """For some paths nobody is asked, and nobody's credentials are looked at."""
     app = make(hostname=HOST, exempt=exempt)
     for path in ("/health", "/static/a.js", "/static/a/b", "/health?x=/secret"):
         for authorization in (None, "Negotiate", "Negotiate YWJj", fresh()):
@@ -93,6 +94,26 @@ def test_exempt(user: str, make: Make, exempt: Any) -> None:
     for path in ("/", "/secret", "/Health", "/health/", "/healthy", "/static", "/static/../x", "/static/%2e%2e/x"):
         assert ask(app, path).status == 401, path
     assert ask(app, "/secret", fresh()).text.startswith(user)
+
+
+async def fields_of(app: Any) -> dict[str, str]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+        return dict((await client.get("/health")).headers)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_caches(make: Make) -> None:
+    """What a function exempts may need a ticket from others, so no cache hands it on; a path is exempt for all."""
+    expected: dict[str, str | None] = {"vary": "Cookie, Authorization", "cache-control": "private"}
+    for exempt, added in ((by_path, expected), (EXEMPT, dict.fromkeys(expected))):
+        app = make(hostname=HOST, exempt=exempt)
+        if make is make_wsgi:
+            response = app.test_client().get("/health")
+            fields = {name.lower(): value for name, value in response.headers.items()}
+            response.close()
+        else:
+            fields = anyio.run(fields_of, app)
+        assert {name: fields.get(name) for name in expected} == added
 
 
 @pytest.mark.parametrize("make", MAKERS)

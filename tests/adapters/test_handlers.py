@@ -291,6 +291,23 @@ def test_body_alone(user: str, place: str, backend: str, asynchronous: bool) -> 
     assert not {"x-dropped", "set-cookie"} & set(headers_of(app))
 
 
+@pytest.mark.parametrize("place", [place for place in PLACES if place.startswith("fastapi")])
+@pytest.mark.parametrize("by_page", [False, True])
+def test_words_of_the_application(place: str, by_page: bool) -> None:
+    """What an application makes stays as it is, also if it is what stood there before, which FastAPI says in JSON."""
+
+    def words(*_: object) -> Any:
+        return PlainTextResponse("Unauthorized", media_type="text/mine")
+
+    def page(request: AuthRequest) -> tuple[str, str]:
+        return "Unauthorized", "text/mine"
+
+    app = make(place, {}, pages=Pages(challenge=page)) if by_page else make(place, {401: words})
+    response = anyio.run(call, app, "GET", "/", dict[str, str]())
+    assert (response.status_code, response.text) == (401, "Unauthorized")
+    assert response.headers["content-type"].startswith("text/mine")
+
+
 WEBSOCKETS = [
     (quart_app, "/ws", quart_async),
     (quart_app, "/ws-around", quart_sync),

@@ -162,7 +162,10 @@ def test_told(signed_in: User, realm: Realm) -> None:
 
     app = KerberosMiddleware(nobody, **OPTIONS, on_event=heard.append)
     with realm.environ(realm.user(" eve")):
-        assert ask(app, "/path", fresh()).status == 403
+        answer = ask(app, "/path", fresh(), fields={"Accept": "text/html"})
+    # As to others whom a middleware around an application refuses.
+    assert answer.status == 403
+    assert answer.text.startswith("<!doctype html>")
     assert [(event.outcome, event.reason, event.status) for event in heard] == [
         ("accepted", None, None),
         ("refused", Reason.NOT_AUTHORISED, 403),

@@ -151,6 +151,41 @@ def test_hooks(site: Site, hook: str) -> None:
     site.admits(f"/outer/inner/hello?hook={hook}", text=hook)
 
 
+def test_hooks_after_a_refusal(site: Site) -> None:
+    """A hook that needs what another one has set before the view keeps no answer from a stranger."""
+
+    def begin() -> None:
+        site.framework.g.begun = "begun"
+
+    def end(response: Any) -> Any:
+        response.headers["X-Begun"] = site.framework.g.begun
+        return response
+
+    site.app.before_request(begin)
+    site.app.after_request(end)
+    site.refuses("/hello")
+    assert site.get("/hello", method="OPTIONS", fields=PREFLIGHT).status == 200
+    site.admits("/hello")
+
+
+def test_page(site: Site) -> None:
+    """A browser is shown how to sign in, also without the option: a whole application is guarded."""
+    answer = site.get("/hello", fields={"Accept": "text/html"})
+    assert (answer.status, answer.challenges) == (401, ["Negotiate"])
+    assert answer.text.startswith("<!doctype html>")
+
+
+def test_forms_of_other_sites(user: str, site: Site) -> None:
+    """A view for them is exempt, and asks for a ticket by a decorator of its own."""
+    guard = site.adapter.requires_authentication(cross_site="allow")
+    site.app.add_url_rule("/form", "form", guard(site.decorated), methods=["POST"])
+    evil = {"Origin": "https://evil.test"}
+    assert site.get("/form", fresh(), method="POST", fields=evil).status == 403
+    site.adapter.init_kerberos(site.app, **{**site.options, "exempt": ["/form"]})
+    assert site.get("/form", method="POST", fields=evil).status == 401
+    assert site.get("/form", fresh(), method="POST", fields=evil).status == 200
+
+
 def test_exempt(site: Site) -> None:
     """Rules that are exempt by their texts need no ticket, and all of the application's own runs."""
     for path, text in (("/health", "stranger"), ("/static/style.css", "static"), ("/item/7", "stranger")):

@@ -23,7 +23,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from async_kerberos.adapters import asgi, fastapi, flask, quart, starlette, wsgi
-from async_kerberos.cli._routes.finding import Route
+from async_kerberos.cli._routes.finding import Route, exempting
 from async_kerberos.cli._routes.walk import routes_of
 
 from ..adapters.support import ask, converse
@@ -425,3 +425,9 @@ def test_frontend_of_fastapi(www: object) -> None:
     assert found == {("/open/*", "GET"): "open", ("/guarded/files/*", "GET"): "protected"}
     for (path, method), state in found.items():
         assert is_refused(app, path.replace("*", "conftest.py"), method) == (state == "protected"), path
+
+
+def test_where_a_subtree_begins() -> None:
+    """As the guard compares paths: the one that a subtree begins with is not in it."""
+    for path, found in (("/static/", ""), ("/static/*", "/static/*"), ("/static/a", "/static/*"), ("/static", "")):
+        assert exempting(["/static/*"], path) == found

@@ -143,7 +143,8 @@ def exempting(texts: Sequence[str], path: str) -> str:
     literal = path[: min((path.find(mark) for mark in "<{*" if mark in path), default=len(path))]
     for text in texts:
         start, subtree = text.removesuffix("*") if text.endswith("/*") else text, text.endswith("/*")
-        if path.startswith(start) if subtree else path == start:
+        # The path that a subtree begins with is not in it.
+        if (path.startswith(start) and path != start) if subtree else path == start:
             return text
         if literal != path and start.startswith(literal):
             return f"{text} of it"

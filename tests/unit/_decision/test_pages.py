@@ -7,6 +7,7 @@ import configparser
 import hashlib
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,7 +28,8 @@ from ...support.asking import auth_request, denied
 
 WHOLE = Guard(whole=True)
 HTML = {"accept": ["text/html"]}
-LANGUAGES = sorted(file.stem for file in Path(built_in.__file__).with_name("page").glob("*.ini"))
+FOLDER = Path(built_in.__file__).with_name("page")
+LANGUAGES = sorted(file.stem for file in FOLDER.glob("*.ini"))
 
 
 def answer(
@@ -163,6 +165,19 @@ def test_made_once() -> None:
     assert answer(kerberos=kerberos, status=403).body is answer(kerberos=kerberos, status=403).body
 
 
+def test_nothing_long_is_kept() -> None:
+    """What clients ask for is remembered, for speed, and a client may send 60 kB of it: that is not."""
+    kerberos = Kerberos(hostname="www.example.com")
+    answer(kerberos=kerberos)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(200):
+        answer(f"de,{number}" + "x" * 60_000, f"text/html,{number}" + "y" * 60_000, kerberos)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_000_000
+
+
 def test_files_are_read_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop never waits for a file; and with no worker for it, the answer is the status in words, this once."""
     request = auth_request(fields=HTML)
@@ -189,6 +204,26 @@ def test_files_are_read_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         workers.close()
 
     anyio.run(ask)
+
+
+def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the page's files cannot be read the status in words goes out; once they can, so does the page."""
+    read_texts = vars(built_in)["_read_texts"]
+    names = [file.name for file in FOLDER.iterdir()]
+    monkeypatch.setattr(built_in, "_FOLDER", tmp_path)
+    for missing in ("page.html", "en.ini"):
+        read_texts.cache_clear()
+        for name in names:
+            (tmp_path / name).unlink(missing_ok=True)
+            # A link that leads to itself cannot be read, by nobody.
+            (tmp_path / name).symlink_to(tmp_path / name if name == missing else FOLDER / name)
+        kerberos = Kerberos(hostname="www.example.com")
+        words = answer(kerberos=kerberos)
+        assert (words.status, words.body) == (401, b"Unauthorized")
+        (tmp_path / missing).unlink()
+        (tmp_path / missing).symlink_to(FOLDER / missing)
+        assert b"klist" in answer(kerberos=kerberos).body
+    read_texts.cache_clear()
 
 
 def test_by_place() -> None:

@@ -129,6 +129,21 @@ def test_first_at_once_then_a_line_a_minute(clock: Clock, written: Written) -> N
     assert written.lines[4:] == [f"Kerberos: 403 for 192.0.2.7: malformed. {Reason.MALFORMED.remedy}"]
 
 
+def test_summary_in_one_line(clock: Clock, written: Written) -> None:
+    """What a client, or a KDC, has put into an address or a name does not begin another line, nor colour a terminal."""
+    telling = telling_by(clock)
+    for _ in range(2):
+        refuse(telling, ("a\n\x1b[31m", 1), Reason.NOT_AUTHORISED, principal="eve\n" + "e" * 1000)
+    telling.sum_up()
+    assert len(written.lines) == 2
+    for line, record in zip(written.lines, written.records, strict=True):
+        fields = vars(record)
+        assert line.isprintable()
+        assert fields["kerberos_peer"] == "a\\n\\x1b[31m"
+        assert fields["kerberos_principal"].startswith("eve\\n")
+        assert len(fields["kerberos_principal"]) < 250
+
+
 def test_kinds(clock: Clock, written: Written) -> None:
     """Another reason, client, status or user is another kind, and has a line at once."""
     telling = telling_by(clock)
