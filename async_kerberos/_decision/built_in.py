@@ -20,7 +20,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from .._protocol.negotiation import Kind, kind_of, language_of
+from .._protocol.negotiation import Kind, is_long, kind_of, language_of
 from .._threads.waits import Waits
 from ..errors import WorkersError
 from ..outcomes import Denied, Headers
@@ -75,7 +75,7 @@ def _read_texts() -> _Texts:
 
 _ANYTHING = ("*/*",)
 
-# Browsers of one release send the same.
+# Browsers of one release send the same. What is kept has to be short, whatever a client has sent.
 _kind_of = functools.lru_cache(maxsize=128)(kind_of)
 
 
@@ -100,10 +100,11 @@ class BuiltInPage:
     def at_once(self, denied: Denied, request: AuthRequest) -> Denied | None:
         """The answer with the page that the client would rather have; None as long as the files are not read."""
         accept = request.values("accept")
-        kind: Kind = "text" if not accept or accept == _ANYTHING else _kind_of(accept)
+        kind: Kind = "text" if not accept or accept == _ANYTHING or is_long(accept) else _kind_of(accept)
         if kind != "text" and not self._texts_are_read:
             return None
-        language = "" if kind == "text" else _language_of(request.values("accept-language"))
+        languages = () if kind == "text" else request.values("accept-language")
+        language = "" if kind == "text" else _language_of(() if is_long(languages) else languages)
         if denied.reason is not Reason.NO_CREDENTIALS:
             return self._with_page(denied, kind, language)
         # Half of all requests get one and the same answer, here as well.

@@ -20,6 +20,11 @@ _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _HTML = ("text/html", "application/xhtml+xml")
 
 
+def is_long(values: Sequence[str]) -> bool:
+    """Whether a field is longer than any that is read."""
+    return sum(map(len, values)) > _LONGEST
+
+
 def kind_of(accept: Sequence[str]) -> Kind:
     """What a client asks for by the values of ``Accept``: only who names HTML, or JSON, gets it."""
     for name in _wanted(accept):
@@ -44,9 +49,9 @@ def language_of(accept_language: Sequence[str], known: Collection[str], default:
 
 def _wanted(values: Sequence[str]) -> list[str]:
     """The names that a field lists, in small letters: the most wanted first, and of those, ``*`` last."""
-    text = ",".join(values)
-    if len(text) > _LONGEST:
+    if is_long(values):
         return []
+    text = ",".join(values)
     found: list[tuple[float, bool, str]] = []
     for element in text.lower().split(",")[:_MOST]:
         name, _, parameters = element.partition(";")
