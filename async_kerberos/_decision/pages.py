@@ -12,6 +12,7 @@ from .._threads.waits import Waits
 from ..errors import ConfigurationError
 from ..outcomes import Denied
 from ..request import AuthRequest
+from ..telemetry.faults import Faults
 from ..telemetry.log import log_page_failed
 from .built_in import BuiltInPage, without_page
 from .guard import Guard
@@ -79,6 +80,7 @@ class Bodies:
         self._pages = pages
         self._is_by_place = pages is BY_PLACE
         self._built_in = BuiltInPage(hostnames)
+        self._faults = Faults()
 
     def at_once(self, denied: Denied, request: AuthRequest, guard: Guard) -> Denied | None:
         """The answer with its body, if nothing has to be waited for; else None: ask :meth:`in_time`."""
@@ -99,7 +101,7 @@ class Bodies:
             page = await waits.consult(make, request.without_credentials())
             return with_body(denied, page)
         except Exception as error:
-            log_page_failed(denied.status, f"pages.{name}", error)
+            log_page_failed(self._faults, denied.status, f"pages.{name}", error)
             return denied
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .._decision.pages import Page, with_body
 from .._threads.waits import finish as finish
 from ..outcomes import Denied
+from ..telemetry.faults import Faults
 from ..telemetry.log import log_page_failed
 
 _UNTYPED = "text/plain; charset=utf-8"
 
+_faults: weakref.WeakKeyDictionary[object, Faults] = weakref.WeakKeyDictionary()
 
-async def with_handlers_body(denied: Denied, make: Callable[[], Awaitable[tuple[bytes, str | None]]]) -> Denied:
+
+async def with_handlers_body(
+    app: object, denied: Denied, make: Callable[[], Awaitable[tuple[bytes, str | None]]]
+) -> Denied:
     """The answer with a handler's body and content type; all else is as it was, whatever the handler does.
 
     Args:
+        app: the application.
         denied: the answer.
         make: calls the handler, and returns the body and the content type, if there is one.
     """
@@ -25,7 +32,8 @@ async def with_handlers_body(denied: Denied, make: Callable[[], Awaitable[tuple[
         page: Page = body, content_type or _UNTYPED
         return with_body(denied, page)
     except Exception as error:
-        log_page_failed(denied.status, f"the application's handler of {denied.status}", error)
+        faults = _faults.setdefault(app, Faults())
+        log_page_failed(faults, denied.status, f"the application's handler of {denied.status}", error)
         return denied
 
 

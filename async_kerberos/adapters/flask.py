@@ -200,4 +200,4 @@ def _with_handlers_body(denied: Denied) -> Denied:
         finally:
             response.close()
 
-    return finish(with_handlers_body(denied, make))
+    return finish(with_handlers_body(cast("Any", current_app)._get_current_object(), denied, make))

@@ -252,7 +252,8 @@ def _ask_handler(denied: Denied, response: Response) -> None:
 
     async def dress(answer: Any) -> Any:
         if answer is response:  # else the application has gone on
-            dressed = await with_handlers_body(denied, make)
+            app = cast("Any", current_app)._get_current_object()
+            dressed = await with_handlers_body(app, denied, make)
             response.set_data(dressed.body)
             for name, _ in set(denied.headers) - set(dressed.headers):
                 response.headers.remove(name)

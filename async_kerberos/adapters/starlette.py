@@ -405,7 +405,7 @@ async def _with_handlers_body(scope: Scope, denied: Denied) -> Denied:
         error = HTTPException(denied.status, headers=_with_owed(None, Owed(denied.headers)))
         return await _content_of(await _call(handler, connection, error), seen)
 
-    return await with_handlers_body(denied, make)
+    return await with_handlers_body(app, denied, make)
 
 
 async def _nothing(*_: object) -> Any:

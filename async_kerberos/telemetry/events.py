@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from typing import Any, Literal
 from .._checks import elements
 from .._never_sent import NeverSent
 from .._protocol.header import token_size
-from .._threads.fork import renew_after_fork
 from ..errors import ConfigurationError
 from ..identity import Identity
 from ..outcomes import Denied
 from ..reasons import NO_TIMES, Reason, Times
 from ..request import AuthRequest, Peer
+from .faults import Faults
 
 _logger = logging.getLogger("async_kerberos")
 
@@ -28,10 +27,6 @@ EventOutcome = Literal["accepted", "challenged", "refused", "failed"]
 _CHALLENGES = (Reason.NO_CREDENTIALS, Reason.CONTINUE)
 
 _METHOD = "ticket"  # what is tried, by those who are not known
-
-# A listener that fails is logged this often, once for each type of error, of which this many are told apart.
-_FAULT_SECONDS = 60.0
-_MOST_FAULTS = 16
 
 
 @dataclass(frozen=True, init=False)
@@ -187,14 +182,7 @@ class Listeners:
 
     def __init__(self, listeners: Sequence[Listener], clock: Callable[[], float] = time.monotonic) -> None:
         self._listeners = tuple(listeners)
-        self._clock = clock
-        self._renew()
-        renew_after_fork(self, Listeners._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        # When each fault may be logged again, by the listener's number and the type of the error.
-        self._faults: dict[tuple[int, str], float] = {}
+        self._faults = Faults(clock)
 
     def tell(self, event: Event) -> None:
         """Call each listener. An error is logged; what is no ``Exception``, such as KeyboardInterrupt, passes."""
@@ -202,7 +190,7 @@ class Listeners:
             try:
                 result = listener(event)
             except Exception as error:
-                if self._is_new(number, type(error).__qualname__):
+                if self._faults.is_new((number, type(error).__qualname__)):
                     _logger.exception(
                         "Kerberos: the listener %r has failed (on_event). The answer is the same. Its next error of "
                         "this type is logged after a minute.",
@@ -212,23 +200,9 @@ class Listeners:
             if result is not None and inspect.isawaitable(result):
                 if inspect.iscoroutine(result):
                     result.close()  # Python would complain in words of its own
-                if self._is_new(number, "awaitable"):
+                if self._faults.is_new((number, "awaitable")):
                     _logger.error(
                         "Kerberos: the listener %r returns something to await, and nobody does (on_event): give a "
                         "function that is not async.",
                         listener,
                     )
-
-    def _is_new(self, number: int, kind: str) -> bool:
-        with self._lock:
-            now = self._clock()
-            if now < self._faults.get((number, kind), now):
-                return False
-            if len(self._faults) >= _MOST_FAULTS:
-                oldest = next(iter(self._faults))
-                if now < self._faults[oldest]:
-                    return False
-                del self._faults[oldest]
-            self._faults.pop((number, kind), None)
-            self._faults[number, kind] = now + _FAULT_SECONDS
-            return True

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from .._gss.steps import AcquireError, Steps
 from ..reasons import Reason
 from .events import Event
+from .faults import Faults
 from .floods import Floods, Kind, Summary
 from .peers import group_of
 from .silent import SilentClient
@@ -96,11 +97,14 @@ class RequestLog:
                     f"{summary.total} more requests that were not let in, of clients that have no line here: {reasons}"
                 )
             else:
-                who = f", {one_line(kind.principal)}" if kind.principal else ""
-                what = f"{kind.status} for {kind.peer or 'a client'}{who}: {kind.reason.value}: {summary.total} more"
+                # A server that believes a proxy takes any text for an address.
+                peer = one_line(kind.peer, _LONGEST_FIELD)
+                principal = one_line(kind.principal or "", _LONGEST_FIELD)
+                who = f", {principal}" if principal else ""
+                what = f"{kind.status} for {peer or 'a client'}{who}: {kind.reason.value}: {summary.total} more"
                 extra["kerberos_outcome"] = "failed" if (kind.status or 0) >= 500 else "refused"
                 extra["kerberos_reason"], extra["kerberos_status"] = kind.reason.name, kind.status
-                extra["kerberos_peer"], extra["kerberos_principal"] = kind.peer or None, kind.principal
+                extra["kerberos_peer"], extra["kerberos_principal"] = peer or None, principal or None
             _logger.log(level, "Kerberos: %s, within %d seconds", what, summary.seconds, extra=extra)
 
 
@@ -125,9 +129,13 @@ def fields_of(event: Event) -> dict[str, object]:
     }
 
 
-def log_page_failed(status: int, what: str, error: Exception) -> None:
-    """Log that the application has failed to make a body, by what, and with which error."""
-    _logger.error("Kerberos: %s failed; the built-in body of the %d was sent", what, status, exc_info=error)
+def log_page_failed(faults: Faults, status: int, what: str, error: Exception) -> None:
+    """Log that the application has failed to make a body, by what, and with which error: once a minute for each type.
+
+    Any stranger may have it fail again and again.
+    """
+    if faults.is_new((what, type(error).__qualname__)):
+        _logger.error("Kerberos: %s failed; the built-in body of the %d was sent", what, status, exc_info=error)
 
 
 def log_setup(steps: Steps, *, names_keytab: bool, warnings: Callable[[], list[str]] = list) -> str:

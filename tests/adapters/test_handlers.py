@@ -358,6 +358,16 @@ def test_handler_that_fails(place: str, asynchronous: bool, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_handler_that_fails_again_and_again(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Any stranger may have it fail: its error is logged once, and not with each request."""
+    app = make(place, {401: failing})
+    for _ in range(20):
+        assert ask(app, "/").status == 401
+    failed = [record for record in caplog.records if "failed; the built-in body" in record.getMessage()]
+    assert len(failed) == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_other_handlers(place: str) -> None:
     """A handler of all HTTP errors, or of all errors, is none of this status."""
 

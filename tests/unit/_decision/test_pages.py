@@ -7,6 +7,7 @@ import configparser
 import hashlib
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -161,6 +162,39 @@ def test_made_once() -> None:
     assert answer(kerberos=kerberos) is answer(kerberos=kerberos)
     assert answer(kerberos=kerberos, accept="*/*") is answer(kerberos=kerberos, accept="image/png")
     assert answer(kerberos=kerberos, status=403).body is answer(kerberos=kerberos, status=403).body
+
+
+def test_nothing_long_is_kept() -> None:
+    """Some servers let fields be as long as they like. What is kept of them does not add up, whatever was sent."""
+    kerberos = Kerberos(hostname="www.example.com")
+    answer(kerberos=kerberos)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(64):
+            long = f"de, x{number}" + "x" * 200_000
+            answer(long, "text/html", kerberos)
+            answer("de", f"text/html, {long}", kerberos)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
+    assert b'lang="en"' in answer(long, "text/html", kerberos).body
+    assert answer("de", f"text/html, {long}", kerberos).body == b"Unauthorized"
+
+
+def test_page_that_fails_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Any stranger may have it fail: its error is logged once, and not with each request."""
+
+    def fail(_: Any) -> str:
+        raise LookupError("no page here")
+
+    kerberos = Kerberos(hostname="www.example.com", pages=Pages(challenge=fail, denial=fail))
+    for _ in range(100):
+        assert answer(kerberos=kerberos).body == b"Unauthorized"
+        assert answer(kerberos=kerberos, status=403).body == b"Forbidden"
+    failed = [record for record in caplog.records if "failed; the built-in body" in record.getMessage()]
+    assert len(failed) == 2
 
 
 def test_files_are_read_by_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,21 @@ def test_first_at_once_then_a_line_a_minute(clock: Clock, written: Written) -> N
     assert written.lines[4:] == [f"Kerberos: 403 for 192.0.2.7: malformed. {Reason.MALFORMED.remedy}"]
 
 
+def test_lines_that_a_client_writes(clock: Clock, written: Written) -> None:
+    """A server that believes a proxy takes any text for an address: a summary, too, has one line, and is short."""
+    telling = telling_by(clock)
+    for _ in range(2):
+        refuse(telling, ("1.2.3.4\x85\x1b[2JKerberos: 200", 1), principal="eve\n" * 1000 + "@R")
+    telling.sum_up()
+    line, record = written.lines[1], written.records[1]
+    assert line.startswith("Kerberos: 403 for 1.2.3.4\\x85\\x1b[2JKerberos: 200, eve\\n")
+    assert line.isprintable()
+    assert len(line) < 1000
+    assert vars(record)["kerberos_peer"] == "1.2.3.4\\x85\\x1b[2JKerberos: 200"
+    assert vars(record)["kerberos_principal"].isprintable()
+    assert len(vars(record)["kerberos_principal"]) < 300
+
+
 def test_kinds(clock: Clock, written: Written) -> None:
     """Another reason, client, status or user is another kind, and has a line at once."""
     telling = telling_by(clock)
