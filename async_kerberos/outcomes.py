@@ -99,6 +99,8 @@ class Accepted(NeverSent):
         username: what the option ``username`` makes of the client: the principal, unless it says otherwise. Empty for
             nobody.
         exempt: whether nobody has looked for credentials, so that the response does not depend on them.
+        by_function: whether the application's function has exempted it, by whatever it knows of the client: who sends
+            the same may have to sign in.
     """
 
     identity: Identity | None
@@ -106,6 +108,7 @@ class Accepted(NeverSent):
     checked: Checked | None = field(default=None, repr=False, compare=False)
     username: str = ""
     exempt: bool = False
+    by_function: bool = False
 
     def __init__(
         self,
@@ -114,10 +117,13 @@ class Accepted(NeverSent):
         checked: Checked | None = None,
         username: str | None = None,
         exempt: bool = False,
+        by_function: bool = False,
     ) -> None:
         if username is None:
             username = "" if identity is None else identity.principal
-        self.__dict__.update(identity=identity, headers=headers, checked=checked, username=username, exempt=exempt)
+        values = self.__dict__
+        values.update(identity=identity, headers=headers, checked=checked, username=username, exempt=exempt)
+        values["by_function"] = by_function
 
     @property
     def authorization(self) -> tuple[str, ...]:

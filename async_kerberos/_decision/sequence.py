@@ -77,7 +77,7 @@ class Sequence:
         ours = earlier is not None and self._reuse.is_ours(earlier)
         try:
             if guard.exempts_some and await guard.exempts(request, waits):
-                return Accepted(None, exempt=True)
+                return Accepted(None, exempt=True, by_function=callable(guard.exempt))
             judged = False
             # Without credentials, what another site sends to an optional place is nobody's.
             if not guard.optional or request.fields.get("authorization"):

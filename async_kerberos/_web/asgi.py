@@ -86,7 +86,7 @@ def adding_owed(state: RequestState, send: Send) -> Send:
             # With another status, the application has gone on.
             if state.drain is not None and state.body is not None and message.get("status", 0) >= 400:
                 await _drop_body(state, state.body, state.drain)
-            if state.checked is not None or state.owed or state.for_nobody:
+            if state.checked is not None or state.owed or state.for_nobody or state.for_some:
                 headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
                 owed = state.take(message.get("status"), functools.partial(values_of, headers))
                 message = {**message, "headers": with_owed(headers, owed)} if owed.headers else message

@@ -58,6 +58,7 @@ class RequestState:
         over: whether the response has been sent, or the application has ended.
         username: the user's name for applications; of several checks, the last one's.
         for_nobody: whether nobody has signed in where somebody might: the response would be another one then.
+        for_some: whether a function of the application's has let it in: others may not get the response.
         decider: the ``Kerberos`` that let the request in; of several, the last.
         by_default: whether the default ``Kerberos`` has let the request in.
     """
@@ -77,6 +78,7 @@ class RequestState:
     over: bool = False
     username: str = ""
     for_nobody: bool = False
+    for_some: bool = False
     decider: Kerberos | None = None
     by_default: bool = False
 
@@ -90,6 +92,7 @@ class RequestState:
         self.decider = decider
         if not accepted.exempt:  # there, a user whom an outer check has found stays
             self.username, self.for_nobody = accepted.username, accepted.identity is None
+        self.for_some = self.for_some or accepted.by_function
         self.by_default = self.by_default or by_default
         # An earlier refusal that the application has recovered from no longer counts.
         self.drain = None
@@ -119,11 +122,12 @@ class RequestState:
         added: Headers = ()
         if status != 401 and reply:
             added, self.owed = self.owed, ()
-        if (self.checked is None and not self.for_nobody) or status is None:
+        is_private = self.checked is not None or self.for_some
+        if not (is_private or self.for_nobody) or status is None:
             return Owed(added)
         varies = values_of("vary")
         vary = _with_ours(varies) if varies else (_VARY_ALONE,)
-        private = () if self.checked is None or values_of("cache-control") else (_PRIVATE,)
+        private = () if not is_private or values_of("cache-control") else (_PRIVATE,)
         return Owed((*added, *vary, *private), bool(varies and vary))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from flask import Flask, g
 from starlette.applications import Starlette
@@ -78,13 +79,25 @@ def make_starlette(kerberos: Kerberos | None = None, **options: Any) -> Any:
     return starlette.KerberosMiddleware(Starlette(routes=[Route("/{path:path}", view)]), kerberos, **options)
 
 
+def headers_of(app: Any, path: str) -> Any:
+    """The headers of what a stranger gets."""
+    if isinstance(app, make_wsgi):
+        return app.test_client().get(path).headers
+
+    async def get() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+            return (await client.get(path)).headers
+
+    return anyio.run(get)
+
+
 MAKERS: Any = [pytest.param(make, id=make.__name__) for make in (make_wsgi, make_asgi, make_starlette)]
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("exempt", [EXEMPT, by_path], ids=["paths", "function"])
 def test_exempt(user: str, make: Make, exempt: Any) -> None:
-    """For some paths nobody is asked, and nobody's credentials are looked at; caches are told nothing."""
+    """For some paths nobody is asked, and nobody's credentials are looked at."""
     app = make(hostname=HOST, exempt=exempt)
     for path in ("/health", "/static/a.js", "/static/a/b", "/health?x=/secret"):
         for authorization in (None, "Negotiate", "Negotiate YWJj", fresh()):
@@ -93,6 +106,15 @@ def test_exempt(user: str, make: Make, exempt: Any) -> None:
     for path in ("/", "/secret", "/Health", "/health/", "/healthy", "/static", "/static/../x", "/static/%2e%2e/x"):
         assert ask(app, path).status == 401, path
     assert ask(app, "/secret", fresh()).text.startswith(user)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("exempt", [EXEMPT, by_path], ids=["paths", "function"])
+def test_caches(make: Make, exempt: Any) -> None:
+    """What is at an exempt path is everybody's. What a function exempts, by the client's address say, may not be."""
+    headers = headers_of(make(hostname=HOST, exempt=exempt), "/static/a.js")
+    found = headers.get("vary"), headers.get("cache-control")
+    assert found == (("Cookie, Authorization", "private") if exempt is by_path else (None, None))
 
 
 @pytest.mark.parametrize("make", MAKERS)
