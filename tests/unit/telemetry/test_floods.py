@@ -194,6 +194,27 @@ def test_many_clients(clock: Clock, written: Written) -> None:
     assert "30 more requests" not in written.lines[91]
 
 
+def test_strangers_take_no_line_from_others(clock: Clock, written: Written) -> None:
+    """However many strangers there are: who is known and may not enter has a line, and so has the server's own fault."""
+    telling = telling_by(clock)
+    for number in range(1000):
+        refuse(telling, address(number))
+        refuse(telling, address(number), Reason.OVERLOADED, 503)
+    refuse(telling, address(1), Reason.NOT_AUTHORISED, principal="eve@R")
+    refuse(telling, address(2), Reason.MISCONFIGURED, 500, detail="no keytab")
+    assert len(written.lines) == 32
+    assert vars(written.records[30])["kerberos_principal"] == "eve@R"
+    assert "no keytab" in written.lines[31]
+    # These have bounds of their own.
+    for number in range(1000):
+        refuse(telling, address(number), Reason.NOT_AUTHORISED, principal=f"eve{number}@R")
+        refuse(telling, address(number), Reason.MISCONFIGURED, 500)
+    assert len(written.lines) == 50
+    telling.sum_up()
+    counts = [vars(record)["kerberos_count"] for record in written.records]
+    assert sum(counts) == 4002
+
+
 def test_summaries_are_bounded(clock: Clock, written: Written) -> None:
     """Kinds that go on from minute to minute cannot add up: what is over is counted together with the others."""
     telling = telling_by(clock)
