@@ -18,8 +18,8 @@ Share = Literal["strangers", "users", "faults"]
 """Who takes a line."""
 
 # Lines within a period, over all clients: for the first of a kind, and as many for how many more there were of one. A
-# person reads no more; and with the longest lines those of strangers are less than 100 kB. What strangers send, from however many
-# addresses, takes no line from what users do who are known, nor from the server's own faults.
+# person reads no more; and with the longest lines those of strangers are less than 100 kB. What strangers send, from
+# however many addresses, takes no line from what users do who are known, nor from the server's own faults.
 _MOST: Mapping[Share, int] = {"strangers": 30, "users": 10, "faults": 10}
 
 

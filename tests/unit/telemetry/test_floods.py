@@ -195,7 +195,7 @@ def test_many_clients(clock: Clock, written: Written) -> None:
 
 
 def test_strangers_take_no_line_from_others(clock: Clock, written: Written) -> None:
-    """However many strangers there are: who is known and may not enter has a line, and so has the server's own fault."""
+    """However many strangers there are: known users, and the server's own faults, have lines."""
     telling = telling_by(clock)
     for number in range(1000):
         refuse(telling, address(number))
