@@ -74,7 +74,8 @@ class RequestLog:
             one_line(client.peer) or "a client",
             client.times,
             client.seconds,
-            host or "(none)",
+            # In quotes: what a client has written does not go on as our own words.
+            repr(client.host[:_LONGEST_FIELD]) if client.host else "(none)",
             one_line(principals),
             extra={
                 "kerberos_outcome": "challenged",
