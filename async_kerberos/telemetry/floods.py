@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from .._threads.fork import renew_after_fork
 from ..reasons import Reason
 
 # Of what comes again there is a line within this time, in seconds.
 _PERIOD = 60.0
-# Lines within a period, over all clients: for the first of a kind, and for how many more there were of one. A person
-# reads no more; and with the longest lines they are less than 100 kB.
-_MOST_FIRST = 30
-_MOST_SUMMARIES = 30
+_OVERLOADED = 503  # which strangers may bring about
+Share = Literal["strangers", "users", "faults"]
+"""Who takes a line."""
+
+# Lines within a period, over all clients: for the first of a kind, and as many for how many more there were of one. A
+# person reads no more; and with the longest lines those of strangers are less than 100 kB. What strangers send, from
+# however many addresses, takes no line from what users do who are known, nor from the server's own faults.
+_MOST: Mapping[Share, int] = {"strangers": 30, "users": 10, "faults": 10}
 
 
 class Kind(NamedTuple):
@@ -33,6 +37,13 @@ class Kind(NamedTuple):
     reason: Reason
     status: int | None
     principal: str | None
+
+    @property
+    def share(self) -> Share:
+        """Of whose lines it takes one."""
+        if (self.status or 0) >= 500 and self.status != _OVERLOADED:
+            return "faults"
+        return "users" if self.principal else "strangers"
 
 
 class Summary(NamedTuple):
@@ -79,7 +90,7 @@ class Floods:
         self._kinds: OrderedDict[Kind, _Counted] = OrderedDict()  # in the order of their last lines
         self._others: Counter[Reason] = Counter()
         self._window = self._clock()
-        self._first = self._summaries = 0
+        self._first, self._summaries = Counter[Share](), Counter[Share]()
         self.counts = False
 
     def note(self, kind: Kind) -> tuple[bool, Sequence[Summary]]:
@@ -92,8 +103,9 @@ class Floods:
             now = self._clock()
             due = self._due(now)
             counted = self._kinds.get(kind)
-            if counted is None and self._first < _MOST_FIRST:
-                self._first += 1
+            share = kind.share
+            if counted is None and self._first[share] < _MOST[share]:
+                self._first[share] += 1
                 self._kinds[kind] = _Counted(now)
                 return True, due
             self.counts = True
@@ -111,15 +123,15 @@ class Floods:
     def _due(self, now: float, period: float = _PERIOD) -> Sequence[Summary]:
         window, ends = self._window, now >= self._window + period
         if ends:
-            self._window, self._first, self._summaries = now, 0, 0
+            self._window, self._first, self._summaries = now, Counter(), Counter()
         due: list[Summary] = []
         for _ in range(len(self._kinds)):
             kind, counted = next(iter(self._kinds.items()))
             if now < counted.since + period:
                 break
             del self._kinds[kind]
-            if counted.count and self._summaries < _MOST_SUMMARIES:
-                self._summaries += 1
+            if counted.count and self._summaries[kind.share] < _MOST[kind.share]:
+                self._summaries[kind.share] += 1
                 due.append(Summary(kind, Counter({kind.reason: counted.count}), now - counted.since))
                 self._kinds[kind] = _Counted(now)
             elif counted.count:

@@ -76,7 +76,8 @@ class RequestLog:
             one_line(client.peer) or "a client",
             client.times,
             client.seconds,
-            host or "(none)",
+            # In quotes: what a client has written does not go on as our own words.
+            repr(client.host[:_LONGEST_FIELD]) if client.host else "(none)",
             one_line(principals),
             extra={
                 "kerberos_outcome": "challenged",
@@ -99,13 +100,14 @@ class RequestLog:
                     f"{summary.total} more requests that were not let in, of clients that have no line here: {reasons}"
                 )
             else:
+                # A server that believes a proxy takes any text for an address.
                 peer = one_line(kind.peer, _LONGEST_FIELD)
-                principal = None if kind.principal is None else one_line(kind.principal, _LONGEST_FIELD)
+                principal = one_line(kind.principal or "", _LONGEST_FIELD)
                 who = f", {principal}" if principal else ""
                 what = f"{kind.status} for {peer or 'a client'}{who}: {kind.reason.value}: {summary.total} more"
                 extra["kerberos_outcome"] = "failed" if (kind.status or 0) >= 500 else "refused"
                 extra["kerberos_reason"], extra["kerberos_status"] = kind.reason.name, kind.status
-                extra["kerberos_peer"], extra["kerberos_principal"] = peer or None, principal
+                extra["kerberos_peer"], extra["kerberos_principal"] = peer or None, principal or None
             _logger.log(level, "Kerberos: %s, within %d seconds", what, summary.seconds, extra=extra)
 
 

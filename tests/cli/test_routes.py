@@ -325,6 +325,15 @@ def test_command_wrong(start: Start, write: Any, target: str, problem: str) -> N
     assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_command_application_exits(start: Start, write: Any, status: int) -> None:
+    """An application that ends the process when it is imported, or made, does not pass for one that is guarded."""
+    write(more=f"import sys\ndef leaving():\n    sys.exit({status})\n")
+    assert "failed: SystemExit" in run(start, "site_to_look_at:leaving", "--factory", status=1)
+    write(more=f"import sys\nsys.exit({status})\n")
+    assert "cannot import site_to_look_at: SystemExit" in run(start, "site_to_look_at:app", status=1)
+
+
 def test_command_factory_fails(start: Start, write: Any) -> None:
     """A factory that fails is an error, too."""
     write(more="def broken():\n    raise LookupError('no settings')\n")

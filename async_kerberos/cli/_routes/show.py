@@ -58,7 +58,8 @@ def _load(target: str, factory: bool) -> Any:
     with redirect_stdout(sys.stderr):
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:
+        # An application that ends the process would end it as if all its routes were guarded.
+        except (Exception, SystemExit) as error:
             raise LoadError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
         try:
             app: Any = attrgetter(name or "app")(module)
@@ -66,7 +67,7 @@ def _load(target: str, factory: bool) -> Any:
             raise LoadError(f"{target}: {error}") from error
         try:
             app = app() if factory else app
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise LoadError(f"{target}() failed: {type(error).__name__}: {error}") from error
     if not callable(app):
         raise LoadError(f"{target} is no application, but an object of type {type(app).__name__}")

@@ -129,19 +129,19 @@ def test_first_at_once_then_a_line_a_minute(clock: Clock, written: Written) -> N
     assert written.lines[4:] == [f"Kerberos: 403 for 192.0.2.7: malformed. {Reason.MALFORMED.remedy}"]
 
 
-def test_summary_in_one_line(clock: Clock, written: Written) -> None:
-    """What a client, or a KDC, has put into an address or a name does not begin another line, nor colour a terminal."""
+def test_lines_that_a_client_writes(clock: Clock, written: Written) -> None:
+    """A server that believes a proxy takes any text for an address: a summary, too, has one line, and is short."""
     telling = telling_by(clock)
     for _ in range(2):
-        refuse(telling, ("a\n\x1b[31m", 1), Reason.NOT_AUTHORISED, principal="eve\n" + "e" * 1000)
+        refuse(telling, ("1.2.3.4\x85\x1b[2JKerberos: 200", 1), principal="eve\n" * 1000 + "@R")
     telling.sum_up()
-    assert len(written.lines) == 2
-    for line, record in zip(written.lines, written.records, strict=True):
-        fields = vars(record)
-        assert line.isprintable()
-        assert fields["kerberos_peer"] == "a\\n\\x1b[31m"
-        assert fields["kerberos_principal"].startswith("eve\\n")
-        assert len(fields["kerberos_principal"]) < 250
+    line, record = written.lines[1], written.records[1]
+    assert line.startswith("Kerberos: 403 for 1.2.3.4\\x85\\x1b[2JKerberos: 200, eve\\n")
+    assert line.isprintable()
+    assert len(line) < 1000
+    assert vars(record)["kerberos_peer"] == "1.2.3.4\\x85\\x1b[2JKerberos: 200"
+    assert vars(record)["kerberos_principal"].isprintable()
+    assert len(vars(record)["kerberos_principal"]) < 300
 
 
 def test_kinds(clock: Clock, written: Written) -> None:
@@ -192,6 +192,27 @@ def test_many_clients(clock: Clock, written: Written) -> None:
     refuse(telling, address(0))
     assert len(written.lines) == 92
     assert "30 more requests" not in written.lines[91]
+
+
+def test_strangers_take_no_line_from_others(clock: Clock, written: Written) -> None:
+    """However many strangers there are: known users, and the server's own faults, have lines."""
+    telling = telling_by(clock)
+    for number in range(1000):
+        refuse(telling, address(number))
+        refuse(telling, address(number), Reason.OVERLOADED, 503)
+    refuse(telling, address(1), Reason.NOT_AUTHORISED, principal="eve@R")
+    refuse(telling, address(2), Reason.MISCONFIGURED, 500, detail="no keytab")
+    assert len(written.lines) == 32
+    assert vars(written.records[30])["kerberos_principal"] == "eve@R"
+    assert "no keytab" in written.lines[31]
+    # These have bounds of their own.
+    for number in range(1000):
+        refuse(telling, address(number), Reason.NOT_AUTHORISED, principal=f"eve{number}@R")
+        refuse(telling, address(number), Reason.MISCONFIGURED, 500)
+    assert len(written.lines) == 50
+    telling.sum_up()
+    counts = [vars(record)["kerberos_count"] for record in written.records]
+    assert sum(counts) == 4002
 
 
 def test_summaries_are_bounded(clock: Clock, written: Written) -> None:

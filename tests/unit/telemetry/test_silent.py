@@ -54,7 +54,7 @@ def test_warning(clock: Clock, written: Written) -> None:
     (line,) = written.lines
     assert line == (
         "Kerberos: 192.0.2.7 was asked for a ticket 10 times within 18 seconds, and brought none. It asked for the "
-        "host 127.0.0.1:8000; this service is HTTP/www.example.test. Mostly the URL has an address, or a name that "
+        "host '127.0.0.1:8000'; this service is HTTP/www.example.test. Mostly the URL has an address, or a name that "
         "the KDC does not know; or the browser is not told to trust the site; or the user has no ticket (klist); or "
         "a proxy strips the Authorization header."
     )
@@ -81,7 +81,7 @@ def test_warning(clock: Clock, written: Written) -> None:
         ),
         (
             "Kerberos: 192.0.2.7 was asked for a ticket 10 times within 20",
-            "and brought none. It asked for the host bad\\nhost",
+            "and brought none. It asked for the host 'bad\\nhost'",
         ),
     ]
     assert all("this service is HTTP/www.example.test@EXAMPLE.TEST." in line for line in written.lines[1:])
