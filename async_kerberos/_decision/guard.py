@@ -72,6 +72,7 @@ class Guard(NeverSent):
         if self.access is not None:
             check_type("access", self.access, Access)
         check_flag("optional", self.optional)
+        check_flag("whole", self.whole)
         check_type("adapter", self.adapter, str)
         if callable(self.exempt):
             vars(self).update(exempts_some=True)

@@ -14,6 +14,7 @@ from .._decision.guard import NO_GUARD, Guard
 from ..kerberos import Kerberos, default_kerberos
 from ..outcomes import Denied
 from ..reasons import Reason
+from ..telemetry.faults import Faults
 
 Scope = MutableMapping[str, Any]
 
@@ -24,6 +25,8 @@ IDENTITY = "kerberos"
 """The key of the signed-in user's identity there."""
 
 _logger = logging.getLogger("async_kerberos")
+
+_second_services = Faults()
 
 _NONE: tuple[Kerberos | None, object] = (None, None)
 _configured: weakref.WeakKeyDictionary[object, Kerberos] = weakref.WeakKeyDictionary()
@@ -94,12 +97,15 @@ def decider_of(scope: Scope, protection: Protection, application: Kerberos | Non
 def refuse_second_service(configured: Kerberos, other: Kerberos) -> Denied:
     """The answer where a middleware without options has checked a request by other settings than the application's.
 
-    It stood outside and did not find these. To go on could be to demand less than the application does.
+    It stood outside and did not find these. To go on could be to demand less than the application does. Every request
+    is answered so, and the log says it once a minute.
 
     Args:
         configured: the application's.
         other: the one that the middleware took.
     """
+    if not _second_services.is_new(id(configured), "second service") and not _logger.isEnabledFor(logging.DEBUG):
+        return plain_denial(500, Reason.MISCONFIGURED)
     _logger.error(
         "Kerberos: 500 for a request that a KerberosMiddleware let in by other settings, %s, than the application's, "
         "%s. It has no options and stands outside of the application, where it cannot find these: add it by the "

@@ -11,7 +11,7 @@ from .._web.nearest import IDENTITY
 
 try:
     import django as django  # others bring asgiref, too
-    from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+    from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 except ImportError as _error:
     raise ImportError("this adapter needs Django: pip install 'async-kerberos[django]'") from _error
 
@@ -35,7 +35,8 @@ class KerberosRemoteUserMiddleware(NeverSent):
 
     No header that a client sends has a say, as it has under ASGI with Django's own. The user's name is the principal,
     or what the option ``username`` makes of it. With the first request of somebody else, a session of Django's ends;
-    with one of nobody, a session that this middleware has begun.
+    with one that has passed no ``KerberosMiddleware``, a session that this middleware has begun. Where nobody has to
+    sign in (``exempt``, ``optional``), who has no ticket is nobody for this middleware, and the session goes on.
 
     Args:
         get_response: the next middleware, or the view.
@@ -58,8 +59,10 @@ class KerberosRemoteUserMiddleware(NeverSent):
 @functools.cache
 def _middleware() -> type:
     """Django's middleware, with one difference: no session of anybody else's stays beside a ticket."""
-    from django.contrib import auth
-    from django.contrib.auth.middleware import RemoteUserMiddleware  # here: it needs the settings
+    from django.contrib import auth  # all of these here: they need the settings
+    from django.contrib.auth.backends import RemoteUserBackend
+    from django.contrib.auth.middleware import RemoteUserMiddleware
+    from django.contrib.auth.models import AnonymousUser
 
     theirs: Any = RemoteUserMiddleware
 
@@ -69,16 +72,39 @@ def _middleware() -> type:
         def _remove_invalid_user(self, request: HttpRequest) -> None:
             if _KEYS[0] in request.META:
                 auth.logout(request)
-            else:
+            elif not _may_be_nobodys(request):
                 theirs._remove_invalid_user(self, request)
+            elif isinstance(_backend_of(request.session), RemoteUserBackend):
+                _make_nobodys(request)
 
         async def _aremove_invalid_user(self, request: HttpRequest) -> None:
             if _KEYS[0] in request.META:
                 await auth.alogout(request)
-            else:
+            elif not _may_be_nobodys(request):
                 await theirs._aremove_invalid_user(self, request)
+            elif isinstance(await sync_to_async(_backend_of)(request.session), RemoteUserBackend):
+                _make_nobodys(request)
+
+    def _backend_of(session: Any) -> Any:
+        try:
+            return auth.load_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
+        except ImportError:  # Django knows it no more, and has no user
+            return None
+
+    def _make_nobodys(request: HttpRequest) -> None:
+        nobody = AnonymousUser()
+
+        async def auser() -> Any:
+            return nobody
+
+        request.user, request.auser = nobody, auser  # as alogout() does
 
     return SignIn
+
+
+def _may_be_nobodys(request: HttpRequest) -> bool:
+    """Whether a middleware has let in a request of nobody."""
+    return getattr(request, "scope", request.META).get(IDENTITY, request) is None
 
 
 def _forgetting(get_response: Any) -> Any:

@@ -27,6 +27,7 @@ from .._web.handlers import with_handlers_body
 from .._web.nearest import IDENTITY, Protection, Scope, configure
 from .._web.state import NOTHING, Owed
 from .._web.views import View, inspect_view, is_async, takes_user
+from ..errors import ConfigurationError
 from ..identity import Identity
 from ..kerberos import Kerberos
 from ..options import Hostname
@@ -118,6 +119,9 @@ def init_kerberos(
     the application must not have served a request before it. Nothing is enforced by this alone: decorate views with
     :data:`requires_authentication`, or add :class:`KerberosMiddleware`.
     """
+    if "protect" in options:
+        problem = "is an option of Flask's and Quart's adapters: here, app.add_middleware(KerberosMiddleware) does it"
+        raise ConfigurationError("protect", problem)
     kerberos = Kerberos(service=service, hostname=hostname, **options)
     # The last call counts, as on the other frameworks.
     carrier: Any = CarrierMiddleware

@@ -1,1 +1,1 @@
-"""What operators see: the log."""
+"""What operators see: events, and the log, which is the first to be told of each."""

@@ -197,7 +197,8 @@ class Listeners:
                         listener,
                     )
                 continue
-            if result is not None and inspect.isawaitable(result):
+            # What has callbacks, a task or a future, goes on by itself.
+            if inspect.isawaitable(result) and not hasattr(result, "add_done_callback"):
                 if inspect.iscoroutine(result):
                     result.close()  # Python would complain in words of its own
                 if self._faults.is_new(number, "awaitable"):

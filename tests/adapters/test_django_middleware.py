@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from async_kerberos import AuthRequest
 from async_kerberos.adapters import asgi, wsgi
 from async_kerberos.testing import Realm, User
 
@@ -125,6 +126,26 @@ def test_session_by_password(user: str, realm: Realm, interface: str, thread_gua
         assert ask(server, "/sync", None, [("Cookie", session)]).text == "carol"
         for path in ("/in/sync", "/in/async"):
             assert ask(server, path, fresh(ccache=dave.ccache), [("Cookie", session)]).text == ""
+
+
+def _is_open(request: AuthRequest) -> bool:
+    return request.path in ("/sync", "/async")
+
+
+@pytest.mark.parametrize("options", [{"exempt": _is_open}, {"optional": True}], ids=["exempt", "optional"])
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_nobody_has_to_sign_in(user: str, interface: str, options: Any, thread_guard: ThreadGuard) -> None:
+    """Without a ticket nobody is signed in there, and the session goes on; one by a password is Django's own matter."""
+    site = Site(interface, [KERBEROS], **options)
+    with closing_all(), serve(site, interface, thread_guard) as server:
+        session = ask(server, "/in/who", fresh()).values("set-cookie")[0].partition(";")[0]
+        by_password = ask(server, "/by-password").values("set-cookie")[0].partition(";")[0]
+        for path in ("/in/sync", "/in/async"):
+            response = ask(server, path, None, [("Cookie", session), *CLAIMS])
+            assert (response.status, response.text, response.values("set-cookie")) == (200, "", [])
+            assert ask(server, path, None, [("Cookie", by_password)]).text == "carol"
+            assert ask(server, path).text == ""
+        assert ask(server, "/in/who", fresh(), [("Cookie", session)]).text == f"{user} {user}"
 
 
 def test_header_is_what_it_says(server: Server, user: str) -> None:

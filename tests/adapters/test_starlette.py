@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from async_kerberos import Kerberos
+from async_kerberos import ConfigurationError, Kerberos
 from async_kerberos.adapters import asgi
 from async_kerberos.adapters.starlette import init_kerberos, requires_authentication
 
@@ -255,6 +255,13 @@ def test_unhandled_error(user: str) -> None:
     init_kerberos(app, hostname=HOST)
     answer = ask(app, "/", fresh())
     assert (answer.text, len(answer.challenges)) == ("handled", 1)
+
+
+def test_protect() -> None:
+    """What guards a whole application has another name here, and whoever looks for it is told which."""
+    options: Any = {"protect": "all"}
+    with pytest.raises(ConfigurationError, match=r"^protect: .*add_middleware\(KerberosMiddleware\)"):
+        init_kerberos(Starlette(), hostname=HOST, **options)
 
 
 def test_request_is_needed(user: str) -> None:

@@ -109,6 +109,7 @@ def test_exempt_function(door: Door) -> None:
         ("optional", "no"),
         ("optional", None),
         ("optional", 1),
+        ("whole", "no"),
         ("exempt", "/health"),
         ("exempt", b"/health"),
         ("exempt", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -201,7 +202,18 @@ def test_listener_that_returns_something_to_await(written: Written) -> None:
     def object_later(event: Event) -> Later:
         return Later()
 
-    listeners = Listeners([later, object_later])
+    async def wait() -> None: ...
+
+    async def make_task() -> asyncio.Task[None]:
+        return asyncio.create_task(wait())
+
+    task = asyncio.run(make_task())
+
+    def in_time(event: Event) -> asyncio.Task[None]:
+        """A task goes on by itself."""
+        return task
+
+    listeners = Listeners([later, object_later, in_time])
     for _ in range(3):
         listeners.tell(Event("accepted"))
     assert written.lines == [

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from async_kerberos import AuthRequest, Kerberos, Pages
+from async_kerberos._web import nearest
 from async_kerberos.telemetry import log
 from async_kerberos.telemetry.faults import Faults
 
@@ -32,3 +33,16 @@ def test_page_that_fails(written: Written, clock: Clock, monkeypatch: Any) -> No
     clock.now += 60
     ask()
     assert len(written.lines) == 4
+
+
+def test_second_service(written: Written, clock: Clock, monkeypatch: Any) -> None:
+    """A middleware that stands in the wrong place answers each request so, and the log says it once a minute."""
+    monkeypatch.setattr(nearest, "_second_services", Faults(clock))
+    configured, other = Kerberos(hostname="www.example.test"), Kerberos()
+    for _ in range(100):
+        assert nearest.refuse_second_service(configured, other).status == 500
+    (line,) = written.lines
+    assert line.startswith("Kerberos: 500 for a request that a KerberosMiddleware let in by other settings")
+    clock.now += 60
+    nearest.refuse_second_service(configured, other)
+    assert len(written.lines) == 2
