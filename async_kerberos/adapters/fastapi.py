@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 from .._decision.guard import AllGuardOptions, guard_of
 from .._never_sent import NeverSent
@@ -40,6 +41,9 @@ from .starlette import (
 __all__ = ["KerberosIdentity", "KerberosMiddleware", "init_kerberos", "requires_authentication"]
 
 
+_NO_RULE = cast("Authorize", LEFT_OUT)  # None may come of a setting that is missing
+
+
 class KerberosIdentity(NeverSent, SecurityBase):
     """A dependency that demands Kerberos authentication: ``Depends(KerberosIdentity())`` is an ``Identity``.
 
@@ -72,7 +76,7 @@ class KerberosIdentity(NeverSent, SecurityBase):
         principals: Sequence[str] = LEFT_OUT,
         groups: Sequence[str] = LEFT_OUT,
         indicators: Sequence[str] = LEFT_OUT,
-        authorize: Authorize | None = None,
+        authorize: Authorize = _NO_RULE,
         optional: bool = False,
         scheme_name: str = "Kerberos",
     ) -> None:
@@ -83,9 +87,8 @@ class KerberosIdentity(NeverSent, SecurityBase):
             principals=principals,
             groups=groups,
             indicators=indicators,
+            authorize=authorize,
         )
-        if authorize is not None:
-            options["authorize"] = authorize
         self._protection = Protection(kerberos, guard_of(options, "fastapi"))
         leave_mark(self, self._protection)
         self.scheme_name = scheme_name
