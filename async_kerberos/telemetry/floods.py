@@ -123,7 +123,7 @@ class Floods:
     def _due(self, now: float, period: float = _PERIOD) -> Sequence[Summary]:
         window, ends = self._window, now >= self._window + period
         if ends:
-            self._window, self._first, self._summaries = now, Counter(), Counter()
+            self._window, self._first, self._summaries = now, Counter[Share](), Counter[Share]()
         due: list[Summary] = []
         for _ in range(len(self._kinds)):
             kind, counted = next(iter(self._kinds.items()))
@@ -140,5 +140,5 @@ class Floods:
             due.append(Summary(None, self._others, now - window))
             self._others = Counter()
         if due:
-            self.counts = bool(self._others) or any(counted.count for counted in self._kinds.values())
+            self.counts: bool = bool(self._others) or any(counted.count for counted in self._kinds.values())
         return due

@@ -10,7 +10,7 @@ from ..identity import Identity
 from ..outcomes import Denied, SignedIn
 from ..reasons import Refusal, Times
 from ..request import AuthRequest
-from .events import Event, Listeners, check_listeners, event_of
+from .events import Event, Listener, Listeners, check_listeners, event_of
 from .floods import Floods
 from .log import RequestLog
 from .silent import SilentClients
@@ -35,7 +35,7 @@ class Telling:
     """
 
     def __init__(self, on_event: object, names: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
-        self.listeners = check_listeners("on_event", on_event)
+        self.listeners: tuple[Listener, ...] = check_listeners("on_event", on_event)
         self.principals = ""
         self._names = names
         self._listeners = Listeners(self.listeners, clock)

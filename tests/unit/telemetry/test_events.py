@@ -257,7 +257,8 @@ def test_faults_in_the_log(clock: Clock, written: Written) -> None:
     for _ in range(100):
         many.tell(Event("accepted"))
     assert len(written.lines) == 4 + 32
-    assert len(vars(vars(many)["_faults"])["_logged"]) == 16
+    faults: Any = vars(many)["_faults"]
+    assert len(faults._logged) == 16
 
 
 def test_nobody_listens(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
