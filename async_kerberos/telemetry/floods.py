@@ -91,7 +91,7 @@ class Floods:
         self._others: Counter[Reason] = Counter()
         self._window = self._clock()
         self._first, self._summaries = Counter[Share](), Counter[Share]()
-        self.counts = False
+        self.counts: bool = False
 
     def note(self, kind: Kind) -> tuple[bool, Sequence[Summary]]:
         """Count one.
@@ -140,5 +140,5 @@ class Floods:
             due.append(Summary(None, self._others, now - window))
             self._others = Counter()
         if due:
-            self.counts: bool = bool(self._others) or any(counted.count for counted in self._kinds.values())
+            self.counts = bool(self._others) or any(counted.count for counted in self._kinds.values())
         return due
