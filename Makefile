@@ -12,6 +12,8 @@ OLDEST_ARGS ?= -n 2 --dist loadgroup -W default tests/contract tests/adapters
 LIBRARY_ARGS ?= -q -n 2 --dist loadgroup tests/contract tests/faults tests/hostile
 PYTHONS_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm tests/contract tests/adapters/test_django.py \
 	tests/adapters/test_django_middleware.py
+# On those between the oldest and the newest of them.
+BETWEEN_ARGS ?= -q -n 2 --dist loadgroup tests/unit tests/realm
 CODE := async_kerberos tests examples benchmarks scripts/audit scripts/check-imports scripts/check-wheel \
 	scripts/find-pythons
 
@@ -39,13 +41,14 @@ test-oldest: .venv-oldest/dev.stamp .venv-oldest-flask/dev.stamp ## the adapters
 	.venv-oldest-flask/bin/python -m pytest $(OLDEST_ARGS) -k flask
 
 # The environments all at once, since most of their time is a compiler's. Tests on all of them, though one fails.
-test-pythons: install ## unit, realm and contract tests on every other CPython that is on this machine
-	@pythons=$$($(BIN)/python scripts/find-pythons) || exit 1; failed=; \
+test-pythons: install ## unit and realm tests on every other CPython that is on this machine, the contract on the oldest and the newest
+	@pythons=$$($(BIN)/python scripts/find-pythons) || exit 1; pythons=$$(echo $$pythons); failed=; \
 	for version in $$pythons; do $(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp & done; wait; \
 	for version in $$pythons; do \
 		echo "Testing on CPython $$version"; \
+		case $$version in $${pythons%% *}|$${pythons##* }) args="$(PYTHONS_ARGS)";; *) args="$(BETWEEN_ARGS)";; esac; \
 		$(MAKE) --no-print-directory .venv-pythons/$$version/dev.stamp && \
-			.venv-pythons/$$version/bin/python -m pytest $(PYTHONS_ARGS) > .venv-pythons/$$version/tests.log 2>&1 || \
+			.venv-pythons/$$version/bin/python -m pytest $$args > .venv-pythons/$$version/tests.log 2>&1 || \
 			failed="$$failed $$version"; \
 		tail -n 1 .venv-pythons/$$version/tests.log; \
 	done; \
