@@ -19,6 +19,7 @@ from ..errors import ConfigurationError
 from ..identity import Identity
 from ..reasons import Reason
 from .diagnosis import (
+    CLOCK_TICK,
     describe_keytab,
     diagnose,
     diagnose_credential,
@@ -195,9 +196,10 @@ class Acceptor:
     def _end(self, begun: float, lifetime: int | None) -> float | None:
         """When a ticket ends, in seconds since 1970; None if it never does.
 
-        MIT's library adds the clock skew to a ticket's lifetime, which is in whole seconds of its clock.
+        MIT's library adds the clock skew to a ticket's lifetime, which is in whole seconds of a clock that goes on with
+        each tick of the system: rather a second too early than one too late.
         """
-        return None if lifetime is None else int(begun) + lifetime - self._clock_skew
+        return None if lifetime is None else int(begun - CLOCK_TICK) + lifetime - self._clock_skew
 
     def _principal_of(self, context: gss.SecurityContext, own: OwnKeys | None) -> str:
         """The service principal of whose keys one has decrypted the ticket."""

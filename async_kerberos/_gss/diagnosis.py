@@ -32,8 +32,8 @@ _DEFAULT_KEYTAB = "/etc/krb5.keytab"  # for when the library does not tell
 _MOST_PRINCIPALS = 3
 _MOST_LOOKED_AT = 50
 
-# The system rounds the time of a file's change down to its last clock tick.
-_CLOCK_TICK = 0.05
+CLOCK_TICK = 0.05
+"""Seconds by which the time of a file's change, and the library's own, may lag behind: the system's last clock tick."""
 
 # Only configuration and files cause these, never a client.
 _OF_THE_SERVER = (Reason.MISCONFIGURED, Reason.SERVER_FAULT, Reason.OTHER)
@@ -221,7 +221,7 @@ def _has_changed(keytab: str | None, since: float) -> bool:
     """Whether the file may have changed since GSSAPI read it."""
     path = keytab_file(keytab_name(keytab))
     try:
-        return path is None or os.stat(path).st_ctime > since - _CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
+        return path is None or os.stat(path).st_ctime > since - CLOCK_TICK  # noqa: PTH116 (nothing here needs pathlib)
     except OSError:
         return True
 

@@ -49,10 +49,10 @@ class Written(logging.Handler):
 def written(monkeypatch: pytest.MonkeyPatch) -> Generator[Written, None, None]:
     """The log at the level that it has where nobody configures any."""
     written, logger = Written(), logging.getLogger("async_kerberos")
-    # The guard that looks for secrets has every logger make the records of every level.
-    monkeypatch.setattr(
-        logger, "isEnabledFor", functools.partial(inspect.unwrap(logging.Logger.isEnabledFor), logger), raising=False
-    )
+    # The guard that looks for secrets has every logger make the records of every level. Not setattr(), which would
+    # leave the class's method on the logger itself.
+    is_enabled = functools.partial(inspect.unwrap(logging.Logger.isEnabledFor), logger)
+    monkeypatch.setitem(vars(logger), "isEnabledFor", is_enabled)
     before = logger.level
     logger.addHandler(written)
     logger.setLevel(logging.WARNING)
