@@ -86,10 +86,7 @@ def _middleware() -> type:
                 _make_nobodys(request)
 
     def _backend_of(session: Any) -> Any:
-        try:
-            return auth.load_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
-        except ImportError:  # Django knows it no more, and has no user
-            return None
+        return auth.load_backend(session[auth.BACKEND_SESSION_KEY])  # it is there: the session has a user
 
     def _make_nobodys(request: HttpRequest) -> None:
         nobody = AnonymousUser()

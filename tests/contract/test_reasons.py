@@ -27,10 +27,13 @@ from ..support.forge import break_pac, edit_ticket
 from ..support.held import HeldFile
 from ..support.http import Fields, Response
 from ..support.initiator import KRB5, NTLM, TWO_LEGS, Initiator, fresh, negotiate, reply_token, shift_clock
-from ..support.waiting import free_credentials, wait_until
+from ..support.waiting import WITHOUT_CONFIGURATION, free_credentials, wait_until
 
 # A warning of the implementation that uvicorn and websockets are about to remove.
-pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning"),
+    WITHOUT_CONFIGURATION,
+]
 
 ONE_SERVER_WITH_WEBSOCKETS = [deployment for deployment in ONE_SERVER if deployment.adapter.websockets]
 

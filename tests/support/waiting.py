@@ -6,6 +6,14 @@ import gc
 import threading
 from collections.abc import Callable
 
+import pytest
+
+WITHOUT_CONFIGURATION = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. 'gssapi.raw.creds.Creds.__dealloc__':pytest.PytestUnraisableExceptionWarning"
+)
+"""For tests in which ``krb5.conf`` is broken: meanwhile the library cannot free what others have left, which is a
+warning, and another thread may drop something at any time."""
+
 # A hang guard.
 _SECONDS = 30.0
 _STEP = 0.005
