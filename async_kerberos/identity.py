@@ -109,5 +109,6 @@ def _set_until(identity: Identity, until: datetime | float | None) -> None:
     vars(identity)["until"] = until
 
 
-# Every sign-in has it, and few applications read it: the number becomes a datetime when it is read.
+# Every sign-in has it, and few applications read it: the number becomes a datetime when it is read. Set afterwards,
+# since a property within the class would be the field's default; checkers see the field, and not this.
 Identity.until = property(_until, _set_until, doc="When the ticket ends.")  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""What guards note of the places that they guard, for whoever lists an application's routes.
+"""What guards note of the places that they guard: ``async-kerberos routes`` reads it.
 
 The note is tied to the very object: decorators that use ``functools.wraps`` copy attributes to what they put around it,
 which may never call it.

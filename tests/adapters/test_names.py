@@ -102,7 +102,7 @@ def unnamed(realm: Realm) -> User:
 
 
 def test_outer_check_without_it(app: Any, user: str, unnamed: User) -> None:
-    """The view has the local name, and whoever has none does not get to it."""
+    """The view has the local name, and who has none does not get to it."""
     initiator = Initiator()
     answer = ask(app, "/", initiator.header)
     assert (answer.status, answer.text) == (200, f"{user} al al")

@@ -258,7 +258,7 @@ def test_unhandled_error(user: str) -> None:
 
 
 def test_protect() -> None:
-    """What guards a whole application has another name here, and whoever looks for it is told which."""
+    """What guards a whole application has another name here, and who looks for it is told which."""
     options: Any = {"protect": "all"}
     with pytest.raises(ConfigurationError, match=r"^protect: .*add_middleware\(KerberosMiddleware\)"):
         init_kerberos(Starlette(), hostname=HOST, **options)

@@ -82,7 +82,7 @@ class Site:
         return lambda *_args: self.ran.append(what)
 
     def answering(self, what: str) -> Callable[[], str | None]:
-        """A hook that would answer, to whoever asks for it."""
+        """A hook that would answer anybody."""
 
         def hook() -> str | None:
             self.ran.append(what)

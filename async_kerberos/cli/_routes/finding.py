@@ -190,6 +190,7 @@ def _on_class(place: type[Any], what: str) -> Verdict:
 
 def _called(place: object) -> object:
     """What is really called where this is."""
+    # Of partial, pyright knows no type but the one that its arguments would have, hence the comments for it.
     for _ in range(_DEEP):
         if isinstance(place, functools.partial):
             place = place.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
