@@ -16,19 +16,35 @@ from ..request import AuthRequest
 from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 
 
-class Leg:
-    """A token that passed the checks of its form, and the half-open context that it continues. It takes the time."""
+class _Timed:
+    """Takes the time: since it was made, and of a call."""
 
-    __slots__ = ("_asked", "_begun", "_ended", "half_open", "spnego", "steps", "token")
+    __slots__ = ("_asked", "_begun", "_ended")
+
+    def __init__(self) -> None:
+        self._asked: float = perf_counter()
+        self._begun: float = 0.0
+        self._ended: float = 0.0
+
+    def times(self) -> Times:
+        """How long the call was waited for, and how long it has taken: until now, if it goes on."""
+        begun, ended = self._begun, self._ended
+        if not begun:
+            return perf_counter() - self._asked, 0.0
+        return begun - self._asked, (ended or perf_counter()) - begun
+
+
+class Leg(_Timed):
+    """A token that passed the checks of its form, and the half-open context that it continues."""
+
+    __slots__ = ("half_open", "spnego", "steps", "token")
 
     def __init__(self, steps: Steps, token: bytes, half_open: HalfOpen[object] | None, spnego: bool) -> None:
         self.steps: Steps = steps
         self.token: bytes = token
         self.half_open: HalfOpen[object] | None = half_open
         self.spnego: bool = spnego  # whether the token is wrapped in SPNEGO
-        self._asked: float = perf_counter()
-        self._begun: float = 0.0
-        self._ended: float = 0.0
+        super().__init__()
 
     def step(self) -> Step:
         """The one blocking call of a request."""
@@ -36,13 +52,6 @@ class Leg:
         step = self.steps.step(self.token, None if self.half_open is None else self.half_open.context)
         self._ended = perf_counter()
         return step
-
-    def times(self) -> Times:
-        """How long the step was waited for, and how long it has taken: until now, if it goes on."""
-        begun, ended = self._begun, self._ended
-        if not begun:
-            return perf_counter() - self._asked, 0.0
-        return begun - self._asked, (ended or perf_counter()) - begun
 
     def __repr__(self) -> str:
         return "<leg of an exchange>"  # a token must not get into a log
