@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Generator
@@ -43,8 +44,11 @@ def run_demo(example: Example, *, port: int, once: bool, screen: Screen) -> None
         Signalled: a signal ended it; but Ctrl-C while it serves is the normal end.
     """
     signals = EndingSignals()
+    # The first call writes a file and removes it, to try the folder out: a signal between the two would leave the file.
+    tempfile.gettempdir()
     stack = contextlib.ExitStack()
     try:
+        signals.arm()
         _run(example, port, once, screen, signals, stack)
     finally:
         signals.disarm()

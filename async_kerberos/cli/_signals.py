@@ -21,8 +21,8 @@ class Signalled(BaseException):
 class EndingSignals:
     """Handles SIGINT, SIGTERM and SIGHUP until the process ends.
 
-    At first, a signal raises :class:`Signalled` on the main thread, which ends every wait. After :meth:`disarm`, a
-    signal is only noted in :attr:`received`.
+    At first, a signal is only noted in :attr:`received`. Between :meth:`arm` and :meth:`disarm` it raises
+    :class:`Signalled` on the main thread, which ends every wait.
 
     Attributes:
         received: the number of the first signal that came; None if none has.
@@ -30,12 +30,21 @@ class EndingSignals:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._raises = True
+        self._raises = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup ignores SIGHUP so that the program outlives its terminal: leave it ignored. But a shell script
             # ignores SIGINT in every program that it starts in the background: handle it all the same.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
+
+    def arm(self) -> None:
+        """Raise from now on, and also now if a signal has come.
+
+        Raises:
+            Signalled: a signal has come.
+        """
+        self._raises = True
+        self.check()
 
     def disarm(self) -> None:
         """Stop raising: from now on the main thread polls :attr:`received`, or does the whole clean-up."""

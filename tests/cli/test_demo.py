@@ -224,6 +224,25 @@ def test_signal_before_serving(start: Start, moment: str, number: signal.Signals
     assert command.left_for_good() == []
 
 
+def test_signal_while_a_folder_is_tried_out(start: Start, tmp_path: Path) -> None:
+    """`tempfile` writes a file to try a folder out, and removes it: a signal in between leaves nothing either."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("""
+import os, signal, sys
+
+def send(event, arguments):
+    if event == "os.remove":
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.addaudithook(send)
+""")
+    command = start("demo", "--once", env={"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"})
+    assert command.finish() == 143
+    assert "Traceback" not in command.output
+    assert command.left_behind() == []
+
+
 def test_impatient_signals(start: Start) -> None:
     """Signals that come while it cleans up do not keep it from doing so."""
     command, _, _ = serve(start)
