@@ -54,14 +54,15 @@ class Identity(NeverSent):
         until: datetime | float | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
-        values = self.__dict__  # for so many, faster than update()
-        values["principal"] = principal
-        values["service_principal"] = service_principal
-        values["channel_bound"] = channel_bound
-        values["mechanism"] = mechanism
-        values["method"] = method
-        values["until"] = until
-        values["details"] = {**details} if details else {}
+        self.__dict__.update(
+            principal=principal,
+            service_principal=service_principal,
+            channel_bound=channel_bound,
+            mechanism=mechanism,
+            method=method,
+            until=until,
+            details={**details} if details else {},
+        )
 
     def __str__(self) -> str:
         return self.principal

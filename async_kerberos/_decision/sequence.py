@@ -106,9 +106,10 @@ class Sequence:
             signed_in = ticket
             if signed_in.identity.anonymous:
                 raise Refusal(Reason.NOT_AUTHORISED, "an anonymous ticket does not say who the user is")
-            for access in (self._access, guard.access):
-                if access is not None:
-                    await access.check(signed_in.identity, request, waits)
+            if self._access is not None:
+                await self._access.check(signed_in.identity, request, waits)
+            if guard.access is not None:
+                await guard.access.check(signed_in.identity, request, waits)
             username = None if usernames is None else await usernames.of(signed_in.identity, waits)
         except Refusal as refusal:
             # A check by this same service has found earlier who it is.

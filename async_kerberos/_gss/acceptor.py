@@ -148,11 +148,11 @@ class Acceptor:
                 own.keep(keys, credential)
 
     def _take(self, keys: KeySet | None) -> _Credential:
+        idle = self._idle if keys is None else keys.idle
         try:
-            credential: _Credential = self._idle.pop() if keys is None else keys.idle.pop()
+            return idle.pop()
         except IndexError:
             return self._acquire() if keys is None else self._acquire_own(keys)
-        return credential
 
     def _step(
         self, credential: _Credential, token: bytes, held: Held | None, own: OwnKeys | None, keys: KeySet | None
@@ -188,18 +188,11 @@ class Acceptor:
         except AcquireError as error:
             return Refused(error.reason, str(error))
         bound = bindings is not None and bool(int(accepted.flags) & _CHANNEL_BOUND)
-        return Established(
-            Identity(principal, service_principal, bound, until=self._end(begun, accepted.lifetime), details=details),
-            accepted.token,
-        )
-
-    def _end(self, begun: float, lifetime: int | None) -> float | None:
-        """When a ticket ends, in seconds since 1970; None if it never does.
-
-        MIT's library adds the clock skew to a ticket's lifetime, which is in whole seconds of a clock that goes on with
-        each tick of the system: rather a second too early than one too late.
-        """
-        return None if lifetime is None else int(begun - CLOCK_TICK) + lifetime - self._clock_skew
+        # MIT's library adds the clock skew to a ticket's lifetime, which is in whole seconds of a clock that goes on
+        # with each tick of the system: rather a second too early than one too late.
+        lifetime = accepted.lifetime
+        until = None if lifetime is None else int(begun - CLOCK_TICK) + lifetime - self._clock_skew
+        return Established(Identity(principal, service_principal, bound, until=until, details=details), accepted.token)
 
     def _principal_of(self, context: gss.SecurityContext, own: OwnKeys | None) -> str:
         """The service principal of whose keys one has decrypted the ticket."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # A size of four octets would exceed every limit on a token.
 _LENGTH_OCTETS = 3
+_TWO_OCTETS = 0x82
 
 
 class DERError(ValueError):
@@ -30,7 +31,10 @@ def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
             raise DERError(f"no value of tag {tag:#04x}")
         size = data[at + 1]
         at += 2
-        if size >= 0x80:
+        if size == _TWO_OCTETS and at + 2 <= end and data[at]:  # nearly every token, and faster
+            size = data[at] << 8 | data[at + 1]
+            at += 2
+        elif size >= 0x80:
             at, size = _long_size(data, at, size - 0x80)
         if at + size > end:
             raise DERError("a value longer than what contains it")
@@ -40,8 +44,6 @@ def content_of(data: bytes, at: int, end: int, *tags: int) -> tuple[int, int]:
 
 def _long_size(data: bytes, at: int, octets: int) -> tuple[int, int]:
     """Where the content begins, and its size. DER allows no more octets than the size needs (X.690, section 10.1)."""
-    if octets == 2 and at + 2 <= len(data) and data[at]:  # nearly every token; int.from_bytes() is slower
-        return at + 2, data[at] << 8 | data[at + 1]
     size = int.from_bytes(data[at : at + octets], "big") if 1 <= octets <= _LENGTH_OCTETS else -1
     if size < 0x80 or size >> 8 * (octets - 1) == 0:
         raise DERError("a length that is not in DER")

@@ -75,7 +75,9 @@ def token_size(values: Sequence[str]) -> int:
     text = values[0].strip(" \t")
     if text[: len(_PREFIX)].lower() != _PREFIX:
         return 0
-    length = len(text[len(_PREFIX) :].lstrip(" "))
+    length = len(text) - len(_PREFIX)
+    if text.startswith(" ", len(_PREFIX)):
+        length = len(text[len(_PREFIX) :].lstrip(" "))
     return max(0, length * 3 // 4 - text.count("=", -2))
 
 

@@ -63,8 +63,6 @@ def classify(token: bytes) -> Kind:
             no ticket.
         MalformedTokenError: the bytes are no token of SPNEGO or Kerberos.
     """
-    if token.startswith(_NTLM_SIGNATURE):
-        raise ForbiddenMechanismError("an NTLM token")
     first = token[0]
     if first == _FRAMED:
         try:
@@ -73,6 +71,8 @@ def classify(token: bytes) -> Kind:
             raise MalformedTokenError(f"not a token of SPNEGO or Kerberos: {error}") from None
     if first in (_AP_REQ, _AP_REP, _NEG_TOKEN_RESP):
         return Kind(begins=first == _AP_REQ, spnego=first == _NEG_TOKEN_RESP)
+    if token.startswith(_NTLM_SIGNATURE):
+        raise ForbiddenMechanismError("an NTLM token")
     raise MalformedTokenError("not a GSSAPI token")
 
 

@@ -17,14 +17,13 @@ from .half_open import HalfOpen, HalfOpenLimits, HalfOpenStore
 
 
 class _Timed:
-    """Takes the time: since it was made, and of a call."""
+    """The times of a call: when it was asked for, when it began, and when it ended."""
 
     __slots__ = ("_asked", "_begun", "_ended")
 
-    def __init__(self) -> None:
-        self._asked: float = perf_counter()
-        self._begun: float = 0.0
-        self._ended: float = 0.0
+    _asked: float
+    _begun: float
+    _ended: float
 
     def times(self) -> Times:
         """How long the call was waited for, and how long it has taken: until now, if it goes on."""
@@ -44,7 +43,8 @@ class Leg(_Timed):
         self.token: bytes = token
         self.half_open: HalfOpen[object] | None = half_open
         self.spnego: bool = spnego  # whether the token is wrapped in SPNEGO
-        super().__init__()
+        self._asked = perf_counter()
+        self._begun = self._ended = 0.0
 
     def step(self) -> Step:
         """The one blocking call of a request."""

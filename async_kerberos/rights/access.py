@@ -22,6 +22,10 @@ Authorize = Callable[[Identity, AuthRequest], bool | Awaitable[bool]]
 
 _logger = logging.getLogger("async_kerberos")
 
+# To look at the rules again takes microseconds: what is remembered need not be much.
+_MOST_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 256
+
 
 class _LeftOut(tuple[str, ...]):
     """What a rule is where none is given. An empty list, or None, may come of a setting that is missing."""
@@ -71,6 +75,8 @@ class Access(NeverSent):
     indicators: Sequence[str] = LEFT_OUT
     authorize: Authorize | None = None
     _patterns: tuple[PrincipalPattern, ...] = field(init=False, repr=False, compare=False, default=())
+    # By principal, the rule that keeps them out; empty where none does.
+    _verdicts: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         for option in ("groups", "indicators"):
@@ -106,16 +112,29 @@ class Access(NeverSent):
         Raises:
             Refusal: NOT_AUTHORISED. APPLICATION_FAULT: ``authorize`` has failed.
         """
-        if self.names_realms:
-            components, realm = components_of(identity.principal)
-            if self.realms and realm not in self.realms:
-                raise _refused(identity, "realms")
-            if self._patterns and not any(pattern.matches(components, realm) for pattern in self._patterns):
-                raise _refused(identity, "principals")
+        rule = self._verdicts.get(identity.principal)
+        if rule is None:
+            rule = self._judge(identity.principal)
+        if rule:
+            raise _refused(identity, rule)
         if self.authorize is not None:
             args, about = (identity, request.without_credentials()), identity.principal
             if not await answer_of("authorize", self.authorize, *args, waits=waits, about=about):
                 raise _refused(identity, "authorize")
+
+    def _judge(self, principal: str) -> str:
+        """The rule that keeps a principal out, which is remembered; empty where none does."""
+        components, realm = components_of(principal)
+        rule = ""
+        if self.realms and realm not in self.realms:
+            rule = "realms"
+        elif self._patterns and not any(pattern.matches(components, realm) for pattern in self._patterns):
+            rule = "principals"
+        if len(principal) <= _LONGEST_REMEMBERED:
+            if len(self._verdicts) >= _MOST_REMEMBERED:
+                self._verdicts.clear()
+            self._verdicts[principal] = rule
+        return rule
 
 
 class ForeignRealms:
@@ -123,12 +142,21 @@ class ForeignRealms:
 
     def __init__(self) -> None:
         self._logged = False
+        self._last: tuple[str, str] = "", ""  # a service principal, and how the principals of its realm end
 
     def note(self, identity: Identity) -> None:
         """Look at a user who gets in."""
         if self._logged:
             return
-        ours = split_realm(identity.service_principal)[1]
+        service, end = self._last
+        if identity.service_principal != service:
+            service = identity.service_principal
+            end = f"@{split_realm(service)[1]}"
+            self._last = service, end
+        principal = identity.principal
+        if principal.endswith(end) and "\\" not in principal:  # nearly all: an escaped "@" belongs to a name
+            return
+        ours = end[1:]
         if ours and identity.realm != ours:
             self._logged = True
             _logger.warning(

@@ -133,7 +133,7 @@ def event_of(
     outcome: EventOutcome = "accepted"
     if denied is not None:
         outcome = "challenged" if denied.reason in _CHALLENGES else "failed" if denied.status >= 500 else "refused"
-    size = token_size(request.authorization)
+    size = token_size(request.fields.get("authorization", ()))
     return Event(
         outcome,
         reason=None if denied is None else denied.reason,
@@ -196,6 +196,8 @@ class Listeners:
                         "this type is logged after a minute.",
                         listener,
                     )
+                continue
+            if result is None:
                 continue
             # What has callbacks, a task or a future, goes on by itself.
             if inspect.isawaitable(result) and not hasattr(result, "add_done_callback"):

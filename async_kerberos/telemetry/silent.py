@@ -63,7 +63,7 @@ class SilentClients:
         self._lock = threading.Lock()
         # By their addresses, and by what stands for several. Looked up without the lock, since half of all requests
         # are: of two threads that count at the same time, one may be lost.
-        self._clients: dict[str, _Client] = {}
+        self.clients: dict[str, _Client] = {}
         self._warned: list[float] = []
 
     def note(self, request: AuthRequest) -> SilentClient | None:
@@ -76,7 +76,7 @@ class SilentClients:
         if request.method == "OPTIONS" or "authorization" in request.fields:
             return None
         peer = request.peer
-        client = self._clients.get(peer[0] if peer else "")
+        client = self.clients.get(peer[0] if peer else "")
         if client is None:
             client = self._add(peer)
         client.count += 1
@@ -84,26 +84,26 @@ class SilentClients:
 
     def forget(self, request: AuthRequest) -> None:
         """Begin anew: the client has brought credentials."""
-        if self._clients and "authorization" in request.fields:
+        if "authorization" in request.fields:
             peer = request.peer
-            client = self._clients.get(peer[0] if peer else "") or self._clients.get(group_of(peer))
+            client = self.clients.get(peer[0] if peer else "") or self.clients.get(group_of(peer))
             if client is not None:
                 client.begin(self._clock())
 
     def _add(self, peer: Peer | None) -> _Client:
         group = group_of(peer)
         with self._lock:
-            client = self._clients.get(group) or _Client(self._clock())
+            client = self.clients.get(group) or _Client(self._clock())
             self._keep(group, client)
             if peer is not None and len(peer[0]) <= LONGEST:
                 self._keep(peer[0], client)
             return client
 
     def _keep(self, key: str, client: _Client) -> None:
-        self._clients.pop(key, None)
-        while len(self._clients) >= _MOST_CLIENTS:
-            del self._clients[next(iter(self._clients))]
-        self._clients[key] = client
+        self.clients.pop(key, None)
+        while len(self.clients) >= _MOST_CLIENTS:
+            del self.clients[next(iter(self.clients))]
+        self.clients[key] = client
 
     def _look(self, client: _Client, request: AuthRequest) -> SilentClient | None:
         group = group_of(request.peer)

@@ -54,7 +54,8 @@ class Telling:
 
     def accepted(self, request: AuthRequest, signed_in: SignedIn, adapter: str) -> None:
         """A client has signed in, and may enter."""
-        self._silent.forget(request)
+        if self._silent.clients:
+            self._silent.forget(request)
         if self._floods.counts:
             self._log.sum_up()
         if self._listened or _logger.isEnabledFor(logging.DEBUG):
@@ -79,7 +80,8 @@ class Telling:
             times: how long the check of the token took.
             adapter: the name of the adapter.
         """
-        self._silent.forget(request)
+        if self._silent.clients:
+            self._silent.forget(request)
         if self._listened or _logger.isEnabledFor(denied.reason.level):
             event = event_of(request, adapter, identity, times, denied, refusal.detail)
             self._tell(event, refusal.__cause__)

@@ -353,6 +353,16 @@ def test_first_foreign_user(caplog: pytest.LogCaptureFixture) -> None:
     assert "access=Access(realms=['R'])" in record.getMessage()
 
 
+def test_foreign_users_of_several_services(caplog: pytest.LogCaptureFixture) -> None:
+    """Each user is measured by the realm of the service that the ticket was for; an escaped "@" begins no realm."""
+    foreign = ForeignRealms()
+    for principal, service in (("alice@R", "HTTP/www@R"), ("bob@S", "HTTP/www@S"), (r"a\@R@R", "HTTP/www@R")):
+        foreign.note(Identity(principal, service))
+    assert not caplog.records
+    foreign.note(Identity(r"eve@S\@R", "HTTP/www@R"))
+    assert "is the first user of another realm than this service's, R" in caplog.text
+
+
 def test_foreign_user_of_a_realm_that_a_place_names(caplog: pytest.LogCaptureFixture) -> None:
     """Whom the rules of a place name is not logged, and does not keep the next one out of the log."""
     kerberos, outer = Kerberos(hostname="www"), Kerberos(hostname="www")
@@ -361,6 +371,21 @@ def test_foreign_user_of_a_realm_that_a_place_names(caplog: pytest.LogCaptureFix
     assert not caplog.records
     assert isinstance(kerberos.authenticate_blocking(request), Accepted)
     assert "first user of another realm" in caplog.text
+
+
+def test_what_is_remembered() -> None:
+    """The rules come to the same at each request of a user; what is remembered of users is bounded."""
+    access = Access(realms=["R", "S"], principals=["*@R", "eve@R"])
+    long = f"{'a' * 1000}@S"
+    for _ in range(2):
+        for principal, rule in (("bob@R", ""), ("bob@S", "principals"), ("bob@T", "realms"), (long, "principals")):
+            refusal = _on_thread(access, Identity(principal, "HTTP/www@R"), REQUEST)
+            assert (refusal.detail if refusal else "") == (f"{principal}, by the rule {rule}" if rule else "")
+    for number in range(3000):
+        assert _on_thread(access, Identity(f"{number}@R", "HTTP/www@R"), REQUEST) is None
+    remembered: dict[str, str] = vars(access)["_verdicts"]
+    assert 0 < len(remembered) <= 1024
+    assert long not in remembered
 
 
 def test_shown() -> None:

@@ -212,7 +212,7 @@ def test_memory(clock: Clock) -> None:
         silent.note(asking((f"10.0.{number // 256}.{number % 256}", 1)))
         silent.note(asking((f"2001:db8:{number:x}::1", 1)))
         silent.note(asking((f"{number}" + "x" * 10_000, 1)))
-    clients: dict[str, object] = vars(silent)["_clients"]
+    clients: dict[str, object] = vars(silent)["clients"]
     assert len(clients) == 1024
     assert max(map(len, clients)) <= 64
     # One that keeps coming is kept.
@@ -238,7 +238,7 @@ def test_ticket_meanwhile(clock: Clock) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(vars(silent)["_clients"]) == 250
+    assert len(vars(silent)["clients"]) == 250
 
 
 def test_fork() -> None:
@@ -247,7 +247,7 @@ def test_fork() -> None:
     silent.note(asking())
 
     def in_child() -> int:
-        return 0 if not vars(silent)["_clients"] and silent.note(asking()) is None else 1
+        return 0 if not vars(silent)["clients"] and silent.note(asking()) is None else 1
 
     with vars(silent)["_lock"]:
         assert fork_and_run(in_child) == 0
