@@ -14,8 +14,10 @@ from async_kerberos import Kerberos, Reason
 from async_kerberos.testing import Service, User
 
 from ..support.initiator import KRB5, MUTUAL, ONE_WAY, SPNEGO, fresh
-from ..support.waiting import free_credentials
+from ..support.waiting import WITHOUT_CONFIGURATION, free_credentials
 from .conftest import Apart, ask, host_of, readable_copy, someone_else, target_of
+
+pytestmark = WITHOUT_CONFIGURATION
 
 _BAD = "[libdefaults]\nthis is no relation\n"
 

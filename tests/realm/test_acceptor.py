@@ -19,6 +19,7 @@ from ..support import HOSTNAME
 from ..support.asking import PLAIN, accepted, auth_request, denied, identity_of, reply_of, token_request
 from ..support.guards import GssSpy
 from ..support.initiator import KRB5, ONE_WAY, SPNEGO, Initiator, fresh
+from ..support.waiting import WITHOUT_CONFIGURATION
 
 PEER = ("192.0.2.7", 40_000)
 
@@ -154,6 +155,7 @@ def test_this_host(realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert identity_of(outcome).service_principal == "HTTP/here.example.test@KRBTEST.COM"
 
 
+@WITHOUT_CONFIGURATION
 def test_this_host_by_its_short_name(
     realm: Realm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gss_spy: GssSpy
 ) -> None:

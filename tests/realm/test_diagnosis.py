@@ -28,7 +28,7 @@ from async_kerberos.testing import Service, User
 from ..support.asking import auth_request
 from ..support.clocked import own_clock
 from ..support.initiator import Initiator, negotiate
-from ..support.waiting import free_credentials
+from ..support.waiting import WITHOUT_CONFIGURATION, free_credentials
 
 KINDS = (Reason.KEY_VERSION, Reason.KEY_TYPE, Reason.UNKNOWN_KEY)
 
@@ -164,6 +164,7 @@ def test_keytab_that_has_changed(www: Service) -> None:
     assert changed(str(www.keytab.parent / "gone"), written + 1)
 
 
+@WITHOUT_CONFIGURATION
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a configuration there are no settings; one that permits nothing known permits nothing."""
     free_credentials()
