@@ -131,6 +131,8 @@ def test_refused(size: int) -> None:
         token_size=size,
         detail="not a GSSAPI token",
     )
+    (event,) = events_of(auth_request((negotiate(b"x" * size).replace(" ", "    "),), PEER))  # RFC 9110, section 11.4
+    assert (event.reason, event.token_size) == (Reason.MALFORMED, size)
     (event,) = events_of(auth_request((negotiate(b"x" * size), BASIC)), failure_status=401)
     assert (event.reason, event.status, event.token_size) == (Reason.MALFORMED_HEADER, 400, 0)
     (event,) = events_of(auth_request((negotiate(b"x" * size),), PEER), failure_status=401)
