@@ -143,7 +143,7 @@ def test_no_second_leg_from_elsewhere(deployed: Running, user: str, caplog: pyte
     with deployed.connect() as connection:
         first = connection.request("/hello", initiator.header)
         continuation = negotiate(initiator.step(reply_token(first.challenges)))
-        response = deployed.get("/hello", continuation)
+        response = deployed.get("/hello", continuation, new_port=True)
         assert (response.status, response.challenges) == (403, [])
         assert "half-open context lost" in deployed.logged(caplog)
         assert connection.request("/hello", continuation).text == user
@@ -184,7 +184,7 @@ def test_no_two_legs_without_a_connection(deployed: Running, user: str, caplog: 
 def test_stray_continuation(deployed: Running, user: str, caplog: pytest.LogCaptureFixture) -> None:
     """A continuation of nothing gets 403."""
     for token in (b"\xa1\x07\x30\x05\xa0\x03\x0a\x01\x00", b"\x6fgarbage"):
-        response = deployed.get("/hello", negotiate(token))
+        response = deployed.get("/hello", negotiate(token), new_port=True)
         assert (response.status, response.challenges) == (403, [])
     assert "half-open context lost" in deployed.logged(caplog)
 

@@ -421,9 +421,9 @@ class Running:
         """Its adapter."""
         return self.deployment.adapter
 
-    def connect(self) -> Connection:
-        """A connection."""
-        return Connection(self.address)
+    def connect(self, *, new_port: bool = False) -> Connection:
+        """A connection; see :class:`Connection`."""
+        return Connection(self.address, new_port=new_port)
 
     def get(
         self,
@@ -434,10 +434,11 @@ class Running:
         method: str = "GET",
         fields: Fields = (),
         body: bytes = b"",
+        new_port: bool = False,
     ) -> Response:
         """One request on a separate connection."""
         fields = [("X-Variant", variant), *fields]
-        with self.connect() as connection:
+        with self.connect(new_port=new_port) as connection:
             return connection.request(path, authorization, method=method, fields=fields, body=body)
 
     def websocket(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
+import random
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -56,16 +58,38 @@ class Response:
         return self.text.removeprefix('{"detail":"').removesuffix('"}')
 
 
-class Connection:
-    """One connection, kept open until it is closed or the server closes it."""
+# Below those that the system gives out by itself.
+_CHOSEN_PORTS = range(10_000, 32_768)
 
-    def __init__(self, address: Address) -> None:
+
+def _from_a_chosen_port(address: tuple[str, int]) -> socket.socket:
+    while True:
+        source = "127.0.0.1", random.choice(_CHOSEN_PORTS)
+        try:
+            return socket.create_connection(address, timeout=SECONDS, source_address=source)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):  # somebody has the port
+                raise
+
+
+class Connection:
+    """One connection, kept open until it is closed or the server closes it.
+
+    Args:
+        address: the server's.
+        new_port: whether the client's port is one that no other connection has had, if it has any. The system gives out
+            ports again, and an exchange of a test before may still wait for its second leg from such a port.
+    """
+
+    def __init__(self, address: Address, *, new_port: bool = False) -> None:
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(SECONDS)
             self.socket.connect(address)
         else:
-            self.socket = socket.create_connection(address, timeout=SECONDS)
+            self.socket = (
+                _from_a_chosen_port(address) if new_port else socket.create_connection(address, timeout=SECONDS)
+            )
         self._protocol = h11.Connection(h11.CLIENT)
         self.continued = False
 
