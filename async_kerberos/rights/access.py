@@ -75,7 +75,7 @@ class Access(NeverSent):
     indicators: Sequence[str] = LEFT_OUT
     authorize: Authorize | None = None
     _patterns: tuple[PrincipalPattern, ...] = field(init=False, repr=False, compare=False, default=())
-    # By principal, the rule that keeps them out; empty where none does.
+    # By principal, the rule that keeps them out; empty where none does. `authorize` is asked each time.
     _verdicts: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict[str, str])
 
     def __post_init__(self) -> None:

@@ -52,6 +52,9 @@ class SilentClients:
     """Counts, by clients, the requests without credentials since the last one with some.
 
     Behind a proxy all clients have one address: a ticket of any of them starts the count anew.
+
+    Attributes:
+        clients: those that are counted; where it is empty, nobody has to call :meth:`forget`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
