@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def test_workers_hang(
 ) -> None:
     """Of one token the time went into GSSAPI, and of another into the queue behind it; both have failed."""
     heard: list[Event] = []
+    sizes: dict[str, int] = {}
     kerberos = make_kerberos(
         hostname=host_of(service),
         keytab=keytab_option(service.keytab),
@@ -41,7 +43,10 @@ def test_workers_hang(
     )
 
     async def ask(path: str) -> None:
-        await kerberos.authenticate(auth_request((fresh(target_of(service), ccache=users[0].ccache),), path=path))
+        header = fresh(target_of(service), ccache=users[0].ccache)
+        # Two tokens of one ticket differ in length now and then: DER writes a number with as few bytes as it needs.
+        sizes[path] = len(base64.b64decode(header.removeprefix("Negotiate ")))
+        await kerberos.authenticate(auth_request((header,), path=path))
 
     async def ask_both() -> None:
         async with anyio.create_task_group() as tasks:
@@ -57,7 +62,7 @@ def test_workers_hang(
     for event in (first, second):
         assert (event.outcome, event.reason, event.status) == ("failed", Reason.TIMED_OUT, 503)
         assert event.principal is None
-        assert event.token_size == good.token_size
+        assert event.token_size == sizes[event.path]
         assert event.waited + event.stepped >= PATIENCE
     assert first.stepped > first.waited
     assert second.stepped == 0
