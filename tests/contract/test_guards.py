@@ -132,6 +132,7 @@ def test_process_that_does_not_end() -> None:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.1)  # a bound is the test's own business
             process.kill()
+            process.wait(30)  # leaving waits without a bound, and so for as long as the guard lets it
     finally:
         guard.remove()
 

@@ -33,7 +33,7 @@ _WATCHED = (
     "set_neg_mechs",
 )
 
-# A hang guard: a thread that is about to end takes milliseconds.
+# A hang guard: a thread that is about to end takes milliseconds, and a process that was killed.
 _SECONDS = 10.0
 
 
@@ -164,7 +164,7 @@ class ProcessGuard:
             if timeout is not None:
                 raise
             process.kill()
-            self._wait(process, self._seconds)
+            self._wait(process, _SECONDS)
             pytest.fail(f"a process does not end: {process.args!r}")
 
 
