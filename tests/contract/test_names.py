@@ -19,7 +19,7 @@ from ..support.initiator import Initiator, reply_token
 # A warning of the implementation that uvicorn and websockets are about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 
-LIFETIME = 3600
+LIFETIME = 6 * 3600
 
 LOCAL = frozenset({"REMOTE_USER", "remote_user"})
 

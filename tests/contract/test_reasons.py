@@ -247,7 +247,7 @@ def expired(realm: Realm, services: None) -> Callable[[], tuple[Path, float]]:
     def take() -> tuple[Path, float]:
         if not made:
             user = realm.user("user-of-an-expired-ticket", ticket=False)
-            lifetime = 3  # seconds: a ticket for the service has to be had meanwhile
+            lifetime = 6  # seconds: a ticket for the service has to be had meanwhile
             begun = time.time()
             user.kinit(lifetime=timedelta(seconds=lifetime))
             fresh(ccache=user.ccache)  # so that there is a ticket for the service in the cache

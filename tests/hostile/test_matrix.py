@@ -317,7 +317,7 @@ def test_key_that_is_gone(realm: Realm, tmp_path: Path, hostname: str) -> None:
 @pytest.mark.usefixtures("no_replay_cache")
 def test_expired() -> None:
     """A ticket that was valid when the token was made, and is no longer, is refused."""
-    skew = lifetime = 1
+    skew, lifetime = 1, 6  # seconds: a ticket for the service has to be had meanwhile
     with Realm(krb5_conf={"libdefaults": {"clockskew": str(skew)}}) as strict:
         strict.service(f"HTTP/{HOST}")
         bob = strict.user("bob", ticket=False)

@@ -101,9 +101,10 @@ def test_until(realm: Realm, signed_in: User, door: str, mech: Any, flags: int, 
 def test_ticket_that_has_ended(realm: Realm, signed_in: User, tmp_path: Path) -> None:
     """A ticket that the clock skew alone keeps alive has ended, and the identity says so."""
     user = dataclasses.replace(signed_in, ccache=tmp_path / "ccache")
-    user.kinit(lifetime=timedelta(seconds=3))
+    lifetime = 6  # seconds: a ticket for the service has to be had meanwhile
+    user.kinit(lifetime=timedelta(seconds=lifetime))
     header = fresh(ccache=user.ccache)
-    over = time.time() + 4  # tickets are dated in whole seconds
+    over = time.time() + lifetime + 1  # tickets are dated in whole seconds
     wait_until(lambda: time.time() > over, "the ticket's time is over")
     identity = identity_of(Kerberos(hostname=HOSTNAME).authenticate_blocking(auth_request((header,))))
     assert identity.until is not None
