@@ -58,8 +58,8 @@ class Response:
         return self.text.removeprefix('{"detail":"').removesuffix('"}')
 
 
-# Below those that the system gives out by itself.
-_CHOSEN_PORTS = range(10_000, 32_768)
+# Below those that the system gives out by itself, and those of realms, which may be waiting for their KDC.
+_CHOSEN_PORTS = range(10_000, 20_000)
 
 
 def _from_a_chosen_port(address: tuple[str, int]) -> socket.socket:
