@@ -102,7 +102,7 @@ def test_workers_hang(
 
     The loop goes on meanwhile, and the service recovers.
     """
-    options = {"hostname": HOSTNAME, "workers": WorkerLimits(threads=1, queue=1, seconds=2.0)}
+    options = {"hostname": HOSTNAME, "workers": WorkerLimits(threads=1, queue=1, seconds=4.0)}
     tokens = [fresh() for _ in range(4)]
     responses: list[Response] = []
     with deployment.run_one(options) as running:

@@ -365,7 +365,7 @@ def test_websocket(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixtur
 @pytest.mark.usefixtures("services")
 def test_busy(deployment: Deployment, signed_in: User, replay_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     """While the workers hang, handshakes are answered 503: at once where the queue is full, else at the deadline."""
-    limits = WorkerLimits(threads=1, queue=1, seconds=1.0)
+    limits = WorkerLimits(threads=1, queue=1, seconds=4.0)
     responses: list[Response] = []
     with deployment.run_one({"hostname": HOSTNAME, "workers": limits}) as running:
 

@@ -20,8 +20,8 @@ from ..support.keytabs import keytab_option
 from ..support.waiting import wait_until
 from .conftest import host_of, target_of
 
-# In seconds.
-PATIENCE = 0.5
+# In seconds. Meanwhile a busy machine takes the good token, and begins with the first of the others.
+PATIENCE = 4.0
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

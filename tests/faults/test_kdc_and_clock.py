@@ -149,7 +149,7 @@ def test_deadline_when_the_clock_is_set(
     door: str, ahead: int, clock: Clock, service: Service, users: tuple[User, User], replay_cache: Path
 ) -> None:
     """A request's time is no matter of the clock that is set: it is over neither before it is, nor never."""
-    seconds = 2.0
+    seconds = 4.0
 
     def token() -> str:
         return fresh(target_of(service), ccache=users[0].ccache)
