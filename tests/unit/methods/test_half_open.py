@@ -125,10 +125,12 @@ def test_expiry_without_anybody() -> None:
     before = set(threading.enumerate())
     store.put(("a", 1), "context", time.monotonic() + 0.01)
     store.put(("b", 1), "context")
-    (timer,) = set(threading.enumerate()) - before
+    timers = set(threading.enumerate()) - before
+    assert len(timers) <= 1  # on a busy machine, it may be over already
     wait_until(lambda: len(store) == 0, "everything has expired")
-    timer.join(30)
-    assert not timer.is_alive()
+    for timer in timers:
+        timer.join(30)
+        assert not timer.is_alive()
 
 
 def test_clear() -> None:
