@@ -140,7 +140,7 @@ def test_slow_dns(
     for _ in range(2):
         assert isinstance(acceptor.step(Initiator().step()), Established)
     (said,) = caplog.messages
-    assert said.startswith("Kerberos: DNS took 0.")
+    assert said.startswith("Kerberos: DNS took ")
     assert not acceptor.waits_for_dns
     waits = acceptor._waits  # pyright: ignore[reportPrivateUsage] (nothing public waits without a slow DNS)
     with waits.wait("www.example.test"):
