@@ -15,10 +15,10 @@ import pytest
 
 from async_kerberos.testing import Realm, Service, User
 
-from ..examples.test_examples import free_port
 from ..support import ROOT
 from ..support.http import Response, get
 from ..support.initiator import Initiator, reply_token
+from ..support.servers import free_port
 from .conftest import HOST
 from .test_readme import blocks
 

@@ -22,7 +22,8 @@ import pytest
 from async_kerberos.testing import Realm, Service
 
 from ..support import ROOT
-from .test_examples import APPLICATIONS, FRAMEWORKS, free_port
+from ..support.servers import free_port
+from .test_examples import APPLICATIONS, FRAMEWORKS
 
 HOST = "www.example.com"
 SECONDS = 60.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import runpy
 import signal
 import socket
@@ -24,6 +23,7 @@ from async_kerberos.testing import Realm, Service, User
 
 from ..support.http import Response, WebSocketClient, get
 from ..support.initiator import Initiator, reply_token
+from ..support.servers import free_port
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _ROOT = Path(async_kerberos.__file__).parents[1]
@@ -42,15 +42,6 @@ APPLICATIONS = (
 
 Address = tuple[str, int]
 SignIn = Callable[[Address, str], Response]
-
-
-def free_port() -> int:
-    """A port that nobody has, below those that the system gives to outgoing connections meanwhile."""
-    while True:
-        port = random.randrange(10_000, 20_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from .asgi import Hypercorn, Uvicorn
 from .nginx import Nginx
 from .relay import Relay
-from .thread import Head, Server, listening_socket
+from .thread import Head, Server, free_port, listening_socket
 from .wsgi import Gunicorn, Uwsgi, Werkzeug
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Uvicorn",
     "Uwsgi",
     "Werkzeug",
+    "free_port",
     "listening_socket",
 ]

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import ROOT
-from .programs import Program, free_address
+from .programs import Program
+from .thread import free_port
 
 _ORDINARY_USER = 65534  # nobody
 
@@ -61,7 +62,7 @@ class Apache(Program):
         folder = Path(self._folder.name)
         super().__init__(folder)
         self._packages = packages
-        self.address = free_address()
+        self.address = ("127.0.0.1", free_port())
         module, _, name = factory.partition(":")
         lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", f"from {module} import {name} as make"]
         (folder / "site.wsgi").write_text("\n".join([*lines, "application = make()", ""]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import ROOT
 from ..waiting import wait_until
-from .thread import SECONDS, Server, listening_socket
+from .thread import SECONDS, Server, free_port, listening_socket
 
 
 class Program(Server):
@@ -146,17 +146,10 @@ class Granian(Program):
         super().__init__(folder)
         self._factory = factory
         self._interface = interface
-        self.address = free_address()
+        self.address = ("127.0.0.1", free_port())
 
     def _command(self) -> tuple[Sequence[str], Sequence[int]]:
         host, port = str(self.address[0]), self.address[1]
         options = ["--host", host, "--port", str(port), "--interface", self._interface, "--factory", "--no-ws"]
         options += ["--blocking-threads", "4"] if self._interface == "wsgi" else []
         return [sys.executable, "-m", "granian", *options, self._factory], ()
-
-
-def free_address() -> tuple[str, int]:
-    """A port of 127.0.0.1 that was free, for a server that cannot be given a socket."""
-    with listening_socket() as found:
-        address: tuple[str, int] = found.getsockname()
-        return address

@@ -116,3 +116,15 @@ def listening_socket() -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", 0))
     return listening
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 for a server that cannot be given a socket.
+
+    Until this process ends, the system gives it to nobody who asks for any port: it stays bound, and nobody listens. A
+    server that asks for this one gets it, since all of them set ``SO_REUSEADDR``.
+    """
+    held = listening_socket()
+    port: int = held.getsockname()[1]
+    held.detach()
+    return port
