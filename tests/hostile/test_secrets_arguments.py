@@ -21,11 +21,11 @@ from ..support import ROOT
 from ..support.secrets import Secrets, keytab_keys
 from .secret_site import HOST
 
-# The realm's programs note their arguments and what they are told, and take so long that nobody who polls misses one.
+# The realm's programs note their arguments and what they are told, and wait until whoever polls has seen them.
 _NOTING = """#!/bin/sh
 echo "$0 $*" >> {folder}/arguments
 case "$0" in */krb5kdc) exec {real} "$@" ;; esac
-sleep 0.05
+while ! [ -e {folder}/seen.$$ ]; do sleep 0.01; done
 tee -a {folder}/told | {real} "$@" || exit
 case "$*" in "ktadd -k FILE:"*) cp "${{3#FILE:}}" {folder}/keytab ;; esac
 """
@@ -61,6 +61,7 @@ class Noted:
                 with contextlib.suppress(OSError):  # another user's, or gone meanwhile
                     if os.fsencode(self.folder) in (entry / "environ").read_bytes():
                         self.lines.add((entry / "cmdline").read_bytes())
+                        (self.folder / f"seen.{entry.name}").touch()
 
 
 @pytest.fixture
