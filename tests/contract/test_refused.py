@@ -199,7 +199,7 @@ def test_one_way_raw_kerberos_has_no_reply(deployed: Running, user: str) -> None
 
 def test_expired(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A ticket that was valid when the token was made, and is no longer, gets 403."""
-    skew = lifetime = 1
+    skew, lifetime = 1, 6  # seconds: a ticket for the service has to be had meanwhile
     strict = Realm(krb5_conf={"libdefaults": {"clockskew": str(skew)}})
     with strict, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KRB5RCACHEDIR", str(tmp_path))
