@@ -10,9 +10,9 @@ Before, each view had its decorator, the same list of users stood in many places
     @gssapi.require_user("alice@EXAMPLE.COM", "carol@EXAMPLE.COM", username_arg="user")
     def salaries(user): ...
 
-    @app.get("/work/projects")
+    @app.get("/people/teams")
     @gssapi.require_auth(username_arg="user")
-    def projects(user): ...
+    def teams(user): ...
 
 Now the whole application is protected, but for the rules in ``exempt``; a section says once who may enter it; and views
 find the user in ``g``. ``async-kerberos routes`` shows that nothing is open by mistake.

@@ -330,12 +330,7 @@ def test_http(bench: Bench, reason: Reason, caplog: pytest.LogCaptureFixture) ->
             authorization = case.authorization(bench)
             caplog.clear()
             response = bench.deployed.get(
-                "/hello",
-                authorization,
-                variant=case.variant,
-                method=method,
-                fields=case.fields,
-                new_port=reason is Reason.HALF_OPEN_LOST,
+                "/hello", authorization, variant=case.variant, method=method, fields=case.fields, new_port=True
             )
             _check(response, case, met, caplog)
             # Of a view, it would have the principal.

@@ -21,7 +21,8 @@ from ..support import ROOT
 from ..support.secrets import Secrets, keytab_keys
 from .secret_site import HOST
 
-# The realm's programs note their arguments and what they are told, and wait until whoever polls has seen them.
+# In place of the realm's programs: each notes its arguments and its input. It calls the real program only when
+# Noted.poll() has found it in /proc; else it could end unseen.
 _NOTING = """#!/bin/sh
 echo "$0 $*" >> {folder}/arguments
 case "$0" in */krb5kdc) exec {real} "$@" ;; esac

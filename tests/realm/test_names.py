@@ -310,16 +310,16 @@ def test_username(rules: Rules, door: str, caplog: pytest.LogCaptureFixture) -> 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.usefixtures("signed_in")
 def test_user_of_another_realm(crossing: Crossing, rules: Rules, door: str) -> None:
-    """Alice of another realm is nobody here, or whom a rule makes of her: root, say."""
+    """Alice of another realm is nobody here, or whom a rule makes of her: an operator, say."""
     trusting = "[capaths]\n\tONE.TEST = {\n\t\tTHREE.TEST = TWO.TEST\n\t}\n"
     kerberos = Kerberos(hostname=HOST, details=LOCAL, username="local_name")
     rules("DEFAULT", more=trusting)
     outcome = denied(decide(kerberos, door, crossing.fresh()))
     assert (outcome.status, outcome.reason) == (403, Reason.NOT_AUTHORISED)
-    rules(r"RULE:[1:$1@$0](alice@ONE\.TEST)s/.*/root/", "DEFAULT", more=trusting)
+    rules(r"RULE:[1:$1@$0](alice@ONE\.TEST)s/.*/operator/", "DEFAULT", more=trusting)
     entered = accepted(decide(kerberos, door, crossing.fresh()))
     identity = identity_of(entered)
-    assert (entered.username, identity.local_name, identity.realm) == ("root", "root", "ONE.TEST")
+    assert (entered.username, identity.local_name, identity.realm) == ("operator", "operator", "ONE.TEST")
     kerberos.close()
 
 

@@ -28,8 +28,9 @@ with warnings.catch_warnings():
         importlib.import_module("uvicorn.protocols.websockets.websockets_impl")
 
 
-# Of an idle connection.
-KEEP_ALIVE_SECONDS = 60
+# After which a server closes an idle connection. On a busy machine, a client may think for longer than the five seconds
+# that uvicorn and Hypercorn give it.
+_IDLE_SECONDS = 60
 
 
 class Uvicorn(ThreadServer):
@@ -54,8 +55,7 @@ class Uvicorn(ThreadServer):
         **options: Any,
     ) -> None:
         super().__init__(threads)
-        # On a busy machine, a client may think for longer than the five seconds after which it is cut off.
-        options.setdefault("timeout_keep_alive", KEEP_ALIVE_SECONDS)
+        options.setdefault("timeout_keep_alive", _IDLE_SECONDS)
         config = uvicorn.Config(
             app,
             http=cast("Any", http),
@@ -116,7 +116,7 @@ class Hypercorn(ThreadServer):
         self._config = hypercorn.config.Config()
         self._config.bind = [f"fd://{listening.detach()}"]
         self._config.graceful_timeout = 5.0
-        self._config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+        self._config.keep_alive_timeout = _IDLE_SECONDS
         self._config.accesslog = None
         self._config.errorlog = None
         for name, value in options.items():
